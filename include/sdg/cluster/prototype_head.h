@@ -1,0 +1,45 @@
+#pragma once
+#include <torch/nn/module.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/pimpl.h>
+
+#include "sdg/core/tensor.h"
+
+namespace sdg::cluster {
+
+struct PrototypeHeadOptions {
+  int64_t feature_dim = 0;  ///< width of the features
+  int64_t hidden = 0;       ///< public code: D/2
+  int64_t dim = 0;          ///< p, width of embeddings and prototypes (= D of the network where prototypes become tokens)
+  int64_t clusters = 0;     ///< K
+};
+
+struct HeadOutput {
+  Tensor embedding;  ///< [N, p], unit rows
+  Tensor scores;     ///< [N, K] cosines (where the prototypes are unit rows)
+};
+
+/// features [N, F] -> Linear, BatchNorm, ReLU, Linear -> unit embedding -> scores against prototypes (method.md 2.4).
+/// State-dict names: projection_head.{0,1,3}.*, prototypes.weight [K, p].
+class PrototypeHeadImpl : public torch::nn::Module {
+ public:
+  explicit PrototypeHeadImpl(const PrototypeHeadOptions& options);
+  HeadOutput forward(const Tensor& features);
+  /// Divides each prototype by its length, in place, without gradient.
+  void normalize_prototypes();
+  const PrototypeHeadOptions& options() const { return options_; }
+
+  torch::nn::Sequential projection_head{nullptr};
+  torch::nn::Linear prototypes{nullptr};
+
+ private:
+  PrototypeHeadOptions options_;
+};
+TORCH_MODULE(PrototypeHead);
+
+/// Initial weights as a function of (seed, parameter name): Linear N(0, 0.02), biases 0, unit prototypes.
+void initialize(PrototypeHeadImpl& head, uint64_t seed);
+
+}  // namespace sdg::cluster

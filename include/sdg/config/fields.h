@@ -1,0 +1,78 @@
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+/// Each option is declared once, in the `visit` of its options struct. YAML, `--set`, `--help`, validation and docs/config.md
+/// all come from that declaration; the default is the member's initial value.
+///
+///     struct TrainOptions {
+///       int64_t steps = 1500;
+///       void visit(config::Fields& fields) {
+///         fields("steps", steps, {.help = "Optimizer steps.", .unit = "steps", .min = 1});
+///       }
+///     };
+namespace sdg::config {
+
+/// What a person needs to know of one option.
+struct Doc {
+  std::string help;               ///< one or two sentences: what it does, what happens when it is changed
+  std::string unit{};             ///< "steps", "images", "fraction", …; empty where there is none
+  double min = -std::numeric_limits<double>::infinity();  ///< smallest accepted number
+  double max = std::numeric_limits<double>::infinity();   ///< largest accepted number
+  std::vector<std::string> choices{};                     ///< the accepted strings; empty accepts any
+};
+
+using Slot = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*>;
+
+/// One declared option, bound to the struct that was visited.
+struct Field {
+  std::string path;  ///< "train.steps"
+  Slot slot;
+  Doc doc;
+};
+
+/// A group of options and what it is about ("train", "How long and how fast to train").
+struct Group {
+  std::string path;
+  std::string help;
+};
+
+/// Collects the fields of a struct; the struct must outlive it.
+class Fields {
+ public:
+  template <class Options>
+  static Fields of(Options& options) {
+    Fields fields;
+    options.visit(fields);
+    return fields;
+  }
+
+  /// Declares one option of the struct being visited.
+  void operator()(std::string_view name, Slot slot, Doc doc);
+
+  /// Declares a struct of options below `name`.
+  template <class Options>
+  void group(std::string_view name, Options& options, std::string help) {
+    const std::string outer = prefix_;
+    prefix_ = outer.empty() ? std::string(name) : outer + "." + std::string(name);
+    groups_.push_back({prefix_, std::move(help)});
+    options.visit(*this);
+    prefix_ = outer;
+  }
+
+  const std::vector<Field>& list() const { return fields_; }
+  const std::vector<Group>& groups() const { return groups_; }
+  /// The field of that path, or nullptr.
+  const Field* find(std::string_view path) const;
+
+ private:
+  std::string prefix_;
+  std::vector<Field> fields_;
+  std::vector<Group> groups_;
+};
+
+}  // namespace sdg::config

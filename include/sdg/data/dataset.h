@@ -1,0 +1,60 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sdg/core/tensor.h"
+#include "sdg/data/options.h"
+
+namespace sdg::data {
+
+/// Images by index, as stored. Implementations are thread-safe and know nothing of labels.
+class ImageSource {
+ public:
+  virtual ~ImageSource() = default;
+  virtual int64_t size() const = 0;
+  /// uint8 [C, H, W] of any size, C 1 or 3. Throws Error if the image cannot be decoded.
+  virtual Tensor read(int64_t index) const = 0;
+  /// How messages call the image, e.g. a path.
+  virtual std::string name(int64_t index) const = 0;
+};
+
+/// Labels are kept apart from images, so that code that gets no LabelSource cannot read them.
+class LabelSource {
+ public:
+  virtual ~LabelSource() = default;
+  /// int64 [size]
+  virtual Tensor labels() const = 0;
+  virtual std::vector<std::string> class_names() const = 0;
+};
+
+/// What a path holds. `labels` is null where the data set has no classes.
+struct OpenedData {
+  std::shared_ptr<ImageSource> images;
+  std::shared_ptr<LabelSource> labels;
+  std::string description;  ///< "folder /data/x: 300 images, 300 classes"
+};
+
+/// Opens a folder of images (class = sub-folder, or none), a tar of either, or a safetensors file with `images` uint8 [N,H,W] or
+/// [N,C,H,W] and optional `labels`. `config_dir` is where relative paths are tried first. Throws Error for a missing path or an empty folder.
+OpenedData open_data(const DataOptions& options, const std::string& config_dir);
+
+/// Images at the model's resolution and channel count (ADM centre crop, method.md 9.1), cached in memory while they fit.
+/// A broken image is logged by name, counted and replaced by the next good one; past the configured share an Error stops the run.
+class Dataset {
+ public:
+  Dataset(std::shared_ptr<ImageSource> source, const DataOptions& options);
+  ~Dataset();
+  int64_t size() const;
+  /// uint8 [C, S, S]; thread-safe.
+  Tensor image(int64_t index) const;
+  /// uint8 [indices.size(), C, S, S]
+  Tensor images(at::IntArrayRef indices) const;
+  int64_t broken() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sdg::data

@@ -1,0 +1,37 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "sdg/data/dataset.h"
+
+namespace sdg::data {
+
+struct Batch {
+  Tensor images;                ///< float32 [B, C, S, S] in [-1, 1], flipped where drawn
+  std::vector<int64_t> index;   ///< which image of the data set each row is
+  std::vector<int64_t> sample;  ///< global sample counter: step * B + row, the key of all randomness
+};
+
+struct LoaderOptions {
+  int64_t batch = 128;
+  uint64_t seed = 0;
+  bool flip = false;
+  int64_t threads = 1;   ///< decoding threads; the next batches are ready while this one trains
+  int64_t prefetch = 2;  ///< batches kept ready
+};
+
+/// Endless shuffled batches. Sample s is image permutation(seed, epoch = s / N)[s % N]: a function of s alone, so starting
+/// at any step costs nothing and changes nothing.
+class Loader {
+ public:
+  Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_step);
+  ~Loader();
+  /// The batch of the next step. Rethrows what a loading thread threw.
+  Batch next();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sdg::data

@@ -1,0 +1,19 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "sdg/config/fields.h"
+
+namespace sdg::data {
+struct DataOptions {
+  std::string path = "digits.safetensors";  ///< looked up beside the config, in the working folder, then among the shipped configs
+  std::string format = "auto";              ///< auto | folder | tar | tensors
+  int64_t size = 8;                         ///< side of the square images the model sees
+  int64_t channels = 1;
+  bool flip = false;
+  int64_t threads = 1;
+  int64_t cache_mb = 1024;
+  double max_broken = 0.001;
+  void visit(config::Fields& fields);
+};
+}  // namespace sdg::data

@@ -1,0 +1,26 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sdg/core/tensor.h"
+
+namespace sdg::metrics {
+/// A fixed network whose features a Fréchet distance is taken in. The distance carries the extractor's name; only "inception" is FID.
+class FeatureExtractor {
+ public:
+  virtual ~FeatureExtractor() = default;
+  virtual std::string name() const = 0;         ///< "inception", "cifar-resnet56", "digits"
+  virtual std::string metric_name() const = 0;  ///< "FID", "FD-cifar-resnet56", "FD-digits"
+  virtual int64_t dim() const = 0;
+  /// uint8 [N, C, H, W] -> float32 [N, dim]
+  virtual Tensor features(const Tensor& images) = 0;
+};
+
+/// Names accepted by make_extractor, for help texts.
+const std::vector<std::string>& extractor_names();
+
+/// `weights` is a file, or empty for the default place: "digits" ships beside the configs; "inception" and the CIFAR ResNets are
+/// looked for in $SDG_WEIGHTS, then ~/.cache/sdg. A missing file's Error says what to download and where to put it.
+std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights);
+}  // namespace sdg::metrics

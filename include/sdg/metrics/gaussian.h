@@ -1,0 +1,34 @@
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "sdg/core/tensor.h"
+
+namespace sdg::metrics {
+/// Mean and sample covariance (divided by n - 1) of features, float64.
+struct Gaussian {
+  Tensor mu;     ///< [D]
+  Tensor sigma;  ///< [D, D]
+  int64_t count = 0;
+};
+
+/// Accumulates features batch by batch; the result does not depend on the batching beyond rounding.
+class GaussianAccumulator {
+ public:
+  explicit GaussianAccumulator(int64_t dim);
+  void add(const Tensor& features);  ///< [N, D]
+  Gaussian result() const;           ///< Throws Error for fewer than two samples
+
+ private:
+  Tensor sum_, outer_, shift_;
+  int64_t count_ = 0;
+};
+
+/// |mu1-mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), through symmetric eigendecompositions in float64
+/// (tr (S1 S2)^(1/2) = sum of the square roots of the eigenvalues of S1^(1/2) S2 S1^(1/2); Dowson & Landau 1982). Never negative.
+double frechet_distance(const Gaussian& a, const Gaussian& b);
+
+/// Statistics as pytorch-fid and ADM store them: npz with `mu`, `sigma` (count unknown: 0).
+Gaussian read_statistics(const std::filesystem::path& path);
+void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian);
+}  // namespace sdg::metrics

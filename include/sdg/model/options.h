@@ -1,0 +1,24 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "sdg/config/fields.h"
+
+namespace sdg::model {
+/// The network, before the data's size and the condition are known.
+struct ModelOptions {
+  std::string name = "uvit-tiny/2";  ///< preset, see model/catalog.h
+  // 0 = as in the preset
+  int64_t dim = 0, depth = 0, heads = 0, patch = 0;
+  bool activation_checkpointing = false;
+  void visit(config::Fields& fields);
+};
+
+/// What the rest of the run asks of the network.
+struct ModelShape {
+  int64_t size = 8;         ///< side of the input in pixels or latents
+  int64_t channels = 1;
+  std::string condition = "none";  ///< none | index | vector | patch_vector
+  int64_t classes = 0;      ///< number of indices, without the null one (kind index)
+};
+}  // namespace sdg::model
