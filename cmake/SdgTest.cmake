@@ -1,12 +1,19 @@
-# sdg_add_test(NAME SOURCES files... [LABELS labels...]): one program per folder of tests, each GoogleTest case a ctest case.
+# sdg_add_test(NAME SOURCES files... [LABEL label]): one program of tests, each GoogleTest case a ctest case.
 include(GoogleTest)
 function(sdg_add_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL" "SOURCES" ${ARGN})
   set(program sdg_test_${name})
   add_executable(${program} ${arg_SOURCES})
   target_link_libraries(${program} PRIVATE sdg_lib sdg_flags sdg_test_support GTest::gmock GTest::gtest_main)
   target_precompile_headers(${program} REUSE_FROM sdg_lib)
+  target_compile_definitions(${program} PRIVATE SDG_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SDG_PROGRAM="$<TARGET_FILE:sdg>"
+    SDG_PYTHON="${CMAKE_SOURCE_DIR}/.venv/bin/python")
+  add_dependencies(${program} sdg)
+  set(label)
+  if(arg_LABEL)
+    set(label LABELS ${arg_LABEL})
+  endif()
   # Two multi-threaded programs at once are many times slower than one after the other: tests in parallel get one thread each.
-  gtest_discover_tests(${program} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
-    PROPERTIES LABELS "${arg_LABELS}" ENVIRONMENT "OMP_NUM_THREADS=1;SDG_SOURCE_DIR=${CMAKE_SOURCE_DIR};SDG_PROGRAM=$<TARGET_FILE:sdg>")
+  gtest_discover_tests(${program} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES ENVIRONMENT "OMP_NUM_THREADS=1" ${label})
 endfunction()
