@@ -17,7 +17,7 @@ struct TensorFile {
 };
 
 /// Reads a safetensors file by mmap: tensors are views into the mapping (which lives as long as any of them), so memory is
-/// not doubled; treat them as read-only. Throws Error for a missing, truncated or malformed file (header over 100 MB, overlapping or
+/// not doubled; writing to them changes this process's copy only, never the file. Throws Error for a missing, truncated or malformed file (header over 100 MB, overlapping or
 /// holed offsets, sizes that do not match shapes, unknown dtypes, duplicate keys), saying which.
 TensorFile read_tensors(const std::filesystem::path& path);
 

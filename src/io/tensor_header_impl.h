@@ -1,0 +1,36 @@
+#pragma once
+// The JSON header of a safetensors file, checked against the file's size before anything else is believed.
+#include <c10/core/ScalarType.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sdg/core/tensor.h"
+
+namespace sdg::io {
+
+struct TensorEntry {
+  std::string name;
+  at::ScalarType dtype{};
+  Shape shape;
+  uint64_t begin = 0, end = 0;  ///< bytes, from the end of the header
+};
+
+struct TensorHeader {
+  std::vector<TensorEntry> entries;  ///< in the order of their bytes
+  std::map<std::string, std::string> metadata;
+  uint64_t data_start = 0;  ///< of the file, in bytes
+};
+
+/// Throws Error, beginning with `where`, unless the header describes every byte of `file` exactly once.
+TensorHeader parse_tensor_header(std::span<const std::byte> file, const std::string& where);
+
+/// "F32" of at::kFloat; empty where the format has no name for the type.
+std::string_view tensor_dtype_name(at::ScalarType dtype);
+
+}  // namespace sdg::io
