@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "keys_impl.h"
+#include "parse_impl.h"
 #include "sdg/config/find.h"
 #include "sdg/config/value.h"
 #include "sdg/core/error.h"
@@ -41,22 +43,19 @@ std::string read_file(const fs::path& file) {
 class Document {
  public:
   Document(const Fields& fields, const std::string& text, std::string name) : fields_(fields), name_(std::move(name)) {
-    std::vector<YAML::Node> documents;
     try {
-      documents = YAML::LoadAll(text);
+      root_ = parse_document(text);
     } catch (const YAML::Exception& error) {
       fail(error.mark, cat("not YAML: ", error.msg));
     } catch (const std::exception& error) {
       throw UsageError(cat(name_, ": not YAML: ", error.what()));
     }
-    if (documents.size() > 1) fail(documents[1].Mark(), "expected one document, got a second one");
-    if (!documents.empty()) root_ = documents.front();
     if (root_.IsDefined() && !root_.IsNull() && !root_.IsMap())
       fail(root_.Mark(), cat("expected \"key: value\", got ", shown(root_)));
   }
 
   /// The config that this one extends, or "".
-  std::string base() const {
+  std::string base() {
     if (!root_.IsMap()) return "";
     for (const auto& entry : root_) {
       if (!entry.first.IsScalar() || entry.first.Scalar() != kExtends) continue;
@@ -134,15 +133,15 @@ class Document {
   std::string name_;
   YAML::Node root_;
   std::map<std::string, int> seen_;  // path -> line
-  mutable YAML::Mark extends_;
+  YAML::Mark extends_;
 };
 
-// Where `extends: name` of a file in `folder` points to.
-fs::path find_base(const Document& document, const std::string& name, const fs::path& folder) {
+// Where `extends: name` points to; `folder` is that of the file, without a value for text that comes from no file.
+fs::path find_base(const Document& document, const std::string& name, const std::optional<fs::path>& folder) {
   for (const auto& file : {name, name + ".yaml"}) {
     std::error_code failure;
-    const fs::path beside = folder / file;
-    if (!folder.empty() && fs::exists(beside, failure) && !fs::is_directory(beside, failure)) return beside;
+    if (folder && fs::exists(*folder / file, failure) && !fs::is_directory(*folder / file, failure))
+      return *folder / file;
   }
   try {
     return find_config(name);
@@ -156,7 +155,8 @@ void collect(const Fields& fields, const std::string& text, const fs::path& file
              std::vector<Assignment>& out) {
   Document document(fields, text, file.string());
   if (const std::string base = document.base(); !base.empty()) {
-    const fs::path base_file = find_base(document, base, chain.empty() ? fs::path() : chain.back().parent_path());
+    const auto folder = chain.empty() ? std::nullopt : std::optional(file.parent_path());
+    const fs::path base_file = find_base(document, base, folder);
     chain.push_back(fs::weakly_canonical(base_file));
     if (std::count(chain.begin(), chain.end(), chain.back()) > 1) {
       std::vector<std::string> names;
