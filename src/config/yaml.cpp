@@ -50,8 +50,8 @@ class Document {
     } catch (const std::exception& error) {
       throw UsageError(cat(name_, ": not YAML: ", error.what()));
     }
-    if (root_.IsDefined() && !root_.IsNull() && !root_.IsMap())
-      fail(root_.Mark(), cat("expected \"key: value\", got ", shown(root_)));
+    const bool is_empty = !root_.IsDefined() || root_.IsNull();
+    if (!is_empty && !root_.IsMap()) fail(root_.Mark(), cat("expected \"key: value\", got ", shown(root_)));
   }
 
   /// The config that this one extends, or "".
@@ -97,8 +97,8 @@ class Document {
         continue;
       }
       const Field* field = fields_.find(path);
-      if (!field)
-        fail(mark, cat(key, unknown_key(fields_, path, entry.second.IsMap() ? KeyKind::kGroup : KeyKind::kOption)));
+      const KeyKind kind = entry.second.IsMap() ? KeyKind::kGroup : KeyKind::kOption;
+      if (!field) fail(mark, cat(key, unknown_key(fields_, path, kind)));
       const Parsed parsed = parse(*field, entry.second);
       if (!parsed.problem.empty()) fail(mark, key + parsed.problem);
       out.push_back({field, parsed.value});
@@ -136,12 +136,20 @@ class Document {
   YAML::Mark extends_;
 };
 
+// One spelling for each file, so that a circle is noticed.
+fs::path identity_of(const fs::path& file) {
+  std::error_code failure;
+  fs::path full = fs::weakly_canonical(file, failure);
+  return failure ? file : full;
+}
+
 // Where `extends: name` points to; `folder` is that of the file, without a value for text that comes from no file.
 fs::path find_base(const Document& document, const std::string& name, const std::optional<fs::path>& folder) {
   for (const auto& file : {name, name + ".yaml"}) {
+    if (!folder) break;
     std::error_code failure;
-    if (folder && fs::exists(*folder / file, failure) && !fs::is_directory(*folder / file, failure))
-      return *folder / file;
+    const fs::path beside = *folder / file;
+    if (fs::exists(beside, failure) && !fs::is_directory(beside, failure)) return beside;
   }
   try {
     return find_config(name);
@@ -157,10 +165,11 @@ void collect(const Fields& fields, const std::string& text, const fs::path& file
   if (const std::string base = document.base(); !base.empty()) {
     const auto folder = chain.empty() ? std::nullopt : std::optional(file.parent_path());
     const fs::path base_file = find_base(document, base, folder);
-    chain.push_back(fs::weakly_canonical(base_file));
+    chain.push_back(identity_of(base_file));
     if (std::count(chain.begin(), chain.end(), chain.back()) > 1) {
-      std::vector<std::string> names;
-      for (const auto& link : chain) names.push_back(link.filename().string());
+      std::vector<std::string> names(chain.size());
+      std::transform(chain.begin(), chain.end(), names.begin(),
+                     [](const auto& link) { return link.filename().string(); });
       document.fail_extends(cat("a config cannot extend itself: ", joined(names, " -> ")));
     }
     collect(fields, read_file(base_file), base_file, chain, out);
@@ -176,7 +185,7 @@ void assign_all(const std::vector<Assignment>& assignments) {
 
 void read_yaml(const Fields& fields, const fs::path& file) {
   std::vector<Assignment> assignments;
-  collect(fields, read_file(file), file, {fs::weakly_canonical(file)}, assignments);
+  collect(fields, read_file(file), file, {identity_of(file)}, assignments);
   assign_all(assignments);
 }
 
