@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numbers>
 #include <type_traits>
 #include <vector>
@@ -45,14 +44,15 @@ double kernel(Filter filter, double signed_x) {
   return 0;
 }
 
-// What one output row or column sums: source positions [first, first + count) with their weights.
+// What each output row or column sums: `count` source positions, `start` after the first that any of them touches, and their weights.
 template <class Weight>
 struct Taps {
   struct Span {
-    int64_t first, count, offset;
+    int64_t start, count, offset;
   };
   std::vector<Span> spans;
   std::vector<Weight> weights;
+  int64_t first = 0, last = 0;  // the source positions that they touch, together
 };
 
 constexpr int kFraction = 22;  // bits: 8 for the pixel and 2 of headroom for overshoot leave 22 of 32
@@ -80,6 +80,11 @@ Taps<Weight> make_taps(const Axis& axis, Filter filter) {
   const double stretch = std::max(scale, 1.0);
   const double support = reach(filter) * stretch;
   Taps<Weight> taps;
+  if (axis.unchanged()) {  // no spans: the pass is a copy
+    taps.first = axis.first;
+    taps.last = axis.first + axis.count;
+    return taps;
+  }
   std::vector<double> raw;
   for (int64_t i = axis.first; i < axis.first + axis.count; ++i) {
     const double center = axis.from + (static_cast<double>(i) + 0.5) * scale;
@@ -94,6 +99,9 @@ Taps<Weight> make_taps(const Axis& axis, Filter filter) {
     taps.spans.push_back({first, last - first, static_cast<int64_t>(taps.weights.size())});
     for (const double weight : raw) taps.weights.push_back(quantise<Weight>(sum == 0 ? weight : weight / sum));
   }
+  taps.first = taps.spans.front().start;
+  taps.last = taps.spans.back().start + taps.spans.back().count;
+  for (auto& span : taps.spans) span.start -= taps.first;
   return taps;
 }
 
@@ -112,62 +120,60 @@ Pixel finish(WeightOf<Pixel> sum) {
 template <class Pixel>
 constexpr WeightOf<Pixel> kBias = std::is_same_v<Pixel, uint8_t> ? (1 << (kFraction - 1)) : 0;
 
-// [rows, width] → [rows, taps]
+// [C, H, columns the taps touch] → [C, H, spans]
 template <class Pixel>
-void resample_rows(const Pixel* in, int64_t rows, int64_t width, const Taps<WeightOf<Pixel>>& taps, Pixel* out) {
-  for (int64_t y = 0; y < rows; ++y, in += width) {
+Tensor across(const Tensor& image, const Taps<WeightOf<Pixel>>& taps) {
+  if (taps.spans.empty()) return image;
+  Tensor result = at::empty({image.size(0), image.size(1), static_cast<int64_t>(taps.spans.size())}, image.options());
+  const Pixel* row = image.const_data_ptr<Pixel>();
+  Pixel* out = result.mutable_data_ptr<Pixel>();
+  for (int64_t y = 0; y < image.size(0) * image.size(1); ++y, row += image.size(2)) {
     for (const auto& span : taps.spans) {
       const auto* weights = taps.weights.data() + span.offset;
       auto sum = kBias<Pixel>;
-      for (int64_t k = 0; k < span.count; ++k) sum += in[span.first + k] * weights[k];
+      for (int64_t k = 0; k < span.count; ++k) sum += row[span.start + k] * weights[k];
       *out++ = finish<Pixel>(sum);
     }
   }
+  return result;
 }
 
-// [height, width] → [taps, width]; `in` starts at source row `row_zero`. Whole rows are summed at once, which vectorises.
+// [C, rows the taps touch, W] → [C, spans, W]. Whole rows are summed at once, which vectorises.
 template <class Pixel>
-void resample_columns(const Pixel* in, int64_t row_zero, int64_t width, const Taps<WeightOf<Pixel>>& taps, Pixel* out) {
+Tensor down(const Tensor& image, const Taps<WeightOf<Pixel>>& taps) {
+  if (taps.spans.empty()) return image;
+  const int64_t width = image.size(2);
+  Tensor result = at::empty({image.size(0), static_cast<int64_t>(taps.spans.size()), width}, image.options());
+  Pixel* out = result.mutable_data_ptr<Pixel>();
   std::vector<WeightOf<Pixel>> sums(static_cast<size_t>(width));
-  for (const auto& span : taps.spans) {
-    std::fill(sums.begin(), sums.end(), kBias<Pixel>);
-    for (int64_t k = 0; k < span.count; ++k) {
-      const Pixel* row = in + (span.first + k - row_zero) * width;
-      const auto weight = taps.weights[static_cast<size_t>(span.offset + k)];
-      for (int64_t x = 0; x < width; ++x) sums[x] += row[x] * weight;
+  for (int64_t c = 0; c < image.size(0); ++c) {
+    const Pixel* plane = image.const_data_ptr<Pixel>() + c * image.size(1) * width;
+    for (const auto& span : taps.spans) {
+      std::fill(sums.begin(), sums.end(), kBias<Pixel>);
+      for (int64_t k = 0; k < span.count; ++k) {
+        const Pixel* row = plane + (span.start + k) * width;
+        const auto weight = taps.weights[static_cast<size_t>(span.offset + k)];
+        for (int64_t x = 0; x < width; ++x) sums[x] += row[x] * weight;
+      }
+      for (int64_t x = 0; x < width; ++x) *out++ = finish<Pixel>(sums[x]);
     }
-    for (int64_t x = 0; x < width; ++x) *out++ = finish<Pixel>(sums[x]);
   }
+  return result;
+}
+
+// Pillow 13 begins with the rows where the height shrinks by more than twice what the width does; versions before it never did.
+bool rows_first(const Axis& vertical, const Axis& horizontal) {
+  const int64_t lost_rows = vertical.in - vertical.out, lost_columns = horizontal.in - horizontal.out;
+  return lost_rows > 0 && lost_rows > 2 * lost_columns;
 }
 
 template <class Pixel>
 Tensor resample(const Tensor& image, const Axis& vertical, const Axis& horizontal, Filter filter) {
-  const int64_t channels = image.size(0), height = image.size(1), width = image.size(2);
-  const bool across = !horizontal.unchanged(), down = !vertical.unchanged();
   const auto rows = make_taps<WeightOf<Pixel>>(vertical, filter);
-  // The vertical pass needs only these source rows of the horizontal pass's result.
-  const int64_t top = down ? rows.spans.front().first : vertical.first;
-  const int64_t bottom = down ? rows.spans.back().first + rows.spans.back().count : vertical.first + vertical.count;
-
-  Tensor wide = image.slice(1, top, bottom);  // [C, bottom - top, W]
-  if (across) {
-    const auto columns = make_taps<WeightOf<Pixel>>(horizontal, filter);
-    wide = at::empty({channels, bottom - top, horizontal.count}, image.options());
-    for (int64_t c = 0; c < channels; ++c) {
-      resample_rows(image.const_data_ptr<Pixel>() + (c * height + top) * width, bottom - top, width, columns,
-                    wide.mutable_data_ptr<Pixel>() + c * (bottom - top) * horizontal.count);
-    }
-  } else {
-    wide = wide.slice(2, horizontal.first, horizontal.first + horizontal.count);
-  }
-  if (!down) return wide.contiguous();
-  wide = wide.contiguous();
-  Tensor out = at::empty({channels, vertical.count, horizontal.count}, image.options());
-  for (int64_t c = 0; c < channels; ++c) {
-    resample_columns(wide.const_data_ptr<Pixel>() + c * (bottom - top) * horizontal.count, top, horizontal.count, rows,
-                     out.mutable_data_ptr<Pixel>() + c * vertical.count * horizontal.count);
-  }
-  return out;  // [C, window height, window width]
+  const auto columns = make_taps<WeightOf<Pixel>>(horizontal, filter);
+  const Tensor part = image.slice(1, rows.first, rows.last).slice(2, columns.first, columns.last).contiguous();
+  return rows_first(vertical, horizontal) ? across<Pixel>(down<Pixel>(part, rows), columns)
+                                          : down<Pixel>(across<Pixel>(part, columns), rows);
 }
 
 // Positions are summed step by step, as Pillow does: a product could fall on the other side of a pixel's edge.

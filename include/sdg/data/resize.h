@@ -31,9 +31,10 @@ struct ResizeOptions {
   std::optional<Window> window{};  ///< what to return; everything if empty
 };
 
-/// Pillow's `Image.resize`: [C, H, W] → [C, height, width]. uint8 is bit-exact: weights in 22-bit fixed point, the horizontal pass
-/// rounded to uint8 before the vertical one, a pass skipped where the size stays. float32 is Pillow's mode F: double sums, no rounding
-/// between. Throws Error unless the image is a non-empty CPU tensor of one of the two types and the box lies inside it.
+/// Pillow 13's `Image.resize`: [C, H, W] → [C, height, width]. uint8 is bit-exact: weights in 22-bit fixed point, the first pass rounded to
+/// uint8 before the second, a pass skipped where the size stays. The horizontal pass comes first unless the height loses more than twice
+/// the pixels that the width loses (new in Pillow 13; older versions differ there by a few levels). float32 is Pillow's mode F: double
+/// sums. Throws Error unless the image is a non-empty CPU tensor of one of the two types and the box lies inside it.
 Tensor resize(const Tensor& image, int64_t height, int64_t width, const ResizeOptions& options = {});
 
 /// Pillow's `Image.reduce`: means of factor_y x factor_x blocks of `part` (window of the source), smaller at the far edges.
