@@ -4,7 +4,7 @@ namespace sdg::nn {
 
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias, const at::TensorOptions& where) {
   weight = register_parameter("weight", at::zeros({out, in}, where));
-  bias = register_parameter("bias", with_bias ? at::zeros({out}, where) : Tensor());
+  if (with_bias) bias = register_parameter("bias", at::zeros({out}, where));
 }
 
 Tensor LinearImpl::forward(const Tensor& x) const {

@@ -69,8 +69,6 @@ class UViTImpl : public VelocityModel {
   int64_t patch_tokens() const override;
   int64_t macs() const override;
 
-  /// What the network makes of the time: [N] -> [N, D].
-  Tensor time_token(const Tensor& t) const;
   const UViTOptions& options() const { return options_; }
 
   Tensor pos_embed, cls_token, null_cfg_embed, unconditional_embed;
@@ -84,6 +82,7 @@ class UViTImpl : public VelocityModel {
   nn::Conv2d final_layer{nullptr};
 
  private:
+  Tensor time_token(const Tensor& t) const;
   Tensor tokens(const Tensor& x_t, const Tensor& t, const Condition& condition) const;
   Tensor decode(const Tensor& x) const;
   Tensor run(const UViTBlock& block, const Tensor& x, const Tensor& skip) const;
