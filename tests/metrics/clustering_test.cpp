@@ -9,7 +9,9 @@
 
 namespace sdg::metrics {
 namespace {
-Tensor labels(std::vector<int64_t> values) { return at::tensor(values, at::kLong); }
+Tensor labels(std::vector<int64_t> values) {
+  return at::tensor(values, at::kLong);
+}
 
 // Pairs counted one by one.
 double slow_rand_score(const Tensor& a, const Tensor& b) {
@@ -17,7 +19,8 @@ double slow_rand_score(const Tensor& a, const Tensor& b) {
   int64_t agree = 0;
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j < i; ++j) {
-      const bool joined_a = a[i].item<int64_t>() == a[j].item<int64_t>(), joined_b = b[i].item<int64_t>() == b[j].item<int64_t>();
+      const bool joined_a = a[i].item<int64_t>() == a[j].item<int64_t>(),
+                 joined_b = b[i].item<int64_t>() == b[j].item<int64_t>();
       agree += joined_a == joined_b;
     }
   }
@@ -26,7 +29,8 @@ double slow_rand_score(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 TEST(ClusterScores, MatchKnownValues) {
-  const ClusterScores s = cluster_scores(labels({0, 0, 0, 1, 1, 1, 2, 2, 2, 2}), labels({0, 0, 1, 1, 1, 2, 2, 2, 2, 0}));
+  const ClusterScores s =
+      cluster_scores(labels({0, 0, 0, 1, 1, 1, 2, 2, 2, 2}), labels({0, 0, 1, 1, 1, 2, 2, 2, 2, 0}));
   EXPECT_NEAR(s.nmi, 0.44270128, 1e-8);
   EXPECT_NEAR(s.ami, 0.23728878, 1e-8);
   EXPECT_NEAR(s.ari, 0.20454545, 1e-8);
@@ -44,7 +48,8 @@ TEST(ClusterScores, ForgetTheNamesOfClusters) {
 
 TEST(ClusterScores, AreSymmetricAndRandIsTheFractionOfAgreeingPairs) {
   const auto draw = [](uint64_t step, int64_t k) {
-    return (rng::uniform({3, rng::Purpose::kTest, step}, rng::indices(0, 60), {}) * static_cast<double>(k)).to(at::kLong);
+    return (rng::uniform({3, rng::Purpose::kTest, step}, rng::indices(0, 60), {}) * static_cast<double>(k))
+        .to(at::kLong);
   };
   const Tensor a = draw(0, 4), b = draw(1, 7);
   const ClusterReport ab = cluster_report(a, b), ba = cluster_report(b, a);

@@ -1,5 +1,6 @@
 #pragma once
-// Weights that nobody needs to store: element i of tensor K is a hash of (salt + K, i), scaled so that activations stay O(1).
+// Weights that nobody needs to store: element i of tensor K is a hash of (salt + K, i), scaled so that activations stay
+// O(1).
 #include <torch/nn/module.h>
 
 #include <cmath>

@@ -5,7 +5,9 @@
 
 namespace sdg::metrics {
 namespace {
-Tensor scalar(double x) { return at::full({1}, x, at::kDouble); }
+Tensor scalar(double x) {
+  return at::full({1}, x, at::kDouble);
+}
 
 Gaussian gaussian_of(const Tensor& features) {
   GaussianAccumulator accumulator(features.size(1));
@@ -17,7 +19,8 @@ Gaussian gaussian_of(const Tensor& features) {
 TEST(FrechetParity, DistancesAreExactAndWithinPublicToolsOwnError) {
   test::for_each_fixture("frechet", [](test::Fixture& f) {
     for (const std::string name : f.config.at("cases")) {
-      const Gaussian a{f.in(name + ".mu1"), f.in(name + ".sigma1"), 0}, b{f.in(name + ".mu2"), f.in(name + ".sigma2"), 0};
+      const Gaussian a{f.in(name + ".mu1"), f.in(name + ".sigma1"), 0},
+          b{f.in(name + ".mu2"), f.in(name + ".sigma2"), 0};
       const Tensor distance = scalar(frechet_distance(a, b));
       f.compare(name + ".exact", distance);
       for (const char* tool : {".pytorch_fid", ".torchmetrics"}) {
@@ -34,8 +37,9 @@ TEST(FrechetParity, DistancesAreExactAndWithinPublicToolsOwnError) {
       f.compare(name + ".fd", distance);
       f.compare(name + ".fd_exact", distance);
     }
-    // pytorch-fid's fallback for a matrix root that failed (1e-6 I added inside the root, off by O(1e-3)): which of its branches ran
-    // and what the other would have given. Symmetric eigenvalues cannot fail that way, so there is no such branch here.
+    // pytorch-fid's fallback for a matrix root that failed (1e-6 I added inside the root, off by O(1e-3)): which of its
+    // branches ran and what the other would have given. Symmetric eigenvalues cannot fail that way, so there is no such
+    // branch here.
     f.expect_all_compared([](const std::string& output) {
       return output.ends_with(".eps_branch") || output.ends_with(".singular_branch");
     });

@@ -12,7 +12,9 @@
 
 namespace sdg::metrics {
 namespace {
-Tensor draw(uint64_t step, int64_t n, int64_t d) { return rng::normal({11, rng::Purpose::kTest, step}, rng::indices(0, n), {d}); }
+Tensor draw(uint64_t step, int64_t n, int64_t d) {
+  return rng::normal({11, rng::Purpose::kTest, step}, rng::indices(0, n), {d});
+}
 
 Gaussian gaussian_of(const Tensor& features, int64_t batch) {
   GaussianAccumulator accumulator(features.size(1));

@@ -39,11 +39,11 @@ double cost_of(const Tensor& cost, const std::vector<int64_t>& column_of) {
 }  // namespace
 
 TEST(Hungarian, IsAsCheapAsTheBestOfAllPermutations) {
-  const std::vector<std::pair<int64_t, int64_t>> shapes = {{1, 1}, {1, 4}, {3, 3}, {3, 5}, {5, 5}, {6, 6}, {5, 3}, {4, 1}};
+  const std::vector<std::pair<int64_t, int64_t>> shapes = {{1, 1}, {1, 4}, {3, 3}, {3, 5},
+                                                           {5, 5}, {6, 6}, {5, 3}, {4, 1}};
   for (uint64_t step = 0; step < shapes.size(); ++step) {
     const auto [rows, columns] = shapes[step];
-    const Tensor cost =
-        rng::normal({7, rng::Purpose::kTest, step}, rng::indices(0, rows), {columns}).to(at::kDouble);
+    const Tensor cost = rng::normal({7, rng::Purpose::kTest, step}, rng::indices(0, rows), {columns}).to(at::kDouble);
     const Tensor wide = rows <= columns ? cost : cost.t();
     EXPECT_NEAR(cost_of(cost, min_cost_assignment(cost)), cheapest(wide), 1e-9) << rows << " x " << columns;
   }

@@ -19,7 +19,8 @@ Tensor run_block(test::Fixture& f) {
   const int64_t in = f.config.at("in_ch");
   const auto w = f.config.at("widths").get<std::map<std::string, int64_t>>();
   if (kind == "A") {
-    return run(f, InceptionA(in, InceptionAWidths{w.at("b1"), w.at("b5_1"), w.at("b5_2"), w.at("d1"), w.at("d2"), w.at("pool")}));
+    return run(f, InceptionA(in, InceptionAWidths{w.at("b1"), w.at("b5_1"), w.at("b5_2"), w.at("d1"), w.at("d2"),
+                                                  w.at("pool")}));
   }
   if (kind == "B") return run(f, InceptionB(in, InceptionBWidths{w.at("b3"), w.at("d1"), w.at("d2")}));
   if (kind == "C") return run(f, InceptionC(in, InceptionCWidths{w.at("c7"), w.at("out")}));

@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
+#include "metrics/formula_inception.h"
 #include "sdg/metrics/inception.h"
 #include "support/fixture.h"
-#include "metrics/formula_inception.h"
 
 namespace sdg::metrics {
 TEST(InceptionParity, WholeNetworkWithFormulaWeightsIsPytorchFidsAndTorchFidelitys) {
