@@ -63,9 +63,10 @@ Tensor extract_features(const RunConfig& config, const Network& network, const d
 Tensor assign_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset, const std::vector<int64_t>& indices,
                        const at::Device& device, const Progress& progress) {
   SDG_CHECK(network.head, "assign_clusters: this network has no prototypes");
+  auto head = network.head;  // a handle: forward is not const in LibTorch
   return by_chunks(indices, device, progress, [&](const std::vector<int64_t>& chunk) {
     const at::NoGradGuard no_grad;
-    return network.head.get()->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
+    return head->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
   });
 }
 

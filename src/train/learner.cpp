@@ -145,7 +145,7 @@ Tensor Learner::head_gradient(const std::vector<Shard>& shards, StepResult& resu
                               : cluster::window_mean(losses, cluster::in_window(at::cat(times), config_.cluster.window_begin, config_.cluster.window_end),
                                                      cluster::parse_averaging(config_.cluster.averaging));
   result.cluster_loss = losses.mean().item<double>();
-  assigned.assignments = {};
+  assigned.assignments = Tensor();
   result.sinkhorn = std::move(assigned);
   const auto gradients = torch::autograd::grad({config_.cluster.weight * loss}, head_parameters_);
   return flat_.flatten(gradients, model_parameters_.size());
@@ -191,7 +191,11 @@ StepResult Learner::step(const data::Batch& batch) {
   Tensor gradient;
   for (auto& shard : shards) {
     result.flow_loss += shard.loss_sum / static_cast<double>(size);
-    gradient = gradient.defined() ? gradient.add_(shard.gradient) : shard.gradient;
+    if (gradient.defined()) {
+      gradient.add_(shard.gradient);
+    } else {
+      gradient = shard.gradient;
+    }
   }
   SDG_CHECK(std::isfinite(result.flow_loss), "step ", steps_done_, ": the loss is ", result.flow_loss, "; the weights were left as they were");
   if (student_.head) gradient.add_(head_gradient(shards, result));

@@ -9,6 +9,7 @@
 #include "sdg/cluster/collapse.h"
 #include "sdg/config/value.h"
 #include "sdg/config/write.h"
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/io/atomic_file.h"
