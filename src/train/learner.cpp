@@ -145,7 +145,6 @@ Tensor Learner::head_gradient(const std::vector<Shard>& shards, StepResult& resu
                               : cluster::window_mean(losses, cluster::in_window(at::cat(times), config_.cluster.window_begin, config_.cluster.window_end),
                                                      cluster::parse_averaging(config_.cluster.averaging));
   result.cluster_loss = losses.mean().item<double>();
-  assigned.assignments = Tensor();
   result.sinkhorn = std::move(assigned);
   const auto gradients = torch::autograd::grad({config_.cluster.weight * loss}, head_parameters_);
   return flat_.flatten(gradients, model_parameters_.size());

@@ -18,7 +18,7 @@ struct StepResult {
   double grad_norm = 0;     ///< before clipping
   double lr = 0;
   bool conditioned = false; ///< did the network get conditions
-  std::optional<cluster::SinkhornResult> sinkhorn;  ///< without its assignments
+  std::optional<cluster::SinkhornResult> sinkhorn;  ///< of the batch
 };
 
 /// The state of training and one step of it; knows no files. A step is a function of (state, batch): all draws are keyed by the
