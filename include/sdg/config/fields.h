@@ -3,11 +3,13 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
-/// Each option is declared once, in the `visit` of its options struct. YAML, `--set`, `--help`, validation and docs/config.md
-/// all come from that declaration; the default is the member's initial value.
+/// Each option is declared once, in the `visit` of its options struct. YAML, `--set`, `--help`, validation and
+/// docs/config.md all come from that declaration; the default is the member's initial value.
 ///
 ///     struct TrainOptions {
 ///       int64_t steps = 1500;
@@ -19,20 +21,23 @@ namespace sdg::config {
 
 /// What a person needs to know of one option.
 struct Doc {
-  std::string help;               ///< one or two sentences: what it does, what happens when it is changed
-  std::string unit{};             ///< "steps", "images", "fraction", …; empty where there is none
+  std::string help;    ///< one or two sentences: what it does, what happens when it is changed
+  std::string unit{};  ///< "steps", "images", "fraction", …; empty where there is none
   double min = -std::numeric_limits<double>::infinity();  ///< smallest accepted number
   double max = std::numeric_limits<double>::infinity();   ///< largest accepted number
   std::vector<std::string> choices{};                     ///< the accepted strings; empty accepts any
 };
 
 using Slot = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*>;
+using Value =
+    std::variant<bool, int64_t, double, std::string, std::vector<int64_t>>;  ///< what a slot holds, same order
 
 /// One declared option, bound to the struct that was visited.
 struct Field {
   std::string path;  ///< "train.steps"
   Slot slot;
   Doc doc;
+  Value initial;  ///< the slot's value when it was declared: the default, where the struct was fresh
 };
 
 /// A group of options and what it is about ("train", "How long and how fast to train").
@@ -51,15 +56,21 @@ class Fields {
     return fields;
   }
 
-  /// Declares one option of the struct being visited.
+  /// Declares one option of the struct being visited. `name` is of a-z, 0-9 and _. Throws Error where the path is
+  /// declared already or is `extends`, which configs use for themselves.
   void operator()(std::string_view name, Slot slot, Doc doc);
+  template <class T>
+    requires std::is_constructible_v<Slot, T*>
+  void operator()(std::string_view name, T& option, Doc doc) {
+    (*this)(name, Slot(&option), std::move(doc));
+  }
 
-  /// Declares a struct of options below `name`.
+  /// Declares a struct of options below `name`; names as above. A group may be declared in several parts: the first
+  /// help counts.
   template <class Options>
   void group(std::string_view name, Options& options, std::string help) {
     const std::string outer = prefix_;
-    prefix_ = outer.empty() ? std::string(name) : outer + "." + std::string(name);
-    groups_.push_back({prefix_, std::move(help)});
+    enter(name, std::move(help));
     options.visit(*this);
     prefix_ = outer;
   }
@@ -68,8 +79,13 @@ class Fields {
   const std::vector<Group>& groups() const { return groups_; }
   /// The field of that path, or nullptr.
   const Field* find(std::string_view path) const;
+  /// The group of that path, or nullptr.
+  const Group* find_group(std::string_view path) const;
 
  private:
+  void enter(std::string_view name, std::string help);
+  std::string join(std::string_view name) const;
+
   std::string prefix_;
   std::vector<Field> fields_;
   std::vector<Group> groups_;

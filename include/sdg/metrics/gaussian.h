@@ -1,34 +1,37 @@
 #pragma once
 #include <filesystem>
-#include <string>
 
 #include "sdg/core/tensor.h"
 
 namespace sdg::metrics {
 /// Mean and sample covariance (divided by n - 1) of features, float64.
 struct Gaussian {
-  Tensor mu;     ///< [D]
-  Tensor sigma;  ///< [D, D]
-  int64_t count = 0;
+  Tensor mu;          ///< [D]
+  Tensor sigma;       ///< [D, D]
+  int64_t count = 0;  ///< samples seen; 0 if unknown
 };
 
 /// Accumulates features batch by batch; the result does not depend on the batching beyond rounding.
+/// Sums are float64 and taken about the first batch's mean, so features far from zero lose no digits.
 class GaussianAccumulator {
  public:
   explicit GaussianAccumulator(int64_t dim);
-  void add(const Tensor& features);  ///< [N, D]
-  Gaussian result() const;           ///< Throws Error for fewer than two samples
+  void add(const Tensor& features);  ///< [N, D], any float type and device. Throws Error for non-finite features
+  Gaussian result() const;           ///< On the CPU. Throws Error for fewer than two samples
+  int64_t count() const { return count_; }
 
  private:
-  Tensor sum_, outer_, shift_;
+  int64_t dim_;
+  Tensor sum_, outer_, shift_;  // [D], [D, D], [D]; on the device of the first batch
   int64_t count_ = 0;
 };
 
 /// |mu1-mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), through symmetric eigendecompositions in float64
-/// (tr (S1 S2)^(1/2) = sum of the square roots of the eigenvalues of S1^(1/2) S2 S1^(1/2); Dowson & Landau 1982). Never negative.
+/// (tr (S1 S2)^(1/2) = sum of the square roots of the eigenvalues of S1^(1/2) S2 S1^(1/2); Dowson & Landau 1982). Never
+/// negative. Throws Error if the two do not have the same dimension or a covariance is not symmetric.
 double frechet_distance(const Gaussian& a, const Gaussian& b);
 
-/// Statistics as pytorch-fid and ADM store them: npz with `mu`, `sigma` (count unknown: 0).
+/// Statistics as pytorch-fid and ADM store them: npz with `mu`, `sigma` (count unknown: 0). Further arrays are ignored.
 Gaussian read_statistics(const std::filesystem::path& path);
 void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian);
 }  // namespace sdg::metrics

@@ -1,0 +1,23 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+/// Where configs and the files they name are found.
+///
+/// The shipped folders are, in this order and as far as they exist: $SDG_CONFIGS, ../share/sdg/configs beside the
+/// program, `configs` of the source tree, and the folder that `cmake --install` filled.
+namespace sdg::config {
+
+/// The file of that config: as named (from the working folder), with ".yaml" appended, then both in the shipped
+/// folders. Throws UsageError that says where it looked, which configs there are and which was probably meant.
+std::filesystem::path find_config(const std::string& name);
+
+/// A file or folder that a config names: an absolute path as it is; else beside the config (`config_dir`, may be
+/// empty), in the working folder, then in the shipped folders. Throws Error that lists these places.
+std::filesystem::path find_beside(const std::string& name, const std::filesystem::path& config_dir);
+
+/// The names of the shipped configs, without ".yaml", sorted.
+std::vector<std::string> shipped_configs();
+
+}  // namespace sdg::config

@@ -1,0 +1,108 @@
+#include "sdg/metrics/gaussian.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "sdg/core/error.h"
+#include "sdg/core/rng.h"
+#include "sdg/io/npz.h"
+#include "support/temporary_folder.h"
+
+namespace sdg::metrics {
+namespace {
+Tensor draw(uint64_t step, int64_t n, int64_t d) {
+  return rng::normal({11, rng::Purpose::kTest, step}, rng::indices(0, n), {d});
+}
+
+Gaussian gaussian_of(const Tensor& features, int64_t batch) {
+  GaussianAccumulator accumulator(features.size(1));
+  for (const Tensor& part : features.split(batch)) accumulator.add(part);
+  return accumulator.result();
+}
+
+// Two passes, element by element.
+double slow_covariance(const Tensor& x, int64_t i, int64_t j) {
+  const int64_t n = x.size(0);
+  double mean_i = 0, mean_j = 0, sum = 0;
+  for (int64_t k = 0; k < n; ++k) mean_i += x[k][i].item<double>() / static_cast<double>(n);
+  for (int64_t k = 0; k < n; ++k) mean_j += x[k][j].item<double>() / static_cast<double>(n);
+  for (int64_t k = 0; k < n; ++k) sum += (x[k][i].item<double>() - mean_i) * (x[k][j].item<double>() - mean_j);
+  return sum / static_cast<double>(n - 1);
+}
+}  // namespace
+
+TEST(Gaussian, CovarianceDividesByNMinusOne) {
+  const Tensor x = draw(0, 23, 4);
+  const Gaussian g = gaussian_of(x, 5);
+  EXPECT_EQ(g.count, 23);
+  for (int64_t i = 0; i < 4; ++i) {
+    for (int64_t j = 0; j < 4; ++j) EXPECT_NEAR(g.sigma[i][j].item<double>(), slow_covariance(x, i, j), 1e-12);
+  }
+}
+
+TEST(Gaussian, DoesNotDependOnTheBatching) {
+  const Tensor x = draw(1, 100, 6);
+  const Gaussian one = gaussian_of(x, 1), all = gaussian_of(x, 100);
+  EXPECT_LT((one.mu - all.mu).abs().max().item<double>(), 1e-14);
+  EXPECT_LT((one.sigma - all.sigma).abs().max().item<double>(), 1e-13);
+}
+
+TEST(Gaussian, FeaturesFarFromZeroKeepTheirDigits) {
+  const Tensor x = draw(2, 200, 3).to(at::kDouble);
+  const Gaussian near = gaussian_of(x, 16), far = gaussian_of(x + 1e7, 16);
+  EXPECT_LT((near.sigma - far.sigma).abs().max().item<double>(), 1e-7);  // the sum 1e7 + x itself keeps 2e-9
+}
+
+TEST(Gaussian, RefusesOneSampleAndNaN) {
+  GaussianAccumulator accumulator(2);
+  accumulator.add(at::ones({1, 2}));
+  EXPECT_THROW(accumulator.result(), Error);
+  EXPECT_THROW(accumulator.add(at::full({1, 2}, std::numeric_limits<float>::quiet_NaN())), Error);
+  EXPECT_THROW(accumulator.add(at::ones({1, 3})), Error);
+}
+
+TEST(Frechet, DiagonalCovariancesHaveAClosedForm) {
+  const Tensor v1 = at::tensor({1.0, 4.0, 0.25}, at::kDouble), v2 = at::tensor({9.0, 1.0, 0.0}, at::kDouble);
+  const Tensor m1 = at::tensor({0.0, 1.0, 2.0}, at::kDouble), m2 = at::tensor({1.0, 1.0, -1.0}, at::kDouble);
+  const double expected = (1 + 0 + 9) + (4 + 1 + 0.25);  // |m1-m2|^2 + sum (sqrt v1 - sqrt v2)^2
+  EXPECT_NEAR(frechet_distance({m1, at::diag(v1), 0}, {m2, at::diag(v2), 0}), expected, 1e-12);
+}
+
+TEST(Frechet, IsZeroForOneAndTheSameAndSymmetric) {
+  const Gaussian a = gaussian_of(draw(3, 40, 8), 40), b = gaussian_of(draw(4, 40, 8) * 1.5 + 0.2, 40);
+  EXPECT_NEAR(frechet_distance(a, a), 0, 1e-12);
+  EXPECT_GT(frechet_distance(a, b), 0.1);
+  EXPECT_NEAR(frechet_distance(a, b), frechet_distance(b, a), 1e-10);
+}
+
+TEST(Frechet, MatchesTheKnownDistanceOfTwoSmallSets) {
+  Tensor r = at::arange(36, at::kDouble).mul(1.7).sin().mul(1.5).view({12, 3});
+  Tensor f = at::arange(30, at::kDouble).mul(1.3).add(0.4).cos().mul(1.2).add(0.3).view({10, 3});
+  EXPECT_NEAR(frechet_distance(gaussian_of(r, 12), gaussian_of(f, 10)), 0.6946218990, 1e-9);
+}
+
+TEST(Frechet, RefusesAsymmetricAndUnequalGaussians) {
+  const Tensor mu = at::zeros({2}, at::kDouble), eye = at::eye(2, at::kDouble);
+  const Tensor skew = at::tensor({1.0, 0.5, 0.0, 1.0}, at::kDouble).view({2, 2});
+  EXPECT_THROW(frechet_distance({mu, skew, 0}, {mu, eye, 0}), Error);
+  EXPECT_THROW(frechet_distance({mu, eye, 0}, {at::zeros({3}, at::kDouble), at::eye(3, at::kDouble), 0}), Error);
+}
+
+TEST(Statistics, SurviveTheFile) {
+  const test::TemporaryFolder folder;
+  const Gaussian written = gaussian_of(draw(5, 30, 4), 30);
+  write_statistics(folder / "stats.npz", written);
+  const Gaussian read = read_statistics(folder / "stats.npz");
+  EXPECT_TRUE(at::equal(read.mu, written.mu));
+  EXPECT_TRUE(at::equal(read.sigma, written.sigma));
+}
+
+TEST(Statistics, FileWithoutSigmaIsNamed) {
+  const test::TemporaryFolder folder;
+  io::write_npz(folder / "half.npz", {{"mu", at::zeros({4}, at::kDouble)}});
+  const std::string message = test::message_of<Error>([&] { read_statistics(folder / "half.npz"); });
+  EXPECT_NE(message.find("half.npz: expected arrays mu and sigma, found no sigma"), std::string::npos) << message;
+}
+}  // namespace sdg::metrics
