@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <cmath>
+#include <string>
+
 #include "sdg/core/rng.h"
 
 using namespace sdg;

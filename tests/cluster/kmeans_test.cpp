@@ -4,8 +4,9 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
-#include <sstream>
+#include <string>
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"

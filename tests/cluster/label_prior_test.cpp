@@ -47,7 +47,8 @@ TEST(Draw, DoesNotDependOnTheBatch) {
 }
 
 TEST(Draw, AClusterOfProbabilityZeroIsNeverDrawn) {
-  const auto ids = cluster::draw(cluster::label_prior(at::tensor({0, 3, 0, 1e-3, 0})), kStream, rng::indices(0, 50000));
+  const auto ids =
+      cluster::draw(cluster::label_prior(at::tensor({0.0, 3.0, 0.0, 1e-3, 0.0})), kStream, rng::indices(0, 50000));
   EXPECT_TRUE(((ids == 1).logical_or(ids == 3)).all().item<bool>());
   EXPECT_TRUE((ids == 3).any().item<bool>()) << "the rare cluster is missing";
 }

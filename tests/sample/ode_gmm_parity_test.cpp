@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "sdg/sample/adaptive.h"
 #include "sdg/sample/solver.h"
 #include "support/fixture.h"
@@ -65,12 +67,11 @@ Run run_adaptive(const nlohmann::json& spec, const sample::VelocityFn& velocity,
   return {result.states, result.evaluations, result.steps};
 }
 
-// The public code integrates backwards by mirroring time; its traces are in mirrored time.
+// Integrating backwards the public code counts its steps as positive; times are the true ones.
 Tensor trace_of(const std::vector<sample::AdaptiveStep>& steps) {
-  const double sign = steps.front().dt > 0 ? 1 : -1;
   std::vector<double> rows;
   for (const auto& step : steps)
-    rows.insert(rows.end(), {sign * step.t, sign * step.dt, step.error, step.accepted ? 1.0 : 0.0});
+    rows.insert(rows.end(), {step.t, std::abs(step.dt), step.error, step.accepted ? 1.0 : 0.0});
   return at::tensor(rows, at::kDouble).reshape({-1, 4});
 }
 
