@@ -25,7 +25,7 @@ double off_unit(const Tensor& rows) {
 }  // namespace
 
 TEST(PrototypeHead, EmbeddingsAreUnitRowsAndScoresTheirCosines) {
-  const auto head = head_of(1);
+  auto head = head_of(1);
   const auto out = head->forward(features(9) * 50);
   EXPECT_EQ(out.embedding.sizes(), (Shape{9, 6}));
   EXPECT_LT(off_unit(out.embedding), 1e-6);
@@ -34,7 +34,7 @@ TEST(PrototypeHead, EmbeddingsAreUnitRowsAndScoresTheirCosines) {
 }
 
 TEST(PrototypeHead, IsLinearBatchNormReluLinear) {
-  const auto head = head_of(1);
+  auto head = head_of(1);
   const auto x = features(9);
   const auto weights = head->named_parameters();
   auto hidden = x.mm(weights["projection_head.0.weight"].t());
@@ -44,7 +44,7 @@ TEST(PrototypeHead, IsLinearBatchNormReluLinear) {
 }
 
 TEST(PrototypeHead, NormalizePrototypesKeepsTheirDirections) {
-  const auto head = head_of(1);
+  auto head = head_of(1);
   const auto before = head->prototypes->weight.detach().clone();
   {
     const at::NoGradGuard no_grad;
@@ -57,7 +57,7 @@ TEST(PrototypeHead, NormalizePrototypesKeepsTheirDirections) {
 }
 
 TEST(PrototypeHead, OneRowTrainsNothingButCanBeEvaluated) {
-  const auto head = head_of(1);
+  auto head = head_of(1);
   try {
     head->forward(features(1));
     FAIL();
@@ -82,9 +82,9 @@ TEST(PrototypeHead, FillsInTheWidthsThatWereLeftOpen) {
 
 TEST(Initialize, IsAFunctionOfTheSeed) {
   torch::manual_seed(1);
-  const auto first = head_of(7);
+  auto first = head_of(7);
   torch::manual_seed(2);
-  const auto second = head_of(7), other = head_of(8);
+  auto second = head_of(7), other = head_of(8);
   for (const auto& item : first->named_parameters()) {
     EXPECT_TRUE(at::equal(item.value(), second->named_parameters()[item.key()])) << item.key();
   }

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <string>
 
 #include "sdg/core/error.h"
 
@@ -21,13 +22,19 @@ Tensor start() {
 }
 }  // namespace
 
-TEST(IntegrateAdaptive, TheErrorFollowsTheTolerance) {
-  for (const auto& solver : {"dopri5", "bosh3", "adaptive_heun"}) {
+// Each step may err by atol + rtol |x| in the RMS of the three components, and the field lets an error grow by 1.4.
+// bosh3 comes closest to that: like the public code it reads the end from a quartic whose middle is of low order.
+TEST(IntegrateAdaptive, TheErrorStaysWithinWhatTheStepsWereAllowed) {
+  for (const std::string solver : {"dopri5", "bosh3", "adaptive_heun"}) {
+    double before = 1;
     for (double tolerance : {1e-3, 1e-5, 1e-7}) {
       const sample::AdaptiveOptions options{.solver = solver, .rtol = tolerance, .atol = tolerance};
       const auto result = sample::integrate_adaptive(field, start(), {0, 1}, options);
-      EXPECT_LT((result.states.back() - exact(start(), 1)).abs().max().item<double>(), 100 * tolerance)
-          << solver << tolerance;
+      const double error = (result.states.back() - exact(start(), 1)).abs().max().item<double>();
+      const double allowed = tolerance * (1 + 2 * std::exp(1.0 / 3)) * std::sqrt(3.0) * 1.4;
+      EXPECT_LT(error, allowed * static_cast<double>(result.steps.size())) << solver << ' ' << tolerance;
+      EXPECT_LT(error, before / 5) << solver << ' ' << tolerance;
+      before = error;
     }
   }
 }
