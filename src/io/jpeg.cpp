@@ -16,11 +16,9 @@ struct Destroy {
   void operator()(void* handle) const { tjDestroy(handle); }
 };
 
-tjhandle decoder() {
-  static thread_local const std::unique_ptr<std::remove_pointer_t<tjhandle>, Destroy> instance(tjInitDecompress());
-  SDG_CHECK(instance, "cannot start libjpeg-turbo: ", tjGetErrorStr());
-  return instance.get();
-}
+// One a picture: after a damaged header the library goes on where it stopped, so a used one would spoil the next
+// picture.
+using Decoder = std::unique_ptr<std::remove_pointer_t<tjhandle>, Destroy>;
 
 // Entropy-coded data stuffs a zero after each 0xFF, so the first FF D9 behind the last scan's start is the end marker.
 bool has_end_marker(std::span<const std::byte> bytes) {
@@ -58,7 +56,9 @@ Tensor rgb_of_inverted_cmyk(const Tensor& cmyk) {
 }  // namespace
 
 Tensor decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
-  const tjhandle handle = decoder();
+  const Decoder decoder(tjInitDecompress());
+  SDG_CHECK(decoder, name, ": cannot start libjpeg-turbo: ", tjGetErrorStr());
+  const tjhandle handle = decoder.get();
   const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
   const auto size = static_cast<unsigned long>(bytes.size());  // NOLINT(google-runtime-int): the library's type
   int width = 0, height = 0, subsampling = -1, colours = -1;

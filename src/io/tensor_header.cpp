@@ -47,6 +47,8 @@ json parse_without_duplicates(std::string_view text, const std::string& where) {
     }
     return true;
   };
+  // nlohmann takes a zero byte for the end of the text.
+  SDG_CHECK(text.find('\0') == std::string_view::npos, where, ": the header is not valid JSON: it holds a zero byte");
   try {
     return json::parse(text, watch);
   } catch (const json::exception& error) {

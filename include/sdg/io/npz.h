@@ -1,15 +1,40 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "sdg/core/tensor.h"
 
+/// NumPy's arrays: NPY 1.0 to 3.0, alone or in a zip (stored or deflated). Little-endian bool, integer and float arrays in C
+/// order; everything else (objects, strings, records, complex, big-endian, Fortran order) is refused with its own message.
 namespace sdg::io {
-/// Reads every .npy array of an .npz (stored or deflated). Throws Error for Fortran order, object arrays and malformed files.
-std::map<std::string, Tensor> read_npz(const std::filesystem::path& path);
+
+/// What an array is, before its data is read.
+struct NpyInfo {
+  at::ScalarType dtype{};
+  Shape shape;
+};
+
+/// Every array of an .npz without its data.
+std::map<std::string, NpyInfo> npz_contents(const std::filesystem::path& path);
+
+/// Reads every array of an .npz, or those that `wanted` accepts by name. Throws Error for malformed files; sizes are compared
+/// with the file's before memory is taken.
+std::map<std::string, Tensor> read_npz(const std::filesystem::path& path,
+                                       const std::function<bool(const std::string&)>& wanted = {});
+
+/// Calls `take` with successive rows [at most `rows`, ...] of one array, so that an array larger than memory can be read
+/// (guided-diffusion's samples `arr_0`: uint8 [N, H, W, C]). Throws Error where `name` is absent or a scalar.
+void read_npz_rows(const std::filesystem::path& path, const std::string& name, int64_t rows,
+                   const std::function<void(const Tensor&)>& take);
+
 /// Writes arrays the way numpy.savez does (stored, NPY 1.0, C order), atomically.
 void write_npz(const std::filesystem::path& path, const std::map<std::string, Tensor>& arrays);
+
 /// One .npy file.
 Tensor read_npy(const std::filesystem::path& path);
+
 }  // namespace sdg::io
