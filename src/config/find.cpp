@@ -21,8 +21,9 @@ std::vector<fs::path> shipped_folders() {
   const auto add = [&](const fs::path& folder) {
     std::error_code failure;
     if (!fs::is_directory(folder, failure)) return;
-    const fs::path full = fs::weakly_canonical(folder, failure);
-    if (std::find(folders.begin(), folders.end(), full) == folders.end()) folders.push_back(full);
+    fs::path full = fs::weakly_canonical(folder, failure);
+    if (failure) return;
+    if (std::find(folders.begin(), folders.end(), full) == folders.end()) folders.push_back(std::move(full));
   };
   const char* asked = std::getenv("SDG_CONFIGS");
   if (asked && *asked) add(asked);
@@ -41,8 +42,8 @@ bool is_readable_file(const fs::path& path) {
 }
 
 std::string places(const std::vector<fs::path>& folders) {
-  std::vector<std::string> names;
-  for (const auto& folder : folders) names.push_back(folder.string());
+  std::vector<std::string> names(folders.size());
+  std::transform(folders.begin(), folders.end(), names.begin(), [](const auto& folder) { return folder.string(); });
   return joined(names);
 }
 
@@ -80,7 +81,7 @@ fs::path find_config(const std::string& name) {
 fs::path find_beside(const std::string& name, const fs::path& config_dir) {
   SDG_CHECK(!name.empty(), "file: expected a name, got nothing");
   std::error_code failure;
-  const fs::path path(name);
+  fs::path path(name);
   if (path.is_absolute()) {
     SDG_CHECK(fs::exists(path, failure), "file ", in_quotes(name), ": not found");
     return path;

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "keys_impl.h"
+#include "parse_impl.h"
 #include "sdg/config/find.h"
 #include "sdg/config/value.h"
 #include "sdg/core/error.h"
@@ -41,22 +43,19 @@ std::string read_file(const fs::path& file) {
 class Document {
  public:
   Document(const Fields& fields, const std::string& text, std::string name) : fields_(fields), name_(std::move(name)) {
-    std::vector<YAML::Node> documents;
     try {
-      documents = YAML::LoadAll(text);
+      root_ = parse_document(text);
     } catch (const YAML::Exception& error) {
       fail(error.mark, cat("not YAML: ", error.msg));
     } catch (const std::exception& error) {
       throw UsageError(cat(name_, ": not YAML: ", error.what()));
     }
-    if (documents.size() > 1) fail(documents[1].Mark(), "expected one document, got a second one");
-    if (!documents.empty()) root_ = documents.front();
-    if (root_.IsDefined() && !root_.IsNull() && !root_.IsMap())
-      fail(root_.Mark(), cat("expected \"key: value\", got ", shown(root_)));
+    const bool is_empty = !root_.IsDefined() || root_.IsNull();
+    if (!is_empty && !root_.IsMap()) fail(root_.Mark(), cat("expected \"key: value\", got ", shown(root_)));
   }
 
   /// The config that this one extends, or "".
-  std::string base() const {
+  std::string base() {
     if (!root_.IsMap()) return "";
     for (const auto& entry : root_) {
       if (!entry.first.IsScalar() || entry.first.Scalar() != kExtends) continue;
@@ -98,8 +97,8 @@ class Document {
         continue;
       }
       const Field* field = fields_.find(path);
-      if (!field)
-        fail(mark, cat(key, unknown_key(fields_, path, entry.second.IsMap() ? KeyKind::kGroup : KeyKind::kOption)));
+      const KeyKind kind = entry.second.IsMap() ? KeyKind::kGroup : KeyKind::kOption;
+      if (!field) fail(mark, cat(key, unknown_key(fields_, path, kind)));
       const Parsed parsed = parse(*field, entry.second);
       if (!parsed.problem.empty()) fail(mark, key + parsed.problem);
       out.push_back({field, parsed.value});
@@ -134,15 +133,23 @@ class Document {
   std::string name_;
   YAML::Node root_;
   std::map<std::string, int> seen_;  // path -> line
-  mutable YAML::Mark extends_;
+  YAML::Mark extends_;
 };
 
-// Where `extends: name` of a file in `folder` points to.
-fs::path find_base(const Document& document, const std::string& name, const fs::path& folder) {
+// One spelling for each file, so that a circle is noticed.
+fs::path identity_of(const fs::path& file) {
+  std::error_code failure;
+  fs::path full = fs::weakly_canonical(file, failure);
+  return failure ? file : full;
+}
+
+// Where `extends: name` points to; `folder` is that of the file, without a value for text that comes from no file.
+fs::path find_base(const Document& document, const std::string& name, const std::optional<fs::path>& folder) {
   for (const auto& file : {name, name + ".yaml"}) {
+    if (!folder) break;
     std::error_code failure;
-    const fs::path beside = folder / file;
-    if (!folder.empty() && fs::exists(beside, failure) && !fs::is_directory(beside, failure)) return beside;
+    const fs::path beside = *folder / file;
+    if (fs::exists(beside, failure) && !fs::is_directory(beside, failure)) return beside;
   }
   try {
     return find_config(name);
@@ -156,11 +163,13 @@ void collect(const Fields& fields, const std::string& text, const fs::path& file
              std::vector<Assignment>& out) {
   Document document(fields, text, file.string());
   if (const std::string base = document.base(); !base.empty()) {
-    const fs::path base_file = find_base(document, base, chain.empty() ? fs::path() : chain.back().parent_path());
-    chain.push_back(fs::weakly_canonical(base_file));
+    const auto folder = chain.empty() ? std::nullopt : std::optional(file.parent_path());
+    const fs::path base_file = find_base(document, base, folder);
+    chain.push_back(identity_of(base_file));
     if (std::count(chain.begin(), chain.end(), chain.back()) > 1) {
-      std::vector<std::string> names;
-      for (const auto& link : chain) names.push_back(link.filename().string());
+      std::vector<std::string> names(chain.size());
+      std::transform(chain.begin(), chain.end(), names.begin(),
+                     [](const auto& link) { return link.filename().string(); });
       document.fail_extends(cat("a config cannot extend itself: ", joined(names, " -> ")));
     }
     collect(fields, read_file(base_file), base_file, chain, out);
@@ -176,7 +185,7 @@ void assign_all(const std::vector<Assignment>& assignments) {
 
 void read_yaml(const Fields& fields, const fs::path& file) {
   std::vector<Assignment> assignments;
-  collect(fields, read_file(file), file, {fs::weakly_canonical(file)}, assignments);
+  collect(fields, read_file(file), file, {identity_of(file)}, assignments);
   assign_all(assignments);
 }
 

@@ -3,6 +3,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -58,6 +59,11 @@ class Fields {
   /// Declares one option of the struct being visited. `name` is of a-z, 0-9 and _. Throws Error where the path is
   /// declared already or is `extends`, which configs use for themselves.
   void operator()(std::string_view name, Slot slot, Doc doc);
+  template <class T>
+    requires std::is_constructible_v<Slot, T*>
+  void operator()(std::string_view name, T& option, Doc doc) {
+    (*this)(name, Slot(&option), std::move(doc));
+  }
 
   /// Declares a struct of options below `name`; names as above. A group may be declared in several parts: the first
   /// help counts.
