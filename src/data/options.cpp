@@ -22,9 +22,10 @@ void DataOptions::visit(config::Fields& fields) {
           .min = 1,
           .max = 1024});
   fields("channels", &channels,
-         {.help = "1 (grey) or 3 (RGB). Colour becomes grey by ITU-R 601 luma, grey becomes colour by repetition.",
+         {.help = "1 (grey), 3 (RGB), or 4 (latents: such a network can be built and costed, its data cannot be read "
+                  "yet). Colour becomes grey by ITU-R 601 luma, grey becomes colour by repetition.",
           .min = 1,
-          .max = 3});
+          .max = 4});
   fields("flip", &flip,
          {.help = "Mirror each image left to right with probability 0.5, drawn anew each time. For photographs; not "
                   "for digits or text."});
