@@ -28,8 +28,9 @@ foreach(needed include/ATen/ATen.h include/torch/csrc/api/include/torch/torch.h 
   endif()
 endforeach()
 
-file(STRINGS ${torch_dir}/include/torch/headeronly/version.h version_line REGEX "define TORCH_VERSION \"")
-string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" SDG_TORCH_VERSION "${version_line}")
+file(STRINGS ${torch_dir}/include/torch/headeronly/version.h version_lines REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
+string(REGEX MATCHALL "[0-9]+" version_numbers "${version_lines}")
+list(JOIN version_numbers "." SDG_TORCH_VERSION)
 
 add_library(sdg_torch INTERFACE)
 add_library(sdg::torch ALIAS sdg_torch)

@@ -1,1 +1,5 @@
-int main() { return 0; }
+#include "sdg/cli/app.h"
+
+int main(int argc, char** argv) {
+  return sdg::cli::run(argc, argv);
+}

@@ -1,4 +1,5 @@
 #pragma once
+#include "sdg/cluster/standardizer.h"
 #include "sdg/core/progress.h"
 #include "sdg/core/tensor.h"
 
@@ -15,14 +16,11 @@ struct KmeansResult {
   double inertia = 0;  ///< sum of squared distances to the own centroid
   int64_t iterations = 0;
 };
-/// Lloyd's k-means with k-means++ starts on x [N, D]; empty clusters are reseeded at the farthest points. Throws Error if K > N.
+/// Lloyd's k-means with greedy k-means++ starts (Arthur & Vassilvitskii 2007) on x [N, D] float; empty clusters are
+/// reseeded at the farthest points. Distances are computed in blocks of rows, so memory beyond x stays bounded. A
+/// function of x and the options. `progress` counts Lloyd iterations over all restarts (a restart that ends early jumps
+/// ahead). Throws Error if K > N or x is not finite.
 KmeansResult kmeans(const Tensor& x, const KmeansOptions& options, const Progress& progress = {});
-/// Nearest centroid of each row, int64 [N].
+/// Nearest centroid [K, D] of each row of x [N, D], int64 [N]; the lower index where two are equally near.
 Tensor nearest_centroid(const Tensor& x, const Tensor& centroids);
-/// Mean and standard deviation (1 where a column is constant) of the columns of x: to standardise features before clustering.
-struct Standardizer {
-  Tensor mean, deviation;
-  static Standardizer fit(const Tensor& x);
-  Tensor apply(const Tensor& x) const;
-};
 }  // namespace sdg::cluster

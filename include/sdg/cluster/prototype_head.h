@@ -11,9 +11,10 @@ namespace sdg::cluster {
 
 struct PrototypeHeadOptions {
   int64_t feature_dim = 0;  ///< width of the features
-  int64_t hidden = 0;       ///< public code: D/2
-  int64_t dim = 0;          ///< p, width of embeddings and prototypes (= D of the network where prototypes become tokens)
-  int64_t clusters = 0;     ///< K
+  int64_t hidden = 0;       ///< width inside; 0 is half the features' (public code: D/2)
+  int64_t dim = 0;  ///< p, width of embeddings and prototypes (= D of the network where prototypes become tokens); 0 is
+                    ///< feature_dim
+  int64_t clusters = 0;  ///< K
 };
 
 struct HeadOutput {
@@ -22,6 +23,7 @@ struct HeadOutput {
 };
 
 /// features [N, F] -> Linear, BatchNorm, ReLU, Linear -> unit embedding -> scores against prototypes (method.md 2.4).
+/// In train mode BatchNorm needs the statistics of at least two rows: one row throws Error. In eval mode any N works.
 /// State-dict names: projection_head.{0,1,3}.*, prototypes.weight [K, p].
 class PrototypeHeadImpl : public torch::nn::Module {
  public:
@@ -29,6 +31,7 @@ class PrototypeHeadImpl : public torch::nn::Module {
   HeadOutput forward(const Tensor& features);
   /// Divides each prototype by its length, in place, without gradient.
   void normalize_prototypes();
+  /// With hidden and dim filled in.
   const PrototypeHeadOptions& options() const { return options_; }
 
   torch::nn::Sequential projection_head{nullptr};
@@ -39,7 +42,8 @@ class PrototypeHeadImpl : public torch::nn::Module {
 };
 TORCH_MODULE(PrototypeHead);
 
-/// Initial weights as a function of (seed, parameter name): Linear N(0, 0.02), biases 0, unit prototypes.
+/// Initial weights as a function of (seed, parameter name): Linear N(0, 0.02^2), biases 0, BatchNorm the identity,
+/// prototypes uniform on the unit sphere.
 void initialize(PrototypeHeadImpl& head, uint64_t seed);
 
 }  // namespace sdg::cluster

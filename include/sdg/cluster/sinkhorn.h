@@ -4,25 +4,29 @@
 namespace sdg::cluster {
 
 struct SinkhornOptions {
-  double epsilon = 0.05;    ///< entropy of the assignment: smaller is sharper
-  int64_t iterations = 3;   ///< sweeps; the public code stops after 3
-  double tolerance = 0;     ///< > 0: go on (up to max_iterations) until the marginal error is below it
+  double epsilon = 0.05;  ///< entropy of the assignment: smaller is sharper
+  int64_t iterations =
+      3;  ///< sweeps at least; the public code does 3. 0 gives exp(scores / eps) B / sum, whose rows do not sum to 1
+  double tolerance = 0;  ///< > 0: go on (up to max_iterations) until the marginal error is at most this
   int64_t max_iterations = 1000;
 };
 
 struct SinkhornResult {
-  Tensor assignments;      ///< [B, K] float32, each row sums to 1
-  double marginal_error;   ///< largest |column sum - B/K| / (B/K): how far the clusters are from equal shares
-  int64_t used_clusters;   ///< clusters that are some sample's argmax
-  double entropy;          ///< of the mean assignment, in nats; ln K when clusters are equally used
-  int64_t iterations;      ///< sweeps done
+  Tensor assignments;         ///< [B, K] float32, each row sums to 1
+  double marginal_error = 0;  ///< largest |column sum - B/K| / (B/K): how far the clusters are from equal shares
+  int64_t used_clusters = 0;  ///< clusters that are some sample's argmax
+  double entropy = 0;         ///< of the mean assignment, in nats; ln K when clusters are equally used
+  int64_t iterations = 0;     ///< sweeps done
 };
 
-/// Balanced soft assignment (Sinkhorn-Knopp, Cuturi 2013; as used by SwAV 2006.09882), in the log domain and float64 inside: finite for
-/// any finite scores and any B, K >= 1. scores [B, K]. Same numbers as the public exp-domain code where that one does not overflow.
+/// Balanced soft assignment (Sinkhorn-Knopp, Cuturi 2013; as used by SwAV 2006.09882), in the log domain and float64
+/// inside: finite for any finite scores and any B, K >= 1. scores [B, K]. Same numbers as the public exp-domain code
+/// where that one does not overflow: a sweep gives each cluster the share 1/K, then each sample the share 1/B. Needs no
+/// memory beyond the result and one block of rows. Without gradient. Throws Error for scores that are not finite.
 SinkhornResult sinkhorn(const Tensor& scores, const SinkhornOptions& options = {});
 
-/// The swapped-prediction loss of each sample: -sum_k Q_ik log softmax(scores_i / temperature)_k, [B]. Q is detached.
+/// Cross-entropy of each sample's scores [B, K] with its assignment Q [B, K]: -sum_k Q_ik log softmax(scores_i /
+/// temperature)_k, [B]. In float32 at least; Q is detached.
 Tensor assignment_loss(const Tensor& scores, const Tensor& assignments, double temperature = 0.1);
 
 }  // namespace sdg::cluster

@@ -35,22 +35,37 @@ struct OpenedData {
   std::string description;  ///< "folder /data/x: 300 images, 300 classes"
 };
 
-/// Opens a folder of images (class = sub-folder, or none), a tar of either, or a safetensors file with `images` uint8 [N,H,W] or
-/// [N,C,H,W] and optional `labels`. `config_dir` is where relative paths are tried first. Throws Error for a missing path or an empty folder.
+/// Opens a folder of images (class = sub-folder, or none), a tar of either, or a safetensors file with `images` uint8
+/// [N,H,W] or [N,C,H,W] and optional `labels`. `config_dir` is where relative paths are tried first. Throws Error for a
+/// missing path or an empty folder.
 OpenedData open_data(const DataOptions& options, const std::string& config_dir);
 
-/// Images at the model's resolution and channel count (ADM centre crop, method.md 9.1), cached in memory while they fit.
-/// A broken image is logged by name, counted and replaced by the next good one; past the configured share an Error stops the run.
+/// Images at the model's resolution and channel count (ADM centre crop, method.md 9.1), cached in memory while they
+/// fit. A broken image is logged by name, counted and replaced by the next good one (by index, cyclic, so that the
+/// replacement does not depend on who reads first); past the configured share every read of a broken image throws an
+/// Error. Thread-safe.
 class Dataset {
  public:
+  /// Throws Error for an empty source and UsageError for options that make no image.
   Dataset(std::shared_ptr<ImageSource> source, const DataOptions& options);
   ~Dataset();
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+
   int64_t size() const;
-  /// uint8 [C, S, S]; thread-safe.
+  /// C and S of what it gives.
+  int64_t channels() const;
+  int64_t image_size() const;
+  /// uint8 [C, S, S]
   Tensor image(int64_t index) const;
   /// uint8 [indices.size(), C, S, S]
   Tensor images(at::IntArrayRef indices) const;
+  /// Writes the C * S * S bytes of one image, without an allocation where it is cached.
+  void read_into(int64_t index, uint8_t* out) const;
+  /// Broken images met so far; each counts once.
   int64_t broken() const;
+  /// How many images the cache can hold.
+  int64_t cache_capacity() const;
 
  private:
   struct State;

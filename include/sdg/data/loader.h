@@ -16,17 +16,21 @@ struct LoaderOptions {
   int64_t batch = 128;
   uint64_t seed = 0;
   bool flip = false;
-  int64_t threads = 1;   ///< decoding threads; the next batches are ready while this one trains
+  int64_t threads = 1;   ///< decoding threads; the next batches are ready while this one trains. 0 loads in next()
   int64_t prefetch = 2;  ///< batches kept ready
 };
 
-/// Endless shuffled batches. Sample s is image permutation(seed, epoch = s / N)[s % N]: a function of s alone, so starting
-/// at any step costs nothing and changes nothing.
+/// Endless shuffled batches. Sample s is image permutation(seed, epoch = s / N)[s % N]: a function of s alone, so
+/// starting at any step costs nothing and changes nothing. Flips are keyed by s too. Neither threads, batch size nor
+/// the first step change a sample.
 class Loader {
  public:
+  /// `dataset` must outlive the loader.
   Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_step);
   ~Loader();
-  /// The batch of the next step. Rethrows what a loading thread threw.
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+  /// The batch of the next step. Rethrows what a loading thread threw for it. For one calling thread.
   Batch next();
 
  private:

@@ -16,9 +16,9 @@ struct ModelOptions {
 
 /// What the rest of the run asks of the network.
 struct ModelShape {
-  int64_t size = 8;         ///< side of the input in pixels or latents
+  int64_t size = 8;  ///< side of the input in pixels or latents
   int64_t channels = 1;
   std::string condition = "none";  ///< none | index | vector | patch_vector
-  int64_t classes = 0;      ///< number of indices, without the null one (kind index)
+  int64_t classes = 0;             ///< number of indices, without the null one (kind index)
 };
 }  // namespace sdg::model

@@ -40,11 +40,11 @@ class VelocityModel : public torch::nn::Module {
   /// x_t [N, C, S, S]; t [N] in [0, 1].
   virtual ForwardOutput forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                 const ForwardOptions& options = {}) = 0;
-  virtual int64_t blocks() const = 0;        ///< number of depths at which features can be had
+  virtual int64_t blocks() const = 0;                 ///< number of depths at which features can be had
   virtual int64_t default_feature_depth() const = 0;  ///< the middle block
-  virtual int64_t dim() const = 0;           ///< D
-  virtual int64_t extra_tokens() const = 0;  ///< tokens before the patches in `features`
-  virtual int64_t patch_tokens() const = 0;  ///< L
+  virtual int64_t dim() const = 0;                    ///< D
+  virtual int64_t extra_tokens() const = 0;           ///< tokens before the patches in `features`
+  virtual int64_t patch_tokens() const = 0;           ///< L
   /// Multiply-adds of one forward pass of one image.
   virtual int64_t macs() const = 0;
 };

@@ -1,0 +1,16 @@
+#pragma once
+#include "sdg/core/rng.h"
+#include "sdg/core/tensor.h"
+
+/// How often each cluster occurs in the training set, so that sampling needs no data (users.md: sampling without the
+/// dataset).
+namespace sdg::cluster {
+
+/// counts [K], not negative and not all zero, to probabilities [K] float64 on the CPU. Throws Error otherwise.
+Tensor label_prior(const Tensor& counts);
+
+/// Cluster ids, int64 [samples.size()] on the CPU, drawn from `prior` [K]; id i depends only on (stream, samples[i]),
+/// so the batch size does not matter. A cluster of probability 0 is never drawn.
+Tensor draw(const Tensor& prior, const rng::Stream& stream, at::IntArrayRef samples);
+
+}  // namespace sdg::cluster

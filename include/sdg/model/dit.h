@@ -1,0 +1,92 @@
+#pragma once
+#include <vector>
+
+#include "sdg/model/condition.h"
+#include "sdg/nn/attention.h"
+#include "sdg/nn/mlp.h"
+#include "sdg/nn/patch.h"
+
+namespace sdg::model {
+
+struct DiTOptions {
+  int64_t size = 32;  ///< side of the input, S
+  int64_t channels = 4;
+  int64_t patch = 2;
+  int64_t dim = 1152;  ///< D, a multiple of 4
+  int64_t depth = 28;
+  int64_t heads = 16;
+  double mlp_ratio = 4;
+  ConditionKind condition = ConditionKind::kIndex;
+  int64_t classes = 1000;    ///< labels of kind index, without the null one
+  bool null_label = true;    ///< kind index: the table has a row `classes` for "no label"
+  bool learn_sigma = false;  ///< predict C further channels (DiT: variances; SiT: unused)
+  double time_scale = 1;     ///< the sinusoid sees time_scale * t
+  bool activation_checkpointing =
+      false;  ///< keep only block inputs for the backward pass: less memory, a third more time
+};
+
+/// x += gate_a attn(LN(x)(1 + scale_a) + shift_a); x += gate_m mlp(LN(x)(1 + scale_m) + shift_m), the six from a linear
+/// map of SiLU(c). State-dict names: attn.{qkv,proj}, mlp.{fc1,fc2}, adaLN_modulation.1.
+class DiTBlockImpl : public torch::nn::Module {
+ public:
+  explicit DiTBlockImpl(const DiTOptions& options, const at::TensorOptions& where = {});
+  /// x [N, T, D], silu_c = SiLU(c) [N, D] -> [N, T, D]
+  Tensor forward(const Tensor& x, const Tensor& silu_c) const;
+
+  nn::Attention attn{nullptr};
+  nn::Mlp mlp{nullptr};
+  nn::Linear modulation{nullptr};  ///< in order: shift, scale, gate of the attention; shift, scale, gate of the MLP
+};
+TORCH_MODULE(DiTBlock);
+
+/// DiT (Peebles and Xie, 2023) and SiT (Ma et al., 2024), which have one network: a transformer whose layer norms are
+/// steered by time and condition, and which starts as the zero map. State-dict names are those of the public code; kind
+/// vector adds null_embed and unconditional_embed [1, 1, D], kind none has no y_embedder. Weights are zero until
+/// initialize() or load_weights(). forward changes nothing in the module: several threads may call it at once.
+class DiTImpl : public VelocityModel {
+ public:
+  explicit DiTImpl(const DiTOptions& options, const at::TensorOptions& where = {});
+
+  /// velocity = the first C predicted channels.
+  ForwardOutput forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
+                        const ForwardOptions& options = {}) override;
+  int64_t blocks() const override { return options_.depth; }
+  int64_t default_feature_depth() const override { return options_.depth / 2; }
+  int64_t dim() const override { return options_.dim; }
+  int64_t extra_tokens() const override { return 0; }
+  int64_t patch_tokens() const override;
+  int64_t macs() const override;
+
+  /// All predicted channels: [N, 2C, S, S] with learn_sigma, else [N, C, S, S].
+  Tensor prediction(const Tensor& x_t, const Tensor& t, const Condition& condition);
+  /// c: what the layer norms are steered by, time plus condition, [N, D]. (Kind patch_vector: time alone; its vectors
+  /// join the patches.)
+  Tensor conditioning(const Tensor& t, const Condition& condition) const;
+  const DiTOptions& options() const { return options_; }
+
+  Tensor pos_embed;  ///< [1, L, D], fixed, yet part of the state dict
+  Tensor null_embed, unconditional_embed;
+  nn::PatchEmbed x_embedder{nullptr};
+  nn::TimeMlp t_embedder{nullptr};
+  nn::Embedding y_embedder{nullptr};
+  std::vector<DiTBlock> block_list;
+  nn::Linear final_modulation{nullptr}, final_linear{nullptr};
+
+ private:
+  struct Prediction {
+    Tensor image, features;
+  };
+  Prediction run(const Tensor& x_t, const Tensor& t, const Condition& condition, const ForwardOptions& options) const;
+
+  DiTOptions options_;
+};
+TORCH_MODULE(DiT);
+
+/// Initial weights as in the public code, as a function of (seed, parameter name): the network predicts zero.
+void initialize(DiTImpl& net, uint64_t seed);
+
+/// The guidance of the public DiT and SiT samplers, which leaves the channels from `guided` on as they are in
+/// `conditional`: u + w (c - u) for the first channels. Both are [N, C', H, W].
+Tensor guide_first_channels(const Tensor& unconditional, const Tensor& conditional, double w, int64_t guided = 3);
+
+}  // namespace sdg::model

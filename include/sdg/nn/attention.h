@@ -1,0 +1,23 @@
+#pragma once
+#include "sdg/nn/layers.h"
+
+namespace sdg::nn {
+
+/// Self-attention of packed projections: qkv [N, T, 3D], its last axis laid out as (3, heads, D / heads); returns [N,
+/// T, D]. softmax(q k^T / sqrt(D / heads)) v per head.
+Tensor attention(const Tensor& qkv, int64_t heads);
+
+/// Multi-head self-attention. State-dict names: qkv.weight [3D, D] (and bias), proj.{weight, bias}.
+class AttentionImpl : public torch::nn::Module {
+ public:
+  AttentionImpl(int64_t dim, int64_t heads, bool qkv_bias, const at::TensorOptions& where = {});
+  Tensor forward(const Tensor& x) const;  ///< [N, T, D] -> [N, T, D]
+
+  Linear qkv{nullptr}, proj{nullptr};
+
+ private:
+  int64_t heads_;
+};
+TORCH_MODULE(Attention);
+
+}  // namespace sdg::nn

@@ -1,0 +1,28 @@
+#pragma once
+#include <string_view>
+
+#include "sdg/core/tensor.h"
+
+/// Initial weights. Every draw is a function of (seed, name of the parameter, position in it): neither the order of the
+/// calls nor the device matters. Nothing is drawn on the meta device.
+namespace sdg::nn {
+
+class Initializer {
+ public:
+  explicit Initializer(uint64_t seed) : seed_(seed) {}
+
+  /// N(0, std^2). Public code truncates at +-2, which is 100 standard deviations at its std of 0.02: the same thing.
+  void normal(const Tensor& parameter, std::string_view name, double std) const;
+  /// Uniform on [-bound, bound).
+  void uniform(const Tensor& parameter, std::string_view name, double bound) const;
+  /// Glorot and Bengio, 2010: uniform with bound sqrt(6 / (fan_in + fan_out)). Further dimensions count as fan_in.
+  void xavier_uniform(const Tensor& parameter, std::string_view name) const;
+  /// What PyTorch gives a convolution: weight and bias uniform with bound 1 / sqrt(fan_in).
+  void conv(const Tensor& weight, const Tensor& bias, std::string_view name) const;
+  static void constant(const Tensor& parameter, double value);
+
+ private:
+  uint64_t seed_;
+};
+
+}  // namespace sdg::nn

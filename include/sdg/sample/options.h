@@ -1,0 +1,16 @@
+#pragma once
+#include <string>
+
+#include "sdg/config/fields.h"
+
+namespace sdg::sample {
+struct SampleOptions {
+  int64_t steps = 25;
+  double guidance = 1.0;
+  std::string solver = "euler";
+  int64_t count = 64;
+  int64_t batch = 64;
+  int64_t seed = 0;
+  void visit(config::Fields& fields);
+};
+}  // namespace sdg::sample

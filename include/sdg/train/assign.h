@@ -1,0 +1,33 @@
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "sdg/core/progress.h"
+#include "sdg/data/dataset.h"
+#include "sdg/train/network.h"
+
+namespace sdg::train {
+
+/// Images of `indices` as float32 [-1, 1] on the device.
+Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device);
+
+/// Pooled features [indices.size(), F] on the CPU, at cluster.teacher_time, through noise keyed by the image's index.
+Tensor extract_features(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {});
+
+/// Cluster of each image by the head's scores (source online), int64 [indices.size()].
+Tensor assign_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                       const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {});
+
+/// Pseudo-labels of a whole data set by k-means on standardised features (source kmeans).
+struct PseudoLabels {
+  Tensor ids;  ///< int64 [data set size]
+  int64_t clusters = 0;
+  double inertia = 0;
+};
+PseudoLabels cluster_features(const Tensor& features, int64_t clusters, uint64_t seed, const Progress& progress = {});
+
+/// The first min(limit, size) entries of a fixed random order of the data set, sorted: the images that are scored.
+std::vector<int64_t> evaluation_subset(int64_t size, int64_t limit, uint64_t seed);
+
+}  // namespace sdg::train

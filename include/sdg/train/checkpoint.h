@@ -1,0 +1,39 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "sdg/io/tensor_file.h"
+#include "sdg/train/network.h"
+
+namespace sdg::train {
+
+/// What a checkpoint says besides its tensors; stored as strings in the file's metadata.
+struct CheckpointInfo {
+  RunConfig config;
+  int64_t step = 0;
+  int64_t classes = 0;                   ///< condition indices of source label and kmeans
+  std::vector<std::string> class_names;  ///< source label: of the data set
+  std::string data;                      ///< description of the training data
+  bool labels_read = false;              ///< could this run read labels for training
+};
+
+/// Adds the metadata to `file`: format, sdg and LibTorch version, config (as YAML), step, provenance.
+void describe(io::TensorFile& file, const CheckpointInfo& info);
+
+/// Reads the metadata back. `where` names the file in messages; throws Error for a file that is no checkpoint of ours.
+CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where);
+
+/// A trained network ready to draw from, made from a checkpoint alone: no data set is needed.
+struct Trained {
+  CheckpointInfo info;
+  Network network;  ///< in eval mode
+  Tensor prior;     ///< [K] share of each condition, undefined where there is none (yet)
+  std::string path;
+};
+
+/// `weights` is "ema" or "model".
+Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& device,
+                     const std::string& weights = "ema");
+
+}  // namespace sdg::train

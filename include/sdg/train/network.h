@@ -1,0 +1,52 @@
+#pragma once
+#include <memory>
+
+#include "sdg/cluster/prototype_head.h"
+#include "sdg/model/velocity_model.h"
+#include "sdg/train/run_config.h"
+
+namespace sdg::train {
+
+/// The backbone and, where features are clustered online, the head that clusters them.
+struct Network {
+  std::shared_ptr<model::VelocityModel> model;
+  cluster::PrototypeHead head{nullptr};
+
+  void to(const at::Device& device);
+  void set_training(bool training);
+  /// Every parameter and buffer under `prefix` + public name (the head's as projection_head.* and prototypes.weight).
+  std::map<std::string, Tensor> tensors(const std::string& prefix) const;
+  /// Copies values from `tensors`; throws Error, naming `where`, for missing or misshapen ones.
+  void load(const std::map<std::string, Tensor>& tensors, const std::string& prefix, const std::string& where);
+};
+
+/// `classes` is the number of condition indices (source label and kmeans); ignored otherwise.
+Network build_network(const RunConfig& config, int64_t classes, const at::Device& device);
+
+/// Block whose tokens are clustered.
+int64_t feature_depth(const RunConfig& config, const model::VelocityModel& model);
+
+/// Width of the pooled features.
+int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model);
+
+/// tokens [N, T, D] -> [N, F]: "flat" all patch tokens side by side (F = L*D), "mean" their mean (D), "cls" the first
+/// token (D).
+Tensor pool_tokens(const Tensor& tokens, int64_t extra_tokens, const std::string& pooling);
+
+/// Pooled features [N, F] of images seen at time t through noise eps, without condition and without gradient; blocks
+/// beyond the tapped one are not computed. x, eps [N, C, S, S]; t [N].
+Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                   const Tensor& t);
+
+/// ids int64 [N] -> the condition the backbone gets for them (an index, or a scaled prototype of `teacher`).
+model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids,
+                               const Tensor& drop = {});
+
+/// The condition under which a network is trained without clusters: before the change, for source none, and for
+/// features.
+model::Condition unconditional_for(const RunConfig& config);
+
+/// First step that trains with conditions (0 for index sources, train.steps for source none).
+int64_t change_step(const RunConfig& config);
+
+}  // namespace sdg::train

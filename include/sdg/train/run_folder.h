@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sdg/io/tensor_file.h"
+
+namespace sdg::train {
+
+/// Where a run keeps what:
+///   config.yaml            the resolved configuration
+///   metrics.jsonl          one line a logged step
+///   log.txt                what was said on the terminal, with times
+///   tensorboard/           the same figures and pictures for TensorBoard
+///   pictures/              sample grids and cluster sheets by step
+///   checkpoints/           last.safetensors, best.safetensors, step-NNNNNNNN.safetensors
+class RunFolder {
+ public:
+  explicit RunFolder(std::filesystem::path root);
+  /// Makes the folders. Throws Error where that is impossible.
+  void create() const;
+
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path config() const { return root_ / "config.yaml"; }
+  std::filesystem::path metrics() const { return root_ / "metrics.jsonl"; }
+  std::filesystem::path log() const { return root_ / "log.txt"; }
+  std::filesystem::path tensorboard() const { return root_ / "tensorboard"; }
+  std::filesystem::path pictures() const { return root_ / "pictures"; }
+  std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
+  std::filesystem::path last() const { return checkpoints() / "last.safetensors"; }
+  std::filesystem::path best() const { return checkpoints() / "best.safetensors"; }
+
+  bool has_checkpoint() const { return std::filesystem::exists(last()); }
+
+  /// Writes the numbered checkpoint of `step`, makes `last` (and `best`) the same file by hard link (or copy, where the
+  /// file system has no links), then removes numbered ones beyond `keep`. Each name is replaced atomically.
+  void save(const io::TensorFile& file, int64_t step, bool best, int64_t keep) const;
+
+ private:
+  std::filesystem::path root_;
+};
+
+/// The checkpoint that a command means: `checkpoint` itself, or `run`'s last one, or the last one of the newest run
+/// under `runs/`. Throws UsageError that says where it looked.
+std::filesystem::path find_checkpoint(const std::string& run, const std::string& checkpoint);
+
+}  // namespace sdg::train

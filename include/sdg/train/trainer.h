@@ -1,0 +1,42 @@
+#pragma once
+#include <functional>
+#include <string>
+
+#include "sdg/train/learner.h"
+#include "sdg/train/run_folder.h"
+
+namespace sdg::train {
+
+/// What an onlooker learns after each step.
+struct StepReport {
+  int64_t step = 0;   ///< steps done
+  int64_t steps = 0;  ///< of how many
+  StepResult result;
+  double smooth_loss = 0;        ///< running mean of the flow loss
+  double images_per_second = 0;  ///< of the last steps, pictures and checkpoints left out
+};
+
+/// Callbacks of a run; each may be empty.
+struct Observer {
+  std::function<void(const std::string&)> on_start;  ///< one line: what is trained, from which step
+  std::function<void(const StepReport&)> on_step;
+  std::function<void(const std::string&)> on_event;  ///< one line: pictures and checkpoints written, cluster scores
+  std::function<bool()> stop;                        ///< asked after each step: true ends the run with a checkpoint
+};
+
+struct Outcome {
+  int64_t step = 0;
+  bool finished = false;  ///< false: stopped on request
+  bool resumed = false;
+  std::filesystem::path checkpoint;
+};
+
+/// Trains `config` in `folder`. A folder that holds a checkpoint is gone on with, and the run that was stopped equals
+/// the one that never was, bit for bit on the CPU; throws UsageError where its configuration differs in more than
+/// reporting and length.
+Outcome train(const RunConfig& config, const RunFolder& folder, const Observer& observer);
+
+/// Keys that differ between two configurations and may not when a run goes on, "a.b (old -> new)".
+std::vector<std::string> conflicting_keys(const RunConfig& old_config, const RunConfig& new_config);
+
+}  // namespace sdg::train

@@ -1,0 +1,72 @@
+#include "sdg/cli/app.h"
+
+#include <ATen/Parallel.h>
+
+#include <cstdio>
+#include <exception>
+#include <optional>
+
+#include "cli/command.h"
+#include "cli/log_file.h"
+#include "cli/terminal.h"
+#include "sdg/core/error.h"
+#include "sdg/core/version.h"
+
+namespace sdg::cli {
+namespace {
+
+constexpr int kFailure = 1, kUsage = 2;
+
+int report(const std::string& message, int code) {
+  std::string line = message.substr(0, message.find('\n'));
+  std::fprintf(stderr, "sdg: %s\n", line.c_str());
+  write_log_file(3, line);
+  return code;
+}
+
+int parse_error(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  return report(cat(error.what(), "; see sdg --help"), kUsage);
+}
+
+}  // namespace
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table{train_command(),         sample_command(), eval_fid_command(),
+                                          eval_clusters_command(), config_command(), bench_command()};
+  return table;
+}
+
+int run(int argc, char** argv) {
+  // Parallelism comes from work split over core/parallel.h: kernels with a pool of their own would spin against it.
+  at::set_num_threads(1);
+  install_log_sink();
+
+  CLI::App app{"sdg: trains diffusion networks that guide themselves, samples from them and measures them.", "sdg"};
+  app.set_version_flag("--version", version_report());
+  app.require_subcommand(1);
+  app.footer("Each command explains itself: sdg COMMAND --help");
+  std::vector<std::pair<CLI::App*, std::function<int()>>> runners;
+  for (const auto& command : commands()) {
+    auto* sub = app.add_subcommand(command.name, command.summary);
+    sub->footer(cat("Examples:\n", command.examples));
+    runners.emplace_back(sub, command.declare(*sub));
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return parse_error(app, error);
+  }
+  try {
+    for (const auto& [sub, runner] : runners) {
+      if (sub->parsed()) return runner();
+    }
+  } catch (const UsageError& error) {
+    return report(error.what(), kUsage);
+  } catch (const std::exception& error) {
+    return report(error.what(), kFailure);
+  }
+  return kUsage;
+}
+
+}  // namespace sdg::cli

@@ -1,0 +1,27 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace sdg::cli {
+
+/// One subcommand: declares its options on `app` and returns what runs after parsing (its exit code).
+struct Command {
+  const char* name;
+  const char* summary;
+  const char* examples;
+  std::function<std::function<int()>(CLI::App& app)> declare;
+};
+
+/// The one table of commands, in the order in which help lists them.
+const std::vector<Command>& commands();
+
+Command train_command();
+Command sample_command();
+Command eval_fid_command();
+Command eval_clusters_command();
+Command config_command();
+Command bench_command();
+
+}  // namespace sdg::cli

@@ -1,0 +1,30 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "sdg/train/checkpoint.h"
+#include "sdg/train/generate.h"
+
+/// What `sample` and `eval-fid` share: which checkpoint, and how to draw from it.
+namespace sdg::cli {
+
+struct SamplingArguments {
+  std::string run, checkpoint, device = "auto", weights = "ema", solver, config_class;
+  std::optional<int64_t> count, batch, seed, steps, cluster;
+  std::optional<double> guidance;
+};
+
+/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --solver, --cluster, --class,
+/// --weights, --device.
+void declare_sampling(CLI::App& app, SamplingArguments& arguments);
+
+/// Loads the checkpoint that the arguments mean and says on standard error which.
+train::Trained load(const SamplingArguments& arguments, const at::Device& device);
+
+/// The arguments over the checkpoint's own sampling options. `default_count` where neither says.
+train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
+                                        int64_t default_count);
+
+}  // namespace sdg::cli

@@ -1,0 +1,129 @@
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/log_file.h"
+#include "cli/terminal.h"
+#include "sdg/config/fields.h"
+#include "sdg/config/write.h"
+#include "sdg/core/device.h"
+#include "sdg/core/error.h"
+#include "sdg/train/cost.h"
+#include "sdg/train/trainer.h"
+
+namespace sdg::cli {
+namespace {
+
+struct Arguments {
+  std::string config, run;
+  std::vector<std::string> set;
+  std::vector<std::string> resume;
+  bool dry_run = false;
+};
+
+constexpr const char* kExamples =
+    "  sdg train                                        the shipped digits, in a few minutes\n"
+    "  sdg train --config cifar10.yaml --run runs/c10   a shipped config, in a folder of your choice\n"
+    "  sdg train --config cifar10.yaml --run runs/c10   the same again goes on where it stopped\n"
+    "  sdg train --resume runs/c10                      so does this, from the run's own config\n"
+    "  sdg train --config imagenet256.yaml --dry-run    what it would do, and what that takes\n"
+    "  sdg train --set condition.source=label --set train.steps=4000\n";
+
+std::string run_of(const Arguments& arguments) {
+  if (!arguments.run.empty()) return arguments.run;
+  if (!arguments.resume.empty() && !arguments.resume.front().empty()) return arguments.resume.front();
+  const auto stem = std::filesystem::path(arguments.config.empty() ? "digits" : arguments.config).stem().string();
+  return (std::filesystem::path("runs") / stem).string();
+}
+
+// A resumed run without --config takes the one in its folder.
+std::string config_of(const Arguments& arguments, const std::string& run) {
+  if (!arguments.config.empty()) return arguments.config;
+  if (arguments.resume.empty()) return "digits.yaml";
+  const auto kept = train::RunFolder(run).config();
+  SDG_CHECK_USAGE(std::filesystem::exists(kept), run, ": nothing to resume there; expected ", kept.string());
+  return kept.string();
+}
+
+int dry_run(const train::RunConfig& config, const std::string& run) {
+  auto shown = config;
+  std::printf("%s", config::to_yaml(config::Fields::of(shown)).c_str());
+  const auto cost = train::estimate_cost(config);
+  std::printf("\n# run folder       %s\n%s", run.c_str(), train::to_text(cost).c_str());
+  return 0;
+}
+
+std::string note_of(const train::StepReport& report) {
+  char text[96];
+  std::snprintf(text, sizeof text, "loss %.4f", report.smooth_loss);
+  std::string note = text;
+  if (report.result.sinkhorn) {
+    std::snprintf(text, sizeof text, "  clusters %.2f (%lld used)%s", report.result.cluster_loss,
+                  static_cast<long long>(report.result.sinkhorn->used_clusters),
+                  report.result.conditioned ? ", guiding" : "");
+    note += text;
+  }
+  return note;
+}
+
+int execute(const Arguments& arguments) {
+  const std::string run = run_of(arguments);
+  const auto config = train::load_config(config_of(arguments, run), arguments.set);
+  if (arguments.dry_run) return dry_run(config, run);
+
+  const train::RunFolder folder(run);
+  folder.create();
+  open_log_file(folder.log().string());
+  catch_signals();
+  ProgressBar bar("train", "img/s", static_cast<double>(config.train.batch));
+  train::Observer observer;
+  observer.on_start = [&](const std::string& message) { say(cat(run, ": ", message)); };
+  observer.on_event = [](const std::string& message) { say(message); };
+  observer.on_step = [&](const train::StepReport& report) { bar.update(report.step, report.steps, note_of(report)); };
+  observer.stop = [] { return caught_signal() != 0; };
+  const auto outcome = train::train(config, folder, observer);
+  bar.finish();
+
+  if (!outcome.finished) {
+    say(cat("stopped at step ", outcome.step, " of ", config.train.steps, "; everything is in ",
+            outcome.checkpoint.string(), "; the same command goes on from there"));
+    return 128 + caught_signal();
+  }
+  say(cat("finished: ", outcome.checkpoint.string(), " (step ", outcome.step, "); draw from it with: sdg sample --run ",
+          run));
+  return 0;
+}
+
+}  // namespace
+
+Command train_command() {
+  return {"train", "Train a network, cluster its own features, let the clusters guide it.", kExamples,
+          [](CLI::App& app) {
+            auto arguments = std::make_shared<Arguments>();
+            app.add_option("--config", arguments->config,
+                           "config file, or the name of a shipped one (sdg config --list); default digits.yaml")
+                ->type_name("FILE|NAME");
+            app.add_option("--run", arguments->run, "folder of the run; default runs/<name of the config>")
+                ->type_name("DIR");
+            app.add_option("--resume", arguments->resume, "go on with the run in --run, or in the folder given here")
+                ->expected(0, 1)
+                ->type_name("[DIR]")
+                ->each([](const std::string&) {});
+            app.add_flag("--dry-run", arguments->dry_run,
+                         "print the resolved configuration, parameters, memory and steps per epoch; train nothing");
+            app.add_option("--set", arguments->set,
+                           "override one option (repeatable); all options: sdg config --help-options")
+                ->type_name("KEY=VALUE")
+                ->expected(1)
+                ->take_all();
+            auto* resume = app.get_option("--resume");
+            return [arguments, resume] {
+              if (resume->count() > 0 && arguments->resume.empty()) arguments->resume.emplace_back();
+              return execute(*arguments);
+            };
+          }};
+}
+
+}  // namespace sdg::cli

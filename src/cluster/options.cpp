@@ -1,0 +1,90 @@
+#include "sdg/cluster/options.h"
+
+namespace sdg::cluster {
+namespace {
+void visit_assignment(ClusterOptions& options, config::Fields& fields) {
+  fields("clusters", &options.clusters,
+         {.help = "K, how many groups the images are divided into. More make finer groups that each see fewer images; "
+                  "keep K well below "
+                  "the number of images and, for steady training, below the batch.",
+          .unit = "clusters",
+          .min = 1});
+  fields("epsilon", &options.epsilon,
+         {.help = "Entropy of the balanced assignment. Smaller makes it harder (each image one cluster), larger makes "
+                  "it softer; far "
+                  "above the spread of the scores all images look alike.",
+          .min = 1e-4,
+          .max = 10});
+  fields("iterations", &options.iterations,
+         {.help = "Sinkhorn sweeps. More bring the clusters closer to equal shares at a small cost.",
+          .unit = "sweeps",
+          .min = 1});
+  fields("temperature", &options.temperature,
+         {.help = "Softmax temperature of the head's prediction. Smaller asks for more confident scores; too small "
+                  "makes the loss "
+                  "noisy, too large leaves it near ln K.",
+          .min = 1e-3,
+          .max = 10});
+}
+
+void visit_loss(ClusterOptions& options, config::Fields& fields) {
+  fields("weight", &options.weight,
+         {.help = "Weight of the clustering loss beside the flow loss, reached after the warm-up. 0 leaves the "
+                  "clusters random.",
+          .min = 0});
+  fields("window_begin", &options.window_begin,
+         {.help = "The clustering loss counts only for window_begin < t < window_end (t = 1 is the clean image). Lower "
+                  "values include "
+                  "noisier images, whose clusters are coarser.",
+          .unit = "time",
+          .min = 0,
+          .max = 1});
+  fields("window_end", &options.window_end,
+         {.help = "End of that window. Values near 1 include nearly clean images. A wider window trains the head on "
+                  "more samples a step.",
+          .unit = "time",
+          .min = 0,
+          .max = 1});
+  fields("averaging", &options.averaging,
+         {.help = "batch: sum over the window divided by the whole batch, as in the paper, so a narrow window also "
+                  "weighs less. window: "
+                  "mean over the window's samples, so the weight does not depend on the width.",
+          .choices = {"batch", "window"}});
+}
+
+void visit_features(ClusterOptions& options, config::Fields& fields) {
+  fields("teacher_time", &options.teacher_time,
+         {.help = "The time at which the averaged network looks at an image to choose its cluster. Lower is noisier: "
+                  "coarser clusters, "
+                  "less detail in them.",
+          .unit = "time",
+          .min = 0,
+          .max = 1});
+  fields("views", &options.views,
+         {.help = "two: the assignment comes from one noise and the head predicts it from another, so clusters cannot "
+                  "encode noise. one: "
+                  "both use the same noisy image, as in the public code, and save a forward pass.",
+          .choices = {"two", "one"}});
+  fields("pooling", &options.pooling,
+         {.help = "What of the network becomes the feature. flat: all patch tokens side by side (keeps where things "
+                  "are); mean: their "
+                  "mean (smaller, forgets place); cls: the class token, where the network has one.",
+          .choices = {"flat", "mean", "cls"}});
+  fields("depth", &options.depth,
+         {.help = "The block after which features are read, counted from 0; -1 is the middle. Early blocks hold "
+                  "texture, late ones the "
+                  "velocity itself.",
+          .min = -1});
+  fields("hidden", &options.hidden,
+         {.help = "Width inside the projection head; 0 is half the feature's width. Larger heads fit finer clusters "
+                  "and cost memory.",
+          .min = 0});
+}
+}  // namespace
+
+void ClusterOptions::visit(config::Fields& fields) {
+  visit_assignment(*this, fields);
+  visit_loss(*this, fields);
+  visit_features(*this, fields);
+}
+}  // namespace sdg::cluster

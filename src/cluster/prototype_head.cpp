@@ -1,0 +1,73 @@
+#include "sdg/cluster/prototype_head.h"
+
+#include <torch/nn/functional/normalization.h>
+#include <torch/nn/modules/activation.h>
+
+#include "sdg/core/error.h"
+#include "sdg/core/rng.h"
+#include "sdg/core/shape.h"
+
+namespace sdg::cluster {
+namespace {
+
+Tensor unit_rows(const Tensor& x) {
+  return torch::nn::functional::normalize(x, torch::nn::functional::NormalizeFuncOptions().p(2).dim(1).eps(1e-12));
+}
+
+PrototypeHeadOptions resolved(PrototypeHeadOptions options) {
+  SDG_CHECK(options.feature_dim >= 1, "prototype head: feature_dim must be at least 1, got ", options.feature_dim);
+  SDG_CHECK(options.clusters >= 1, "prototype head: clusters must be at least 1, got ", options.clusters);
+  SDG_CHECK(options.hidden >= 0 && options.dim >= 0, "prototype head: hidden and dim must not be negative, got ",
+            options.hidden, " and ", options.dim);
+  if (options.hidden == 0) options.hidden = std::max<int64_t>(1, options.feature_dim / 2);
+  if (options.dim == 0) options.dim = options.feature_dim;
+  return options;
+}
+
+}  // namespace
+
+PrototypeHeadImpl::PrototypeHeadImpl(const PrototypeHeadOptions& options) : options_(resolved(options)) {
+  namespace nn = torch::nn;
+  projection_head = register_module("projection_head", nn::Sequential(nn::Linear(options_.feature_dim, options_.hidden),
+                                                                      nn::BatchNorm1d(options_.hidden), nn::ReLU(),
+                                                                      nn::Linear(options_.hidden, options_.dim)));
+  prototypes =
+      register_module("prototypes", nn::Linear(nn::LinearOptions(options_.dim, options_.clusters).bias(false)));
+}
+
+HeadOutput PrototypeHeadImpl::forward(const Tensor& features) {
+  check_shape(features, {-1, options_.feature_dim}, "prototype head: features");
+  SDG_CHECK(!is_training() || features.size(0) >= 2,
+            "prototype head: BatchNorm needs at least 2 rows in train mode, got ", features.size(0),
+            ": use a larger batch");
+  const auto embedding = unit_rows(projection_head->forward(features));  // [N, p]
+  return {embedding, prototypes->forward(embedding)};                    // [N, K]
+}
+
+void PrototypeHeadImpl::normalize_prototypes() {
+  const at::NoGradGuard no_grad;
+  prototypes->weight.copy_(unit_rows(prototypes->weight));
+}
+
+void initialize(PrototypeHeadImpl& head, uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const auto normal = [&](Tensor weight, const std::string& name) {
+    const rng::Stream stream{seed, rng::Purpose::kInit, rng::hash(name)};
+    weight.copy_(rng::normal(stream, rng::indices(0, weight.size(0)), {weight.size(1)}));
+  };
+  for (auto& parameter : head.projection_head->named_parameters()) {
+    if (parameter.value().dim() == 2) {
+      normal(parameter.value(), "projection_head." + parameter.key());
+      parameter.value().mul_(0.02);
+    } else {
+      parameter.value().zero_();
+    }
+  }
+  head.projection_head->ptr(1)
+      ->as<torch::nn::BatchNorm1d>()
+      ->reset_parameters();  // weight 1, running statistics as new
+  normal(head.prototypes->weight, "prototypes.weight");
+  head.normalize_prototypes();
+}
+
+}  // namespace sdg::cluster

@@ -1,0 +1,133 @@
+#include "sdg/cluster/sinkhorn.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sdg/core/error.h"
+#include "sdg/core/shape.h"
+
+namespace sdg::cluster {
+namespace {
+
+// The plan is Q_ik = exp(S_ik / eps + u_i + v_k): only the potentials u [B] and v [K] are kept, the matrix is read in
+// blocks of rows.
+class Plan {
+ public:
+  Plan(const Tensor& scores, double epsilon) : scores_(scores), epsilon_(epsilon) {
+    const auto options = at::TensorOptions(scores.device()).dtype(at::kDouble);
+    samples = at::zeros({scores.size(0)}, options);
+    clusters = at::zeros({scores.size(1)}, options);
+    // A block stays in a CPU's cache; a GPU wants long kernels.
+    const int64_t block = scores.is_cuda() ? int64_t{1} << 24 : int64_t{1} << 17;
+    rows_ = std::max<int64_t>(1, block / scores.size(1));
+  }
+
+  // log sum_i exp(S_ik / eps + u_i), [K].
+  Tensor log_cluster_sums() const {
+    Tensor sums;
+    for_each_block([&](int64_t begin, const Tensor& block) {
+      const auto part = (block + samples.slice(0, begin, begin + block.size(0)).unsqueeze(1)).logsumexp(0);
+      sums = sums.defined() ? at::logaddexp(sums, part) : part;
+    });
+    return sums;
+  }
+
+  // log sum_k exp(S_ik / eps + v_k), [B].
+  Tensor log_sample_sums() const {
+    Tensor sums = at::empty_like(samples);
+    for_each_block([&](int64_t begin, const Tensor& block) {
+      sums.slice(0, begin, begin + block.size(0)).copy_((block + clusters).logsumexp(1));
+    });
+    return sums;
+  }
+
+  // visit(first row, S / eps of those rows [rows, K] float64).
+  template <class Visit>
+  void for_each_block(const Visit& visit) const {
+    for (int64_t begin = 0; begin < scores_.size(0); begin += rows_) {
+      visit(begin, scores_.slice(0, begin, begin + rows_).to(at::kDouble) / epsilon_);
+    }
+  }
+
+  Tensor samples;   // u
+  Tensor clusters;  // v
+
+ private:
+  Tensor scores_;
+  double epsilon_;
+  int64_t rows_;
+};
+
+void validate(const Tensor& scores, const SinkhornOptions& options) {
+  check_shape(scores, {-1, -1}, "sinkhorn: scores");
+  SDG_CHECK(scores.numel() > 0, "sinkhorn: scores must have at least one row and one column, got ",
+            to_string(scores.sizes()));
+  SDG_CHECK(options.epsilon > 0, "sinkhorn: epsilon must be positive, got ", options.epsilon);
+  SDG_CHECK(options.iterations >= 0, "sinkhorn: iterations must be at least 0, got ", options.iterations);
+  const auto bad = scores.isfinite().logical_not().sum().item<int64_t>();
+  SDG_CHECK(bad == 0, "sinkhorn: scores must be finite, got ", bad, " of ", scores.numel(), " that are inf or nan");
+}
+
+// Relative distance of the cluster sums from B/K, given the log sums of the plan scaled to a total of 1.
+double marginal_error(const Tensor& log_sums, double log_share) {
+  return (log_sums - log_share).expm1().abs().max().item<double>();
+}
+
+void finish(const Plan& plan, bool swept, SinkhornResult& result) {
+  const int64_t samples = result.assignments.size(0), clusters = result.assignments.size(1);
+  Tensor sums = at::zeros({clusters}, plan.clusters.options());
+  Tensor used = at::zeros({clusters}, plan.clusters.options().dtype(at::kBool));
+  plan.for_each_block([&](int64_t begin, const Tensor& block) {
+    // After a sweep each row is a softmax, which sums to 1 however large the scores are.
+    const auto rows = swept ? (block + plan.clusters).softmax(1)
+                            : (block + plan.samples.slice(0, begin, begin + block.size(0)).unsqueeze(1)).exp();
+    result.assignments.slice(0, begin, begin + block.size(0)).copy_(rows);
+    sums += rows.sum(0);
+    used.index_fill_(0, rows.argmax(1), true);
+  });
+  const auto mean = sums / sums.sum();
+  result.marginal_error =
+      (sums * (static_cast<double>(clusters) / static_cast<double>(samples)) - 1).abs().max().item<double>();
+  result.entropy = -at::special_xlog1py(mean, mean - 1).sum().item<double>();
+  result.used_clusters = used.sum().item<int64_t>();
+}
+
+}  // namespace
+
+SinkhornResult sinkhorn(const Tensor& scores, const SinkhornOptions& options) {
+  const at::NoGradGuard no_grad;
+  validate(scores, options);
+  const double log_samples = std::log(static_cast<double>(scores.size(0)));
+  const double log_clusters = std::log(static_cast<double>(scores.size(1)));
+  const int64_t sweeps =
+      options.tolerance > 0 ? std::max(options.iterations, options.max_iterations) : options.iterations;
+
+  Plan plan(scores.detach(), options.epsilon);
+  SinkhornResult result;
+  while (result.iterations < sweeps) {
+    const auto log_sums = plan.log_cluster_sums();
+    // These are also the marginals that the sweep before has left, so the test for the end costs nothing.
+    const bool may_stop = options.tolerance > 0 && result.iterations >= std::max<int64_t>(1, options.iterations);
+    if (may_stop && marginal_error(log_sums + plan.clusters, -log_clusters) <= options.tolerance) break;
+    plan.clusters = -log_clusters - log_sums;              // each cluster gets 1/K
+    plan.samples = -log_samples - plan.log_sample_sums();  // each sample gets 1/B
+    ++result.iterations;
+  }
+  if (result.iterations == 0) plan.samples += log_samples - plan.log_sample_sums().logsumexp(0);
+
+  result.assignments = at::empty(scores.sizes(), scores.options().dtype(at::kFloat).requires_grad(false));
+  finish(plan, result.iterations > 0, result);
+  return result;
+}
+
+Tensor assignment_loss(const Tensor& scores, const Tensor& assignments, double temperature) {
+  check_shape(scores, {-1, -1}, "assignment_loss: scores");
+  check_shape(assignments, {scores.size(0), scores.size(1)}, "assignment_loss: assignments");
+  SDG_CHECK(temperature > 0, "assignment_loss: temperature must be positive, got ", temperature);
+  const auto logits = (at::isReducedFloatingType(scores.scalar_type()) ? scores.to(at::kFloat) : scores) / temperature;
+  return -(assignments.detach() * logits.log_softmax(1)).sum(1);  // [B]
+}
+
+}  // namespace sdg::cluster

@@ -1,0 +1,116 @@
+#include "sdg/model/catalog.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "sdg/core/error.h"
+#include "sdg/model/dit.h"
+#include "sdg/model/uvit.h"
+
+namespace sdg::model {
+namespace {
+
+struct Size {
+  const char* name;
+  int64_t dim, depth, heads;
+  std::vector<int64_t> patches;
+  bool conv = true;
+};
+
+// Sizes of Bao et al. 2023 (tables 1 and 7 of the code's configs), and of Peebles and Xie 2023; tiny and mini are ours,
+// for CPUs.
+const std::vector<Size> kUViTSizes = {
+    {"tiny", 64, 5, 4, {2, 4}}, {"mini", 128, 7, 4, {2, 4}}, {"S", 512, 12, 8, {2, 4}},
+    {"M", 768, 16, 12, {2, 4}}, {"L", 1024, 20, 16, {2, 4}}, {"H", 1152, 28, 16, {2, 4}, false},
+};
+const std::vector<Size> kDiTSizes = {
+    {"tiny", 64, 3, 4, {2, 4}},     {"S", 384, 12, 6, {2, 4, 8}},    {"B", 768, 12, 12, {2, 4, 8}},
+    {"L", 1024, 24, 16, {2, 4, 8}}, {"XL", 1152, 28, 16, {2, 4, 8}},
+};
+
+std::vector<Preset> make_presets() {
+  std::vector<Preset> rows;
+  const auto add = [&](const std::string& family, const std::vector<Size>& sizes) {
+    for (const auto& size : sizes)
+      for (const auto patch : size.patches)
+        rows.push_back(
+            {cat(family, "-", size.name, "/", patch), family, size.dim, size.depth, size.heads, patch, size.conv});
+  };
+  add("uvit", kUViTSizes);
+  add("dit", kDiTSizes);
+  add("sit", kDiTSizes);
+  return rows;
+}
+
+// Levenshtein's distance.
+size_t edits(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+int64_t or_preset(int64_t option, int64_t preset) {
+  return option > 0 ? option : preset;
+}
+
+}  // namespace
+
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> rows = make_presets();
+  return rows;
+}
+
+const Preset& find_preset(const std::string& name) {
+  const auto& rows = presets();
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const Preset& row) { return row.name == name; });
+  if (found != rows.end()) return *found;
+  auto nearest = rows;
+  std::stable_sort(nearest.begin(), nearest.end(),
+                   [&](const Preset& a, const Preset& b) { return edits(a.name, name) < edits(b.name, name); });
+  throw UsageError(cat("model.name: no preset is called \"", name, "\"; did you mean ", nearest[0].name, ", ",
+                       nearest[1].name, " or ", nearest[2].name, "?"));
+}
+
+std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelShape& shape, uint64_t seed,
+                                     const at::Device& device) {
+  const auto& preset = find_preset(options.name);
+  const auto fill = [&](auto network) {
+    network.size = shape.size;
+    network.channels = shape.channels;
+    network.patch = or_preset(options.patch, preset.patch);
+    network.dim = or_preset(options.dim, preset.dim);
+    network.depth = or_preset(options.depth, preset.depth);
+    network.heads = or_preset(options.heads, preset.heads);
+    network.condition = parse_condition_kind(shape.condition);
+    network.classes = shape.classes;
+    network.activation_checkpointing = options.activation_checkpointing;
+    SDG_CHECK_USAGE(shape.size % network.patch == 0, "model ", options.name, ": images of side ", shape.size,
+                    " cannot be cut into patches of ", network.patch, "; set model.patch to a divisor");
+    return network;
+  };
+  const auto finish = [&](auto net) -> std::shared_ptr<VelocityModel> {
+    initialize(*net, seed);
+    return net.ptr();
+  };
+  const auto where = at::TensorOptions(device).dtype(at::kFloat);
+  if (preset.family == "uvit") {
+    auto network = fill(UViTOptions{});
+    network.conv = preset.conv;
+    if (network.condition == ConditionKind::kPatchVector) network.layout = UViTLayout::kSgfmPatch;
+    return finish(UViT(network, where));
+  }
+  auto network = fill(DiTOptions{});
+  network.time_scale = preset.family == "dit" ? 1000 : 1;
+  return finish(DiT(network, where));
+}
+
+}  // namespace sdg::model

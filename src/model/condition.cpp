@@ -1,0 +1,75 @@
+#include "sdg/model/condition.h"
+
+#include <ATen/ATen.h>
+
+#include "sdg/core/error.h"
+#include "sdg/core/shape.h"
+
+namespace sdg::model {
+
+ConditionKind parse_condition_kind(std::string_view name) {
+  if (name == "none") return ConditionKind::kNone;
+  if (name == "index") return ConditionKind::kIndex;
+  if (name == "vector") return ConditionKind::kVector;
+  SDG_CHECK_USAGE(name == "patch_vector", "condition must be none, index, vector or patch_vector, got \"", name, "\"");
+  return ConditionKind::kPatchVector;
+}
+
+std::string to_string(ConditionKind kind) {
+  switch (kind) {
+    case ConditionKind::kNone:
+      return "none";
+    case ConditionKind::kIndex:
+      return "index";
+    case ConditionKind::kVector:
+      return "vector";
+    case ConditionKind::kPatchVector:
+      return "patch_vector";
+  }
+  return "unknown";
+}
+
+Tensor resolve_index(const Condition& condition, int64_t classes, int64_t null_row, int64_t count,
+                     const at::Device& device, std::string_view where) {
+  const bool given = condition.mode == Condition::Mode::kGiven;
+  SDG_CHECK(null_row >= 0 || (given && !condition.drop.defined()), where,
+            ": this network has no null label, so every image needs its label");
+  if (!given) return at::full({count}, null_row, at::TensorOptions(device).dtype(at::kLong));
+  check_shape(condition.value, {count}, cat(where, ": condition.value"));
+  SDG_CHECK(condition.value.scalar_type() == at::kLong, where, ": condition.value must be int64 indices, got ",
+            condition.value.scalar_type());
+  // On an accelerator the look-up itself checks the range: reading the extremes here would wait for the device.
+  if (condition.value.is_cpu() && count > 0) {
+    const auto low = condition.value.min().item<int64_t>(), high = condition.value.max().item<int64_t>();
+    SDG_CHECK(low >= 0 && high < std::max(classes, null_row + 1), where, ": indices must lie in 0..", classes - 1,
+              ", got ", low, "..", high);
+  }
+  if (!condition.drop.defined()) return condition.value;
+  check_shape(condition.drop, {count}, cat(where, ": condition.drop"));
+  return condition.value.masked_fill(condition.drop, null_row);
+}
+
+Tensor resolve_vector(const Condition& condition, const Tensor& null, const Tensor& unconditional, int64_t count,
+                      int64_t patches, std::string_view where) {
+  if (condition.mode == Condition::Mode::kUnconditional) return unconditional;
+  if (condition.mode == Condition::Mode::kNull) return null;
+  const auto dim = null.size(-1);
+  auto value = condition.value;  // [N, D] or [N, L, D]
+  if (patches == 0) {
+    check_shape(value, {count, dim}, cat(where, ": condition.value"));
+    value = value.unsqueeze(1);
+  } else {
+    check_shape(value, {count, patches, dim}, cat(where, ": condition.value"));
+  }
+  if (!condition.drop.defined()) return value;
+  auto drop = condition.drop;
+  if (drop.dim() == 1) {
+    check_shape(drop, {count}, cat(where, ": condition.drop"));
+    drop = drop.unsqueeze(1);
+  } else {
+    check_shape(drop, {count, value.size(1)}, cat(where, ": condition.drop"));
+  }
+  return at::where(drop.unsqueeze(2), null, value);
+}
+
+}  // namespace sdg::model

@@ -1,0 +1,182 @@
+#include "sdg/model/dit.h"
+
+#include "sdg/core/error.h"
+#include "sdg/core/shape.h"
+#include "sdg/nn/checkpoint.h"
+#include "sdg/nn/embed.h"
+#include "sdg/nn/init.h"
+
+namespace sdg::model {
+namespace {
+
+constexpr double kNormEps = 1e-6;
+constexpr int64_t kTimeWidth = 256;
+
+void check(const DiTOptions& o) {
+  SDG_CHECK_USAGE(o.size > 0 && o.patch > 0 && o.size % o.patch == 0,
+                  "DiT: the input's side must be a multiple of the patch, got side ", o.size, " and patch ", o.patch);
+  SDG_CHECK_USAGE(o.heads > 0 && o.dim % o.heads == 0 && o.dim % 4 == 0,
+                  "DiT: the width must be a multiple of 4 and of the heads, got width ", o.dim, " and ", o.heads,
+                  " heads");
+  SDG_CHECK_USAGE(o.depth > 0 && o.channels > 0, "DiT: depth and channels must be at least 1, got depth ", o.depth,
+                  " and ", o.channels, " channels");
+  SDG_CHECK_USAGE(o.condition != ConditionKind::kIndex || o.classes > 0,
+                  "DiT: condition index needs at least one class, got ", o.classes);
+}
+
+int64_t hidden(const DiTOptions& o) {
+  return static_cast<int64_t>(static_cast<double>(o.dim) * o.mlp_ratio);
+}
+int64_t out_channels(const DiTOptions& o) {
+  return o.learn_sigma ? 2 * o.channels : o.channels;
+}
+bool has_vectors(const DiTOptions& o) {
+  return o.condition == ConditionKind::kVector || o.condition == ConditionKind::kPatchVector;
+}
+
+// LN(x)(1 + scale) + shift with x [N, T, D] and the others [N, 1, D].
+Tensor modulated(const Tensor& x, const Tensor& shift, const Tensor& scale) {
+  const auto normed = at::layer_norm(x, {x.size(-1)}, {}, {}, kNormEps);
+  return at::addcmul(shift, normed, scale + 1);
+}
+
+}  // namespace
+
+DiTBlockImpl::DiTBlockImpl(const DiTOptions& o, const at::TensorOptions& where) {
+  attn = register_module("attn", nn::Attention(o.dim, o.heads, /*qkv_bias=*/true, where));
+  mlp = register_module("mlp", nn::Mlp(o.dim, hidden(o), nn::Gelu::kTanh, where));
+  modulation = nn::add_scope(*this, "adaLN_modulation").register_module("1", nn::Linear(o.dim, 6 * o.dim, true, where));
+}
+
+Tensor DiTBlockImpl::forward(const Tensor& input, const Tensor& silu_c) const {
+  const auto m = modulation->forward(silu_c).unsqueeze(1).chunk(6, 2);                   // 6 x [N, 1, D]
+  const auto x = at::addcmul(input, m[2], attn->forward(modulated(input, m[0], m[1])));  // [N, T, D]
+  return at::addcmul(x, m[5], mlp->forward(modulated(x, m[3], m[4])));
+}
+
+DiTImpl::DiTImpl(const DiTOptions& options, const at::TensorOptions& where) : options_(options) {
+  check(options_);
+  const auto& o = options_;
+  const auto table = nn::sincos_position_table(o.dim, o.size / o.patch).unsqueeze(0);
+  pos_embed = register_parameter("pos_embed", table.to(where.device()), /*requires_grad=*/false);
+  if (has_vectors(o)) {
+    null_embed = register_parameter("null_embed", at::zeros({1, 1, o.dim}, where));
+    unconditional_embed = register_parameter("unconditional_embed", at::zeros({1, 1, o.dim}, where));
+  }
+  x_embedder = register_module("x_embedder", nn::PatchEmbed(o.channels, o.patch, o.dim, where));
+  t_embedder = nn::add_scope(*this, "t_embedder").register_module("mlp", nn::TimeMlp(kTimeWidth, o.dim, o.dim, where));
+  if (o.condition == ConditionKind::kIndex) {
+    const nn::Embedding rows(o.classes + (o.null_label ? 1 : 0), o.dim, where);
+    y_embedder = nn::add_scope(*this, "y_embedder").register_module("embedding_table", rows);
+  }
+  auto& list = nn::add_scope(*this, "blocks");
+  for (int64_t i = 0; i < o.depth; ++i)
+    block_list.push_back(list.register_module(std::to_string(i), DiTBlock(o, where)));
+  auto& last = nn::add_scope(*this, "final_layer");
+  final_linear = last.register_module("linear", nn::Linear(o.dim, o.patch * o.patch * out_channels(o), true, where));
+  final_modulation =
+      nn::add_scope(last, "adaLN_modulation").register_module("1", nn::Linear(o.dim, 2 * o.dim, true, where));
+}
+
+int64_t DiTImpl::patch_tokens() const {
+  const auto side = options_.size / options_.patch;
+  return side * side;
+}
+
+Tensor DiTImpl::conditioning(const Tensor& t, const Condition& condition) const {
+  const auto& o = options_;
+  const auto scaled = o.time_scale == 1 ? t : t * o.time_scale;
+  const auto sinusoid = nn::time_embedding(scaled, kTimeWidth).to(pos_embed.scalar_type());
+  const auto time = t_embedder->forward(sinusoid);  // [N, D]
+  const auto n = t.size(0);
+  switch (o.condition) {
+    case ConditionKind::kIndex:
+      return time + y_embedder->forward(
+                        resolve_index(condition, o.classes, o.null_label ? o.classes : -1, n, t.device(), "DiT"));
+    case ConditionKind::kVector:
+      return time + resolve_vector(condition, null_embed, unconditional_embed, n, 0, "DiT").squeeze(1);
+    case ConditionKind::kPatchVector:
+      return time;
+    case ConditionKind::kNone:
+      break;
+  }
+  SDG_CHECK(condition.mode != Condition::Mode::kGiven, "DiT: this network was built without a condition, and got one");
+  return time;
+}
+
+DiTImpl::Prediction DiTImpl::run(const Tensor& x_t, const Tensor& t, const Condition& condition,
+                                 const ForwardOptions& options) const {
+  const auto& o = options_;
+  check_shape(x_t, {-1, o.channels, o.size, o.size}, "DiT: x_t");
+  check_shape(t, {x_t.size(0)}, "DiT: t");
+  SDG_CHECK(options.feature_depth >= (options.features_only ? 0 : -1) && options.feature_depth < o.depth,
+            "DiT: feature depth must be in 0..", o.depth - 1, ", got ", options.feature_depth);
+  Prediction out;
+  auto x = x_embedder->forward(x_t) + pos_embed;  // [N, L, D]
+  if (o.condition == ConditionKind::kPatchVector)
+    x = x + resolve_vector(condition, null_embed, unconditional_embed, x_t.size(0), patch_tokens(), "DiT");
+  const auto silu_c = at::silu(conditioning(t, condition));  // [N, D]
+  for (int64_t depth = 0; depth < o.depth; ++depth) {
+    const auto& block = block_list[depth];
+    if (o.activation_checkpointing) {
+      const auto piece = [block](const std::vector<Tensor>& in) { return block->forward(in[0], in[1]); };
+      x = nn::checkpoint(piece, {x, silu_c}, block->parameters());
+    } else {
+      x = block->forward(x, silu_c);
+    }
+    if (depth == options.feature_depth) {
+      out.features = x;
+      if (options.features_only) return out;
+    }
+  }
+  const auto m = final_modulation->forward(silu_c).unsqueeze(1).chunk(2, 2);  // 2 x [N, 1, D]
+  const auto pixels = final_linear->forward(modulated(x, m[0], m[1]));        // [N, L, P*P*C']
+  out.image = nn::unpatchify(pixels, o.patch, out_channels(o));               // [N, C', S, S]
+  return out;
+}
+
+ForwardOutput DiTImpl::forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
+                               const ForwardOptions& options) {
+  const auto out = run(x_t, t, condition, options);
+  return {out.image.defined() ? out.image.narrow(1, 0, options_.channels) : Tensor(), out.features};
+}
+
+Tensor DiTImpl::prediction(const Tensor& x_t, const Tensor& t, const Condition& condition) {
+  return run(x_t, t, condition, {}).image;
+}
+
+int64_t DiTImpl::macs() const {
+  const auto& o = options_;
+  const auto d = o.dim, tokens = patch_tokens(), area = o.patch * o.patch;
+  int64_t total = tokens * area * d * (o.channels + out_channels(o));  // patch embedding, final linear
+  total += kTimeWidth * d + d * d + 2 * d * d;                         // time MLP, final modulation
+  total += o.depth * (tokens * (4 * d * d + 2 * d * hidden(o)) + 2 * tokens * tokens * d + 6 * d * d);
+  return total;
+}
+
+void initialize(DiTImpl& net, uint64_t seed) {
+  const nn::Initializer init(seed);
+  for (const auto& item : net.named_parameters()) {
+    const auto& name = item.key();
+    if (name == "pos_embed") continue;
+    const bool starts_at_zero = name.find("adaLN_modulation") != std::string::npos || name.starts_with("final_layer") ||
+                                name.ends_with(".bias");
+    const bool is_embedding =
+        name.starts_with("t_embedder") || name.starts_with("y_embedder") || name.ends_with("_embed");
+    if (starts_at_zero) {
+      nn::Initializer::constant(item.value(), 0);
+    } else if (is_embedding) {
+      init.normal(item.value(), name, 0.02);
+    } else {
+      init.xavier_uniform(item.value(), name);
+    }
+  }
+}
+
+Tensor guide_first_channels(const Tensor& unconditional, const Tensor& conditional, double w, int64_t guided) {
+  const auto channels = conditional.size(1), first = std::min(guided, channels);
+  const auto u = unconditional.narrow(1, 0, first), c = conditional.narrow(1, 0, first);
+  return at::cat({u + w * (c - u), conditional.narrow(1, first, channels - first)}, 1);
+}
+
+}  // namespace sdg::model

@@ -1,0 +1,60 @@
+#include "sdg/nn/init.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <string>
+
+#include "sdg/core/rng.h"
+
+namespace sdg::nn {
+namespace {
+
+using Draw = Tensor (*)(const rng::Stream&, at::IntArrayRef, at::IntArrayRef);
+
+// A row of the parameter is one sample of the stream, so rows can be drawn in any order and in parallel.
+Tensor draw(Draw distribution, uint64_t seed, std::string_view name, at::IntArrayRef shape) {
+  const rng::Stream stream{seed, rng::Purpose::kInit, rng::hash(name)};
+  const auto rows = shape.empty() ? 1 : shape[0];
+  const auto out = at::empty(shape, at::kFloat);
+  const auto flat = out.view({rows, -1});
+  const Shape row{flat.size(1)};
+  at::parallel_for(0, rows, 64, [&](int64_t begin, int64_t end) {
+    flat.slice(0, begin, end).copy_(distribution(stream, rng::indices(begin, end - begin), row));
+  });
+  return out;
+}
+
+}  // namespace
+
+void Initializer::normal(const Tensor& parameter, std::string_view name, double std) const {
+  if (parameter.is_meta()) return;
+  const at::NoGradGuard no_grad;
+  parameter.copy_(draw(rng::normal, seed_, name, parameter.sizes()).mul_(std));
+}
+
+void Initializer::uniform(const Tensor& parameter, std::string_view name, double bound) const {
+  if (parameter.is_meta()) return;
+  const at::NoGradGuard no_grad;
+  parameter.copy_(draw(rng::uniform, seed_, name, parameter.sizes()).mul_(2 * bound).sub_(bound));
+}
+
+void Initializer::xavier_uniform(const Tensor& parameter, std::string_view name) const {
+  const auto fan_out = parameter.size(0), fan_in = parameter.numel() / fan_out;
+  uniform(parameter, name, std::sqrt(6.0 / static_cast<double>(fan_in + fan_out)));
+}
+
+void Initializer::conv(const Tensor& weight, const Tensor& bias, std::string_view name) const {
+  const auto bound = 1 / std::sqrt(static_cast<double>(weight.numel() / weight.size(0)));
+  uniform(weight, std::string(name) + ".weight", bound);
+  uniform(bias, std::string(name) + ".bias", bound);
+}
+
+void Initializer::constant(const Tensor& parameter, double value) {
+  if (parameter.is_meta()) return;
+  const at::NoGradGuard no_grad;
+  parameter.fill_(value);
+}
+
+}  // namespace sdg::nn

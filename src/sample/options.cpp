@@ -1,0 +1,34 @@
+#include "sdg/sample/options.h"
+
+#include "sdg/sample/solver.h"
+
+namespace sdg::sample {
+void SampleOptions::visit(config::Fields& fields) {
+  fields("steps", &steps,
+         {.help = "Equal steps from noise to image. More are more exact and slower in proportion; 25 is enough for "
+                  "most networks.",
+          .unit = "steps",
+          .min = 1});
+  fields(
+      "guidance", &guidance,
+      {.help =
+           "w of v_u + w (v_c - v_u): 1.0 is conditional, 0 is unconditional, above 1 images follow their cluster more "
+           "closely and vary less. Each step costs two evaluations unless w is 0 or 1. (sgfm's scale s is w = 1 + s.)",
+       .min = 0});
+  fields("solver", &solver,
+         {.help = "ODE solver: evaluations per step are 1 for euler, 2 for midpoint and heun, 3 for heun3, 4 for rk4. "
+                  "dopri5 chooses "
+                  "its own steps (steps is ignored), and its images depend on the batch they were made in.",
+          .choices = solver_names()});
+  fields("count", &count, {.help = "How many images to make.", .unit = "images", .min = 1});
+  fields("batch", &batch,
+         {.help = "Images made at once: more need more memory. With fixed-step solvers it changes speed, not the noise "
+                  "an image starts "
+                  "from.",
+          .unit = "images",
+          .min = 1});
+  fields("seed", &seed,
+         {.help = "Image i is a function of (seed, i): the same seed gives the same images, another one gives others.",
+          .min = 0});
+}
+}  // namespace sdg::sample

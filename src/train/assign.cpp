@@ -1,0 +1,91 @@
+#include "sdg/train/assign.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "sdg/cluster/kmeans.h"
+#include "sdg/core/error.h"
+#include "sdg/core/parallel.h"
+#include "sdg/core/rng.h"
+
+namespace sdg::train {
+namespace {
+
+constexpr int64_t kChunk = 64;
+
+// Calls `compute` on chunks of the indices and joins the rows, in order.
+Tensor by_chunks(const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
+                 const std::function<Tensor(const std::vector<int64_t>&)>& compute) {
+  const auto total = static_cast<int64_t>(indices.size());
+  const int64_t chunks = (total + kChunk - 1) / kChunk;
+  std::vector<Tensor> parts(static_cast<size_t>(chunks));
+  std::atomic<int64_t> done{0};
+  const auto one = [&](int64_t i) {
+    const auto begin = indices.begin() + i * kChunk;
+    const auto end = indices.begin() + std::min(total, (i + 1) * kChunk);
+    parts[static_cast<size_t>(i)] = compute({begin, end});
+    done += end - begin;
+  };
+  // In rounds, so that progress is reported from this thread.
+  const int64_t round = std::max<int64_t>(1, worker_pool().threads() * 4);
+  for (int64_t start = 0; start < chunks; start += round) {
+    const int64_t count = std::min(round, chunks - start);
+    if (device.is_cpu()) {
+      worker_pool().run(count, [&](int64_t i) { one(start + i); });
+    } else {
+      for (int64_t i = 0; i < count; ++i) one(start + i);
+    }
+    if (progress) progress(done, total);
+  }
+  return at::cat(parts);
+}
+
+Tensor chunk_features(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                      const std::vector<int64_t>& indices, const at::Device& device) {
+  const auto x = load_images(dataset, indices, device);
+  const auto eps =
+      rng::normal({seed_of(config), rng::Purpose::kTeacherNoise, 1}, indices, x.sizes().slice(1)).to(device);
+  const auto t = at::full({x.size(0)}, config.cluster.teacher_time, x.options());
+  return features_at(config, network, x, eps, t);
+}
+
+}  // namespace
+
+Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device) {
+  return dataset.images(indices).to(device).to(at::kFloat).div_(127.5).sub_(1);
+}
+
+Tensor extract_features(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
+  return by_chunks(indices, device, progress, [&](const std::vector<int64_t>& chunk) {
+    return chunk_features(config, network, dataset, chunk, device).cpu();
+  });
+}
+
+Tensor assign_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                       const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
+  SDG_CHECK(network.head, "assign_clusters: this network has no prototypes");
+  auto head = network.head;  // a handle: forward is not const in LibTorch
+  return by_chunks(indices, device, progress, [&](const std::vector<int64_t>& chunk) {
+    const at::NoGradGuard no_grad;
+    return head->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
+  });
+}
+
+PseudoLabels cluster_features(const Tensor& features, int64_t clusters, uint64_t seed, const Progress& progress) {
+  const auto standardised = cluster::Standardizer::fit(features).apply(features);
+  cluster::KmeansOptions options;
+  options.clusters = clusters;
+  options.seed = seed;
+  const auto result = cluster::kmeans(standardised, options, progress);
+  return {result.assignments.cpu(), clusters, result.inertia};
+}
+
+std::vector<int64_t> evaluation_subset(int64_t size, int64_t limit, uint64_t seed) {
+  auto order = rng::permutation({seed, rng::Purpose::kSubset, 0}, size);
+  order.resize(static_cast<size_t>(std::min(size, limit)));
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+}  // namespace sdg::train

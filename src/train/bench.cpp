@@ -1,0 +1,140 @@
+#include "sdg/train/bench.h"
+
+#include <ATen/Parallel.h>
+#include <torch/optim/adamw.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "sdg/core/device.h"
+#include "sdg/core/parallel.h"
+#include "sdg/core/rng.h"
+#include "sdg/flow/path.h"
+#include "sdg/train/generate.h"
+#include "sdg/train/learner.h"
+
+namespace sdg::train {
+namespace {
+
+double milliseconds(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+double matmul_gflops() {
+  constexpr int64_t kSide = 512, kRepeats = 8;
+  const int threads = worker_pool().threads();
+  const double time = milliseconds([&] {
+    worker_pool().run(threads, [](int64_t i) {
+      const auto a = at::full({kSide, kSide}, 1.0 + static_cast<double>(i)), b = at::full({kSide, kSide}, 0.5);
+      auto c = at::empty({kSide, kSide});
+      for (int64_t repeat = 0; repeat < kRepeats; ++repeat) at::mm_out(c, a, b);
+    });
+  });
+  return 2.0 * kSide * kSide * kSide * kRepeats * threads / time / 1e6;
+}
+
+data::Batch random_batch(const RunConfig& config, int64_t step) {
+  data::Batch batch;
+  batch.sample = rng::indices(step * config.train.batch, config.train.batch);
+  batch.index = rng::indices(0, config.train.batch);
+  batch.images =
+      rng::normal({0, rng::Purpose::kTest, 0}, batch.sample, {config.data.channels, config.data.size, config.data.size})
+          .clamp_(-1, 1);
+  return batch;
+}
+
+/// The step that straightforward LibTorch code takes: whole batch, kernels' own threads, one optimizer kernel a
+/// parameter.
+class EagerStep {
+ public:
+  EagerStep(const RunConfig& config, const at::Device& device)
+      : config_(config),
+        device_(device),
+        network_(build_network(config, 1, device)),
+        optimizer_(network_.model->parameters(), config.train.lr) {
+    network_.set_training(true);
+  }
+  void step(const data::Batch& batch) {
+    const auto x = batch.images.to(device_);
+    const auto t = at::rand({x.size(0)}, x.options());
+    const auto path = flow::constant_velocity(x, at::randn_like(x), t, config_.flow.sigma_min);
+    const auto out = network_.model->forward(path.x_t, t, model::Condition::unconditional());
+    const auto loss = flow::velocity_loss(out.velocity, path.velocity).mean();
+    optimizer_.zero_grad();
+    loss.backward();
+    optimizer_.step();
+    loss.item<float>();
+  }
+
+ private:
+  RunConfig config_;
+  at::Device device_;
+  Network network_;
+  torch::optim::AdamW optimizer_;
+};
+
+}  // namespace
+
+BenchReport bench(const RunConfig& original, int64_t rounds) {
+  RunConfig config = original;
+  config.condition.source =
+      "none";  // the network's own cost; clustering adds two partial forward passes of the teacher
+  RunConfig online = original;
+  online.condition.source = "online";
+  const auto device = parse_device(config.device);
+  Learner plain(config, device, {}, 0), clustering(online, device, {}, 0);
+  EagerStep eager(config, device);
+  const auto batch = random_batch(config, 0);
+  GenerateOptions drawing;
+  drawing.count = drawing.batch = std::max<int64_t>(64, config.sample.batch);
+  drawing.steps = config.sample.steps;
+
+  const std::vector<std::pair<std::string, std::function<void()>>> work{
+      {"training step", [&] { plain.step(batch); }},
+      {"training step, clustering online", [&] { clustering.step(batch); }},
+      {"eager step, kernels' own threads",
+       [&] {
+         at::set_num_threads(available_cores());
+         eager.step(batch);
+         at::set_num_threads(1);
+       }},
+      {"sampler, unguided", [&] { generate(config, plain.teacher(), {}, device, drawing); }},
+  };
+  std::vector<std::vector<double>> times(work.size());
+  std::vector<double> peaks;
+  for (int64_t round = -1; round < rounds; ++round) {
+    const double peak = matmul_gflops();
+    if (round >= 0) peaks.push_back(peak);
+    for (size_t i = 0; i < work.size(); ++i) {
+      const double time = milliseconds([&] {
+        work[i].second();
+        synchronize(device);
+      });
+      if (round >= 0) times[i].push_back(time);  // the first round warms up
+    }
+  }
+
+  BenchReport report;
+  report.threads = worker_pool().threads();
+  report.peak_gflops = median(peaks);
+  const double flops = 2.0 * static_cast<double>(plain.student().model->macs());
+  for (size_t i = 0; i < work.size(); ++i) {
+    const bool sampler = i + 1 == work.size();
+    const double images = static_cast<double>(sampler ? drawing.count : config.train.batch);
+    const double per_image =
+        flops * (sampler ? static_cast<double>(drawing.steps) : 3.0);  // backward costs two forwards
+    const double time = median(times[i]);
+    report.rows.push_back({work[i].first, time, images / time * 1e3, per_image * images / time / 1e6});
+  }
+  return report;
+}
+
+}  // namespace sdg::train

@@ -1,0 +1,71 @@
+#include "sdg/train/checkpoint.h"
+
+#include <torch/version.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sdg/config/write.h"
+#include "sdg/core/error.h"
+#include "sdg/core/version.h"
+
+namespace sdg::train {
+namespace {
+constexpr const char* kFormat = "sdg-checkpoint-1";
+}
+
+void describe(io::TensorFile& file, const CheckpointInfo& info) {
+  auto config = info.config;
+  file.metadata["format"] = kFormat;
+  file.metadata["sdg_version"] = version();
+  file.metadata["torch_version"] = TORCH_VERSION;
+  file.metadata["config"] = config::to_yaml(config::Fields::of(config));
+  file.metadata["step"] = std::to_string(info.step);
+  file.metadata["classes"] = std::to_string(info.classes);
+  file.metadata["class_names"] = nlohmann::json(info.class_names).dump();
+  file.metadata["data"] = info.data;
+  file.metadata["labels_read"] = info.labels_read ? "yes" : "no";
+}
+
+CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) {
+  const auto get = [&](const std::string& key) {
+    const auto found = file.metadata.find(key);
+    SDG_CHECK(found != file.metadata.end(), where, ": not an sdg checkpoint: no metadata `", key, "`");
+    return found->second;
+  };
+  SDG_CHECK(get("format") == kFormat, where, ": checkpoint format ", get("format"), ", this program reads ", kFormat);
+  CheckpointInfo info;
+  try {
+    info.config = parse_config(get("config"), where);
+    info.step = std::stoll(get("step"));
+    info.classes = std::stoll(get("classes"));
+    info.class_names = nlohmann::json::parse(get("class_names")).get<std::vector<std::string>>();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error(cat(where, ": malformed metadata: ", error.what()));
+  }
+  info.data = get("data");
+  info.labels_read = get("labels_read") == "yes";
+  return info;
+}
+
+Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& device, const std::string& weights) {
+  SDG_CHECK_USAGE(weights == "ema" || weights == "model", "weights must be ema or model, got ", weights);
+  const auto file = io::read_tensors(checkpoint);
+  Trained trained;
+  trained.path = checkpoint.string();
+  trained.info = parse_info(file, trained.path);
+  trained.network = build_network(trained.info.config, trained.info.classes, device);
+  trained.network.load(file.tensors, weights + ".", trained.path);
+  trained.network.set_training(false);
+  for (auto& parameter : trained.network.model->parameters()) parameter.requires_grad_(false);
+  if (trained.network.head) {
+    for (auto& parameter : trained.network.head->parameters()) parameter.requires_grad_(false);
+  }
+  const auto prior = file.tensors.find("prior");
+  if (prior != file.tensors.end() && trained.info.step > change_step(trained.info.config))
+    trained.prior = prior->second / prior->second.sum().clamp_min(1e-300);
+  return trained;
+}
+
+}  // namespace sdg::train

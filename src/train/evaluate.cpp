@@ -1,0 +1,52 @@
+#include "sdg/train/evaluate.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "sdg/train/assign.h"
+
+namespace sdg::train {
+namespace {
+constexpr int64_t kBatch = 128;
+}
+
+metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::FeatureExtractor& extractor, int64_t limit,
+                                     const Progress& progress) {
+  const auto indices = evaluation_subset(dataset.size(), limit > 0 ? limit : dataset.size(), 0);
+  metrics::GaussianAccumulator accumulator(extractor.dim());
+  const auto total = static_cast<int64_t>(indices.size());
+  for (int64_t i = 0; i < total; i += kBatch) {
+    const int64_t n = std::min(kBatch, total - i);
+    accumulator.add(extractor.features(dataset.images(at::IntArrayRef(indices.data() + i, static_cast<size_t>(n)))));
+    if (progress) progress(i + n, total);
+  }
+  return accumulator.result();
+}
+
+metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtractor& extractor,
+                                   const Progress& progress) {
+  metrics::GaussianAccumulator accumulator(extractor.dim());
+  for (int64_t i = 0; i < images.size(0); i += kBatch) {
+    const auto piece = images.slice(0, i, std::min(images.size(0), i + kBatch));
+    accumulator.add(extractor.features(piece));
+    if (progress) progress(i + piece.size(0), images.size(0));
+  }
+  return accumulator.result();
+}
+
+ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                                const data::LabelSource* labels, const at::Device& device, const Progress& progress) {
+  ClusterReport report;
+  report.indices = evaluation_subset(dataset.size(), config.eval.cluster_images, 0);
+  report.images = static_cast<int64_t>(report.indices.size());
+  report.assignments = assign_clusters(config, network, dataset, report.indices, device, progress);
+  report.used = std::get<0>(at::_unique(report.assignments)).size(0);
+  if (labels) {
+    report.scores =
+        metrics::cluster_scores(labels->labels().index_select(0, at::tensor(report.indices)), report.assignments);
+    report.scored = true;
+  }
+  return report;
+}
+
+}  // namespace sdg::train

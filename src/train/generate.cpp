@@ -1,0 +1,132 @@
+#include "sdg/train/generate.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "sdg/cluster/label_prior.h"
+#include "sdg/core/error.h"
+#include "sdg/core/parallel.h"
+#include "sdg/core/rng.h"
+#include "sdg/io/image.h"
+#include "sdg/sample/guidance.h"
+#include "sdg/sample/solver.h"
+
+namespace sdg::train {
+namespace {
+
+// Images computed together. On the CPU a group is one thread's work; a GPU wants more at once.
+int64_t group_size(const at::Device& device) {
+  return device.is_cpu() ? 16 : 256;
+}
+
+model::Condition join(const model::Condition& given, int64_t n) {
+  // One doubled batch: the first half conditional, the second half null through the drop mask.
+  const auto twice = at::cat({given.value, given.value});
+  auto drop = at::zeros({2 * n}, twice.options().dtype(at::kBool));
+  drop.slice(0, n).fill_(true);
+  return model::Condition::given(twice, drop);
+}
+
+struct Drawing {
+  const RunConfig& config;
+  const Network& network;
+  const Tensor& prior;
+  at::Device device;
+  const GenerateOptions& options;
+
+  bool conditional() const { return prior.defined() && !options.unconditional && options.guidance != 0; }
+
+  Tensor draw_clusters(const std::vector<int64_t>& samples) const {
+    const auto n = static_cast<int64_t>(samples.size());
+    if (!conditional()) return at::full({n}, -1, at::kLong);
+    if (options.cluster >= 0) return at::full({n}, options.cluster, at::kLong);
+    return cluster::draw(prior, {static_cast<uint64_t>(options.seed), rng::Purpose::kSampleCluster, 0}, samples);
+  }
+
+  Tensor velocity(const Tensor& x_t, double time, const model::Condition& given) const {
+    const int64_t n = x_t.size(0);
+    const auto t = at::full({n}, time, x_t.options());
+    if (!prior.defined()) return network.model->forward(x_t, t, unconditional_for(config)).velocity;
+    if (!conditional()) return network.model->forward(x_t, t, model::Condition::null()).velocity;
+    if (options.guidance == 1.0) return network.model->forward(x_t, t, given).velocity;
+    const auto both = network.model->forward(at::cat({x_t, x_t}), at::cat({t, t}), join(given, n)).velocity;
+    return sample::guide(both.slice(0, n), both.slice(0, 0, n), options.guidance);
+  }
+
+  Generated draw_group(int64_t first) const {
+    const c10::InferenceMode inference;
+    const auto samples = rng::indices(first, group_size(device));
+    const Shape shape{config.data.channels, config.data.size, config.data.size};
+    Generated out;
+    out.clusters = draw_clusters(samples);
+    auto x =
+        rng::normal({static_cast<uint64_t>(options.seed), rng::Purpose::kSampleNoise, 0}, samples, shape).to(device);
+    const auto given =
+        conditional() ? condition_for(config, network, out.clusters.to(device)) : model::Condition::unconditional();
+    x = sample::integrate(
+        options.solver, [&](const Tensor& x_t, double t) { return velocity(x_t, t, given); }, x,
+        sample::uniform_grid(options.steps));
+    out.images = io::to_uint8(x).cpu();
+    return out;
+  }
+};
+
+void check(const RunConfig& config, const Tensor& prior, const GenerateOptions& options) {
+  SDG_CHECK_USAGE(options.count >= 1, "count must be at least 1, got ", options.count);
+  SDG_CHECK_USAGE(options.steps >= 1, "steps must be at least 1, got ", options.steps);
+  SDG_CHECK_USAGE(options.cluster < 0 || prior.defined(),
+                  "--cluster and --class need a conditional run, this one has condition.source ",
+                  config.condition.source);
+  SDG_CHECK_USAGE(options.cluster < 0 || options.cluster < prior.size(0), "cluster must be 0 to ",
+                  prior.defined() ? prior.size(0) - 1 : 0, ", got ", options.cluster);
+}
+
+}  // namespace
+
+void generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
+              const GenerateOptions& options, const std::function<void(const Generated&)>& take,
+              const Progress& progress) {
+  check(config, prior, options);
+  const Drawing drawing{config, network, prior, device, options};
+  const int64_t group = group_size(device);
+  const int64_t begin = options.first, end = options.first + options.count;
+  const int64_t first_group = begin / group, last_group = (end - 1) / group;
+  const int64_t at_once = std::max<int64_t>(1, options.batch / group);
+  for (int64_t start = first_group; start <= last_group; start += at_once) {
+    const int64_t groups = std::min(at_once, last_group - start + 1);
+    std::vector<Generated> drawn(static_cast<size_t>(groups));
+    const auto one = [&](int64_t i) { drawn[static_cast<size_t>(i)] = drawing.draw_group((start + i) * group); };
+    if (device.is_cpu()) {
+      worker_pool().run(groups, one);
+    } else {
+      for (int64_t i = 0; i < groups; ++i) one(i);
+    }
+    Generated piece;
+    std::vector<Tensor> images, clusters;
+    for (const auto& each : drawn) {
+      images.push_back(each.images);
+      clusters.push_back(each.clusters);
+    }
+    const int64_t from = std::max(begin, start * group) - start * group;
+    const int64_t to = std::min(end, (start + groups) * group) - start * group;
+    piece.images = at::cat(images).slice(0, from, to);
+    piece.clusters = at::cat(clusters).slice(0, from, to);
+    take(piece);
+    if (progress) progress(start * group + to - begin, options.count);
+  }
+}
+
+Generated generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
+                   const GenerateOptions& options, const Progress& progress) {
+  std::vector<Tensor> images, clusters;
+  generate(
+      config, network, prior, device, options,
+      [&](const Generated& piece) {
+        images.push_back(piece.images);
+        clusters.push_back(piece.clusters);
+      },
+      progress);
+  return {at::cat(images), at::cat(clusters)};
+}
+
+}  // namespace sdg::train

@@ -1,0 +1,118 @@
+#include "sdg/train/network.h"
+
+#include <cmath>
+
+#include "sdg/core/error.h"
+#include "sdg/flow/path.h"
+#include "sdg/model/catalog.h"
+#include "sdg/train/flat_parameters.h"
+
+namespace sdg::train {
+namespace {
+
+model::ModelShape model_shape(const RunConfig& config, int64_t classes) {
+  model::ModelShape shape;
+  shape.size = config.data.size;
+  shape.channels = config.data.channels;
+  const auto& source = config.condition.source;
+  shape.condition = source == "none" ? "none" : source == "online" ? "vector" : "index";
+  shape.classes = shape.condition == "index" ? classes : 0;
+  return shape;
+}
+
+}  // namespace
+
+void Network::to(const at::Device& device) {
+  model->to(device);
+  if (head) head->to(device);
+}
+
+void Network::set_training(bool training) {
+  model->train(training);
+  if (head) head->train(training);
+}
+
+std::map<std::string, Tensor> Network::tensors(const std::string& prefix) const {
+  auto out = named_tensors(prefix, *model);
+  if (head) out.merge(named_tensors(prefix, *head));
+  return out;
+}
+
+void Network::load(const std::map<std::string, Tensor>& source, const std::string& prefix, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  for (auto& [name, target] : tensors(prefix)) {
+    const auto found = source.find(name);
+    SDG_CHECK(found != source.end(), where, ": no tensor ", name, ": the file belongs to another configuration");
+    SDG_CHECK(found->second.sizes() == target.sizes(), where, ": ", name, " is ", to_string(found->second.sizes()),
+              ", this configuration needs ", to_string(target.sizes()));
+    target.copy_(found->second);
+  }
+}
+
+Network build_network(const RunConfig& config, int64_t classes, const at::Device& device) {
+  Network network;
+  network.model = model::build(config.model, model_shape(config, classes), seed_of(config), device);
+  if (config.condition.source == "online") {
+    const int64_t dim = network.model->dim();
+    const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
+    network.head = cluster::PrototypeHead(
+        cluster::PrototypeHeadOptions{feature_dim(config, *network.model), hidden, dim, config.cluster.clusters});
+    cluster::initialize(*network.head, seed_of(config));
+    network.head->to(device);
+  }
+  return network;
+}
+
+int64_t feature_depth(const RunConfig& config, const model::VelocityModel& model) {
+  const int64_t depth = config.cluster.depth < 0 ? model.default_feature_depth() : config.cluster.depth;
+  SDG_CHECK_USAGE(depth < model.blocks(), "cluster.depth: the network has blocks 0 to ", model.blocks() - 1, ", got ",
+                  depth);
+  return depth;
+}
+
+int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model) {
+  return config.cluster.pooling == "flat" ? model.patch_tokens() * model.dim() : model.dim();
+}
+
+Tensor pool_tokens(const Tensor& tokens, int64_t extra_tokens, const std::string& pooling) {
+  if (pooling == "cls") {
+    SDG_CHECK_USAGE(extra_tokens > 0, "cluster.pooling: cls needs a network with a cls token");
+    return tokens.select(1, 0);  // [N, D]
+  }
+  const auto patches = tokens.slice(1, extra_tokens);  // [N, L, D]
+  return pooling == "mean" ? patches.mean(1) : patches.flatten(1);
+}
+
+Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                   const Tensor& t) {
+  const at::NoGradGuard no_grad;
+  const auto sample = flow::constant_velocity(x, eps, t, config.flow.sigma_min);
+  model::ForwardOptions options;
+  options.feature_depth = feature_depth(config, *network.model);
+  options.features_only = true;
+  const auto out = network.model->forward(sample.x_t, t, unconditional_for(config), options);
+  return pool_tokens(out.features, network.model->extra_tokens(), config.cluster.pooling);
+}
+
+model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids, const Tensor& drop) {
+  if (!teacher.head) return model::Condition::given(ids, drop);
+  const at::NoGradGuard no_grad;
+  const auto rows = teacher.head->prototypes->weight.index_select(0, ids);  // [N, D]
+  const double scale =
+      config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(rows.size(1)));
+  return model::Condition::given(rows * (scale / rows.norm(2, {1}, true).clamp_min(1e-12)), drop);
+}
+
+model::Condition unconditional_for(const RunConfig& config) {
+  const bool own_token = config.condition.source == "none" ||
+                         (config.condition.source == "online" && config.condition.null_token == "separate");
+  return own_token ? model::Condition::unconditional() : model::Condition::null();
+}
+
+int64_t change_step(const RunConfig& config) {
+  if (config.condition.source == "none") return config.train.steps;
+  if (config.condition.source != "online") return 0;
+  return std::llround(config.condition.change * static_cast<double>(config.train.steps));
+}
+
+}  // namespace sdg::train

@@ -1,0 +1,44 @@
+#include "sdg/train/optimizer.h"
+
+#include <ATen/ops/_fused_adamw.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "sdg/core/error.h"
+
+namespace sdg::train {
+
+double learning_rate(const TrainOptions& options, int64_t step) {
+  if (step < options.warmup) return options.lr * static_cast<double>(step + 1) / static_cast<double>(options.warmup);
+  if (options.schedule == "constant") return options.lr;
+  const double span = std::max<double>(1, static_cast<double>(options.steps - options.warmup));
+  const double progress = std::min(1.0, static_cast<double>(step - options.warmup) / span);
+  constexpr double kFloor = 0.01;
+  return options.lr * (kFloor + (1 - kFloor) * 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+}
+
+double ema_decay(const TrainOptions& options, int64_t n) {
+  return std::min(options.ema, (1.0 + static_cast<double>(n)) / (10.0 + static_cast<double>(n)));
+}
+
+AdamW::AdamW(const TrainOptions& options, const Tensor& values)
+    : exp_avg(at::zeros_like(values)),
+      exp_avg_sq(at::zeros_like(values)),
+      steps_done(at::zeros({}, values.options())),
+      options_(options) {}
+
+double AdamW::step(Tensor& values, Tensor gradient, double lr) {
+  const at::NoGradGuard no_grad;
+  const double norm = gradient.norm().item<double>();
+  SDG_CHECK(std::isfinite(norm), "the gradient is not finite (norm ", norm, "); the weights were left as they were");
+  if (options_.clip > 0 && norm > options_.clip) gradient.mul_(options_.clip / norm);
+  steps_done.add_(1);
+  at::_fused_adamw_(at::TensorList{values}, at::TensorList{gradient}, at::TensorList{exp_avg},
+                    at::TensorList{exp_avg_sq}, {}, at::TensorList{steps_done}, lr, options_.beta1, options_.beta2,
+                    options_.weight_decay, options_.eps, false, false);
+  return norm;
+}
+
+}  // namespace sdg::train

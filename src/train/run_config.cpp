@@ -1,0 +1,78 @@
+#include "sdg/train/run_config.h"
+
+#include "sdg/config/find.h"
+#include "sdg/config/overrides.h"
+#include "sdg/config/yaml.h"
+#include "sdg/core/error.h"
+
+namespace sdg::train {
+
+void RunConfig::visit(config::Fields& fields) {
+  fields("seed", &seed, {.help = "Key of all randomness: the same seed gives the same run.", .min = 0});
+  fields("device", &device, {.help = "auto (a GPU if there is one), cpu, cuda or cuda:N."});
+  fields.group("data", data, "What to train on.");
+  fields.group("model", model, "The network.");
+  fields.group("flow", flow, "The path from noise to data.");
+  fields.group("condition", condition, "What guides the network.");
+  fields.group("cluster", cluster,
+               "How the network's own features are clustered (condition.source online and kmeans).");
+  fields.group("train", train, "How long and how fast to train, what to write while training.");
+  fields.group("sample", sample, "How images are drawn.");
+  fields.group("eval", eval, "How images and clusters are measured.");
+}
+
+void check_config(const RunConfig& config) {
+  const auto& condition = config.condition;
+  SDG_CHECK_USAGE(condition.source != "kmeans" || !condition.run.empty(),
+                  "condition.run: source kmeans clusters the features of a finished run; name its folder, e.g. --set "
+                  "condition.run=runs/none");
+  SDG_CHECK_USAGE(config.train.batch >= 2 || condition.source != "online",
+                  "train.batch: source online needs at least 2 images a step");
+  SDG_CHECK_USAGE(config.train.warmup <= config.train.steps, "train.warmup: ", config.train.warmup,
+                  " steps of warm-up, but train.steps is ", config.train.steps);
+  SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
+                  "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
+                  config.cluster.window_end);
+}
+
+namespace {
+
+// A run must find its data again from anywhere: what is not shipped is remembered by its whole path.
+void resolve_data(RunConfig& config) {
+  namespace fs = std::filesystem;
+  fs::path found;
+  try {
+    found = config::find_beside(config.data.path, config.config_dir);
+  } catch (const Error&) {
+    return;  // opening the data will say so, with the places
+  }
+  const auto shipped = config::shipped_configs();
+  const bool is_shipped =
+      !shipped.empty() && fs::equivalent(found.parent_path(), config::find_config(shipped.front()).parent_path());
+  if (!is_shipped) config.data.path = fs::absolute(found).lexically_normal().string();
+}
+
+}  // namespace
+
+RunConfig load_config(const std::string& name, const std::vector<std::string>& overrides) {
+  const auto path = config::find_config(name);
+  RunConfig config;
+  const auto fields = config::Fields::of(config);
+  config::read_yaml(fields, path);
+  for (const auto& text : overrides) config::apply_override(fields, text);
+  config.config_dir = std::filesystem::absolute(path).parent_path().string();
+  resolve_data(config);
+  check_config(config);
+  return config;
+}
+
+RunConfig parse_config(const std::string& text, const std::string& where, const std::vector<std::string>& overrides) {
+  RunConfig config;
+  const auto fields = config::Fields::of(config);
+  config::read_yaml_text(fields, text, where);
+  for (const auto& override_text : overrides) config::apply_override(fields, override_text);
+  check_config(config);
+  return config;
+}
+
+}  // namespace sdg::train
