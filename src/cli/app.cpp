@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/log_file.h"
 #include "cli/terminal.h"
+#include "sdg/config/suggest.h"
 #include "sdg/core/error.h"
 #include "sdg/core/version.h"
 
@@ -22,6 +24,15 @@ int report(const std::string& message, int code) {
   std::fprintf(stderr, "sdg: %s\n", line.c_str());
   write_log_file(3, line);
   return code;
+}
+
+// CLI11 only says that a command is required where a name is not one.
+void check_command_name(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& command : commands()) names.emplace_back(command.name);
+  if (name.empty() || name.front() == '-' || std::find(names.begin(), names.end(), name) != names.end()) return;
+  const auto meant = config::closest(name, names);
+  throw UsageError(cat("unknown command ", name, meant.empty() ? "" : "; did you mean " + meant + "?", "; see sdg --help"));
 }
 
 int parse_error(const CLI::App& app, const CLI::ParseError& error) {
@@ -53,9 +64,12 @@ int run(int argc, char** argv) {
     runners.emplace_back(sub, command.declare(*sub));
   }
   try {
+    if (argc > 1) check_command_name(argv[1]);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return parse_error(app, error);
+  } catch (const UsageError& error) {
+    return report(error.what(), kUsage);
   }
   try {
     for (const auto& [sub, runner] : runners) {

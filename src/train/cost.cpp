@@ -18,6 +18,14 @@ namespace {
 // (4D each).
 constexpr int64_t kFloatsPerTokenAndBlock = 16;
 
+// Linear, BatchNorm, Linear and the prototypes, of the sizes that build_network gives them.
+int64_t head_parameters(const RunConfig& config, const model::VelocityModel& model) {
+  if (config.condition.source != "online") return 0;
+  const int64_t dim = model.dim(), features = feature_dim(config, model);
+  const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
+  return features * hidden + hidden + 2 * hidden + hidden * dim + dim + dim * config.cluster.clusters;
+}
+
 std::string gibibytes(int64_t bytes) {
   char text[32];
   const double mebi = static_cast<double>(bytes) / (1 << 20);
@@ -49,10 +57,8 @@ Cost estimate_cost(const RunConfig& config) {
   } catch (const Error& error) {
     cost.note = error.what();
   }
-  auto quiet = config;  // initial values of the head are not needed, only its shapes
-  const auto network = build_network(quiet, classes, at::kMeta);
-  cost.parameters = model::parameter_count(*network.model);
-  if (network.head) cost.parameters += model::parameter_count(*network.head);
+  const auto network = build_network(config, classes, at::kMeta);
+  cost.parameters = model::parameter_count(*network.model) + head_parameters(config, *network.model);
   cost.macs = network.model->macs();
   cost.state_bytes = cost.parameters * 5 * static_cast<int64_t>(sizeof(float));
   const bool cpu = parse_device(config.device).is_cpu();

@@ -52,7 +52,7 @@ void Network::load(const std::map<std::string, Tensor>& source, const std::strin
 Network build_network(const RunConfig& config, int64_t classes, const at::Device& device) {
   Network network;
   network.model = model::build(config.model, model_shape(config, classes), seed_of(config), device);
-  if (config.condition.source == "online") {
+  if (config.condition.source == "online" && !device.is_meta()) {
     const int64_t dim = network.model->dim();
     const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
     network.head = cluster::PrototypeHead(

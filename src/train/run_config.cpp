@@ -42,14 +42,14 @@ void resolve_data(RunConfig& config) {
   namespace fs = std::filesystem;
   fs::path found;
   try {
-    found = config::find_beside(config.data.path, config.config_dir);
+    found = fs::absolute(config::find_beside(config.data.path, config.config_dir)).lexically_normal();
   } catch (const Error&) {
     return;  // opening the data will say so, with the places
   }
   const auto shipped = config::shipped_configs();
   const bool is_shipped =
       !shipped.empty() && fs::equivalent(found.parent_path(), config::find_config(shipped.front()).parent_path());
-  if (!is_shipped) config.data.path = fs::absolute(found).lexically_normal().string();
+  if (!is_shipped) config.data.path = found.string();
 }
 
 }  // namespace

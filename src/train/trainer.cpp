@@ -121,7 +121,7 @@ class Run {
       }
     }
     const bool finished = learner_.steps_done() >= config_.train.steps;
-    if (saved_at_ != learner_.steps_done()) save();
+    if (saved_at_ != learner_.steps_done()) save(/*scheduled=*/finished);
     if (finished && pictured_at_ != learner_.steps_done()) pictures();
     outcome.step = learner_.steps_done();
     outcome.finished = finished;
@@ -146,7 +146,7 @@ class Run {
     if (report.step == 1 || report.step % config_.train.log_every == 0 || report.step == report.steps)
       write_metrics(report);
     if (observer_.on_step) observer_.on_step(report);
-    if (report.step % config_.train.save_every == 0) save();
+    if (report.step % config_.train.save_every == 0) save(/*scheduled=*/true);
     if (config_.train.picture_every > 0 && report.step % config_.train.picture_every == 0) pictures();
   }
 
@@ -219,7 +219,8 @@ class Run {
     if (observer_.on_event) observer_.on_event(message);
   }
 
-  void save() {
+  // Only scheduled checkpoints compete for `best`: when a run was stopped must not decide which one that is.
+  void save(bool scheduled) {
     const int64_t step = learner_.steps_done();
     io::TensorFile file;
     learner_.save(file);
@@ -231,7 +232,7 @@ class Run {
     info.data = supply_.opened.description;
     info.labels_read = config_.condition.source == "label";
     describe(file, info);
-    const bool best = learner_.steps_done() > 0 && smooth_loss() < best_loss_;
+    const bool best = scheduled && learner_.steps_done() > 0 && smooth_loss() < best_loss_;
     if (best) best_loss_ = smooth_loss();
     file.tensors["figures"] = at::tensor({loss_sum_, loss_weight_, best_loss_, cluster_loss_}, at::kDouble);
     folder_.save(file, step, best, config_.train.keep);

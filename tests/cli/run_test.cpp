@@ -79,8 +79,11 @@ TEST_F(ProgramWithRun, AFullDiskLeavesTheCheckpointAndTheRunCanGoOn) {
   expect_failure(failed, 1, "cannot write");
   EXPECT_EQ(test::read_text(last()), bytes_);
   EXPECT_EQ(test::count_files(last().parent_path()), files);
-  const auto again = sdg("train --run other " + kTiny + "--set train.steps=8");
+  const auto again = sdg("train --run run " + kTiny + "--set train.steps=8");
   EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("going on at step 6"));
+  bytes_ = test::read_text(last());
+  EXPECT_EQ(io::read_tensor_header(last()).metadata.at("step"), "8");
 }
 
 TEST_F(ProgramWithRun, ALossThatIsNotFiniteStopsTheRunAndLeavesTheCheckpoint) {

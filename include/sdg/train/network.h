@@ -21,6 +21,7 @@ struct Network {
 };
 
 /// `classes` is the number of condition indices (source label and kmeans); ignored otherwise.
+/// On the meta device there is no head: LibTorch's own modules cannot be made there.
 Network build_network(const RunConfig& config, int64_t classes, const at::Device& device);
 
 /// Block whose tokens are clustered.
