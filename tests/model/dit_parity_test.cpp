@@ -41,9 +41,11 @@ void compare(test::Fixture& fixture, bool all_channels) {
   };
   fixture.compare("x", predict(label));
   fixture.compare("c", net->conditioning(t, label));
-  fixture.compare("cfg", guided_pair(predict(label), predict(Condition::null()), fixture.in("cfg_scale").item<double>()));
+  fixture.compare("cfg",
+                  guided_pair(predict(label), predict(Condition::null()), fixture.in("cfg_scale").item<double>()));
   if (fixture.has("out.pos_embed_formula"))
-    fixture.compare("pos_embed_formula", nn::sincos_position_table(options.dim, options.size / options.patch).unsqueeze(0));
+    fixture.compare("pos_embed_formula",
+                    nn::sincos_position_table(options.dim, options.size / options.patch).unsqueeze(0));
   fixture.expect_all_compared();
 }
 

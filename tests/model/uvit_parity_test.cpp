@@ -37,9 +37,11 @@ std::string tap_name(const UViT& net, int64_t depth) {
   return depth < half ? cat("in_", depth) : cat("out_", depth - half - 1);
 }
 
-void compare_taps(test::Fixture& fixture, UViT& net, const Tensor& x, const Tensor& t, const Condition& condition, const std::string& prefix) {
+void compare_taps(test::Fixture& fixture, UViT& net, const Tensor& x, const Tensor& t, const Condition& condition,
+                  const std::string& prefix) {
   for (int64_t depth = 0; depth < net->blocks(); ++depth)
-    fixture.compare(prefix + tap_name(net, depth), net->forward(x, t, condition, {depth, /*features_only=*/true}).features);
+    fixture.compare(prefix + tap_name(net, depth),
+                    net->forward(x, t, condition, {depth, /*features_only=*/true}).features);
 }
 
 void compare_sgfm(test::Fixture& fixture, UViTLayout layout) {
@@ -56,7 +58,8 @@ void compare_sgfm(test::Fixture& fixture, UViTLayout layout) {
 
   const auto run = [&](const std::string& name, const Condition& condition, bool training) {
     const auto out = net->forward(x, t, condition, {net->default_feature_depth()});
-    const auto features = per_patch ? out.features.slice(1, net->extra_tokens()).flatten(0, 1) : out.features.select(1, 0);
+    const auto features =
+        per_patch ? out.features.slice(1, net->extra_tokens()).flatten(0, 1) : out.features.select(1, 0);
     test::Head head{fixture.weights(), fixture.config.at("normalize")};
     for (auto& [key, value] : head.weights) value = value.clone();
     const auto [embedding, scores] = head(features, training);
@@ -111,5 +114,6 @@ TEST(UViTParity, ImageLevelPrototypesGiveThePublicOutputs) {
 }
 
 TEST(UViTParity, PatchLevelPrototypesGiveThePublicOutputs) {
-  test::for_each_fixture("uvit_sgfm_patch", [](test::Fixture& fixture) { compare_sgfm(fixture, UViTLayout::kSgfmPatch); });
+  test::for_each_fixture("uvit_sgfm_patch",
+                         [](test::Fixture& fixture) { compare_sgfm(fixture, UViTLayout::kSgfmPatch); });
 }
