@@ -28,7 +28,9 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"metrics", {"core", "config", "io", "nn"}},
 };
 
-fs::path source_dir() { return SDG_SOURCE_DIR; }
+fs::path source_dir() {
+  return SDG_SOURCE_DIR;
+}
 
 TEST(Layering, IncludesPointOnlyToEarlierFolders) {
   const std::regex include_line("^\\s*#include\\s+\"(?:sdg/)?([a-z]+)/[^\"]+\"");

@@ -2,8 +2,8 @@
 /// @file
 /// `sdg`: self-guided diffusion on LibTorch. The world, stated once; headers below say only what differs.
 ///
-/// **Layout.** Images and latents are [N, C, H, W]; tokens are [N, T, D]; features are [N, D]. Images are uint8 0..255 at
-/// rest and float32 in [-1, 1] inside models.
+/// **Layout.** Images and latents are [N, C, H, W]; tokens are [N, T, D]; features are [N, D]. Images are uint8 0..255
+/// at rest and float32 in [-1, 1] inside models.
 ///
 /// **Time.** t = 0 is noise, t = 1 is data, on every path and in every sampler. Models see t in [0, 1].
 ///

@@ -41,16 +41,20 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command config_command() {
-  return {"config", "Print a configuration as it is understood, or what the options mean.", kExamples, [](CLI::App& app) {
-            auto arguments = std::make_shared<Arguments>();
-            app.add_option("name", arguments->name, "config file, or the name of a shipped one")->type_name("FILE|NAME");
-            app.add_option("--set", arguments->set, "override one option (repeatable)")->type_name("KEY=VALUE")->expected(1)->take_all();
-            app.add_flag("--comments", arguments->comments, "with each option's meaning above it");
-            app.add_flag("--help-options", arguments->help_options, "every option: default, unit, range, meaning");
-            app.add_flag("--list", arguments->list, "list the shipped configs");
-            app.add_flag("--markdown", arguments->markdown, "the options as a Markdown page");
-            return [arguments] { return execute(*arguments); };
-          }};
+  return {
+      "config", "Print a configuration as it is understood, or what the options mean.", kExamples, [](CLI::App& app) {
+        auto arguments = std::make_shared<Arguments>();
+        app.add_option("name", arguments->name, "config file, or the name of a shipped one")->type_name("FILE|NAME");
+        app.add_option("--set", arguments->set, "override one option (repeatable)")
+            ->type_name("KEY=VALUE")
+            ->expected(1)
+            ->take_all();
+        app.add_flag("--comments", arguments->comments, "with each option's meaning above it");
+        app.add_flag("--help-options", arguments->help_options, "every option: default, unit, range, meaning");
+        app.add_flag("--list", arguments->list, "list the shipped configs");
+        app.add_flag("--markdown", arguments->markdown, "the options as a Markdown page");
+        return [arguments] { return execute(*arguments); };
+      }};
 }
 
 }  // namespace sdg::cli

@@ -20,21 +20,24 @@ struct Arguments {
 };
 
 constexpr const char* kExamples =
-    "  sdg eval-clusters --run runs/digits              NMI, AMI, ARI and accuracy of the run's clusters against the labels\n";
+    "  sdg eval-clusters --run runs/digits              NMI, AMI, ARI and accuracy of the run's clusters against the "
+    "labels\n";
 
 // Clusters of source kmeans were stored when the run began; those of source online are what the head says now.
-train::ClusterReport report_of(const train::Trained& trained, const data::OpenedData& opened, const data::Dataset& dataset, const at::Device& device,
-                               ProgressBar& bar) {
+train::ClusterReport report_of(const train::Trained& trained, const data::OpenedData& opened,
+                               const data::Dataset& dataset, const at::Device& device, ProgressBar& bar) {
   const auto& config = trained.info.config;
   if (config.condition.source == "online") {
     return train::evaluate_clusters(config, trained.network, dataset, opened.labels.get(), device, bar.callback());
   }
-  SDG_CHECK_USAGE(config.condition.source == "kmeans", trained.path, ": condition.source is ", config.condition.source, ", there are no clusters to score");
+  SDG_CHECK_USAGE(config.condition.source == "kmeans", trained.path, ": condition.source is ", config.condition.source,
+                  ", there are no clusters to score");
   const auto stored = std::filesystem::path(trained.path).parent_path().parent_path() / "pseudo_labels.safetensors";
   train::ClusterReport report;
   report.assignments = io::read_tensors(stored).at("ids", stored.string()).clone();
   report.images = report.assignments.numel();
-  SDG_CHECK(report.images == dataset.size(), stored.string(), ": labels of ", report.images, " images, the data set has ", dataset.size());
+  SDG_CHECK(report.images == dataset.size(), stored.string(), ": labels of ", report.images,
+            " images, the data set has ", dataset.size());
   report.used = std::get<0>(at::_unique(report.assignments)).numel();
   if (opened.labels) {
     report.scores = metrics::cluster_scores(opened.labels->labels(), report.assignments);
@@ -55,16 +58,21 @@ int execute(const Arguments& arguments) {
   bar.finish();
   const auto& scores = report.scores;
   if (arguments.json) {
-    nlohmann::ordered_json out{{"checkpoint", trained.path}, {"step", trained.info.step}, {"images", report.images}, {"clusters", config.cluster.clusters},
+    nlohmann::ordered_json out{{"checkpoint", trained.path},
+                               {"step", trained.info.step},
+                               {"images", report.images},
+                               {"clusters", config.cluster.clusters},
                                {"used", report.used}};
-    if (report.scored) out.update({{"nmi", scores.nmi}, {"ami", scores.ami}, {"ari", scores.ari}, {"accuracy", scores.accuracy}});
+    if (report.scored)
+      out.update({{"nmi", scores.nmi}, {"ami", scores.ami}, {"ari", scores.ari}, {"accuracy", scores.accuracy}});
     std::printf("%s\n", out.dump().c_str());
     return 0;
   }
-  std::printf("%lld of %lld clusters hold images (%lld images)\n", static_cast<long long>(report.used), static_cast<long long>(config.cluster.clusters),
-              static_cast<long long>(report.images));
+  std::printf("%lld of %lld clusters hold images (%lld images)\n", static_cast<long long>(report.used),
+              static_cast<long long>(config.cluster.clusters), static_cast<long long>(report.images));
   if (report.scored) {
-    std::printf("against the labels: NMI %.4f  AMI %.4f  ARI %.4f  accuracy %.4f\n", scores.nmi, scores.ami, scores.ari, scores.accuracy);
+    std::printf("against the labels: NMI %.4f  AMI %.4f  ARI %.4f  accuracy %.4f\n", scores.nmi, scores.ami, scores.ari,
+                scores.accuracy);
   } else {
     std::printf("%s has no labels to score against\n", opened.description.c_str());
   }
@@ -74,15 +82,18 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command eval_clusters_command() {
-  return {"eval-clusters", "Agreement of a run's clusters with labels that it never saw: NMI, AMI, ARI, accuracy.", kExamples, [](CLI::App& app) {
-            auto arguments = std::make_shared<Arguments>();
-            app.add_option("--run", arguments->source.run, "the run; default: the newest under runs/")->type_name("DIR");
-            app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
-            app.add_option("--count", arguments->count, "images to assign; default: eval.cluster_images of the run")->type_name("N");
-            app.add_option("--device", arguments->source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
-            app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
-            return [arguments] { return execute(*arguments); };
-          }};
+  return {
+      "eval-clusters", "Agreement of a run's clusters with labels that it never saw: NMI, AMI, ARI, accuracy.",
+      kExamples, [](CLI::App& app) {
+        auto arguments = std::make_shared<Arguments>();
+        app.add_option("--run", arguments->source.run, "the run; default: the newest under runs/")->type_name("DIR");
+        app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
+        app.add_option("--count", arguments->count, "images to assign; default: eval.cluster_images of the run")
+            ->type_name("N");
+        app.add_option("--device", arguments->source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+        app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
+        return [arguments] { return execute(*arguments); };
+      }};
 }
 
 }  // namespace sdg::cli

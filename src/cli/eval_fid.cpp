@@ -28,15 +28,17 @@ constexpr const char* kExamples =
     "  sdg eval-fid --guidance 1.5 --count 5000 --json  one JSON object on standard output\n"
     "  sdg eval-fid --images samples/ --reference VIRTUAL_imagenet256.npz --extractor inception\n";
 
-bool is_npz(const std::string& path) { return fs::path(path).extension() == ".npz"; }
+bool is_npz(const std::string& path) {
+  return fs::path(path).extension() == ".npz";
+}
 
 // Folders and tars become the size and channels that the reference images have; an npz is taken as it is.
 Tensor images_of_npz(const std::string& path) {
   const auto arrays = io::read_npz(path);
   const auto found = arrays.find("arr_0");
   SDG_CHECK(found != arrays.end(), path, ": expected an array arr_0 (uint8 NHWC), there is none");
-  SDG_CHECK(found->second.dim() == 4 && found->second.scalar_type() == at::kByte, path, ": arr_0 must be uint8 [N, H, W, C], got ",
-            to_string(found->second.sizes()));
+  SDG_CHECK(found->second.dim() == 4 && found->second.scalar_type() == at::kByte, path,
+            ": arr_0 must be uint8 [N, H, W, C], got ", to_string(found->second.sizes()));
   return found->second.permute({0, 3, 1, 2}).contiguous();
 }
 
@@ -44,8 +46,8 @@ data::Dataset open_dataset(const data::DataOptions& options, const std::string& 
   return data::Dataset(data::open_data(options, config_dir).images, options);
 }
 
-metrics::Gaussian statistics_of(const std::string& path, data::DataOptions options, metrics::FeatureExtractor& extractor, int64_t limit,
-                                const std::string& title) {
+metrics::Gaussian statistics_of(const std::string& path, data::DataOptions options,
+                                metrics::FeatureExtractor& extractor, int64_t limit, const std::string& title) {
   ProgressBar bar(title, "img/s");
   if (is_npz(path)) {
     const auto arrays = io::read_npz(path);
@@ -59,8 +61,8 @@ metrics::Gaussian statistics_of(const std::string& path, data::DataOptions optio
   return train::dataset_statistics(open_dataset(options, ""), extractor, limit, bar.callback());
 }
 
-metrics::Gaussian statistics_of_samples(const train::Trained& trained, const train::GenerateOptions& options, const at::Device& device,
-                                        metrics::FeatureExtractor& extractor) {
+metrics::Gaussian statistics_of_samples(const train::Trained& trained, const train::GenerateOptions& options,
+                                        const at::Device& device, metrics::FeatureExtractor& extractor) {
   metrics::GaussianAccumulator accumulator(extractor.dim());
   ProgressBar bar("sample", "img/s");
   train::generate(
@@ -72,7 +74,8 @@ metrics::Gaussian statistics_of_samples(const train::Trained& trained, const tra
 int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.sampling.device);
   const bool from_images = !arguments.images.empty();
-  SDG_CHECK_USAGE(!from_images || !arguments.reference.empty(), "--images needs --reference: a data set, or an .npz with mu and sigma");
+  SDG_CHECK_USAGE(!from_images || !arguments.reference.empty(),
+                  "--images needs --reference: a data set, or an .npz with mu and sigma");
   train::Trained trained;
   train::RunConfig config;
   if (!from_images) {
@@ -80,7 +83,8 @@ int execute(const Arguments& arguments) {
     config = trained.info.config;
   }
   const std::string extractor_name = arguments.extractor.empty() ? config.eval.extractor : arguments.extractor;
-  const auto extractor = metrics::make_extractor(extractor_name, arguments.weights.empty() ? config.eval.weights : arguments.weights);
+  const auto extractor =
+      metrics::make_extractor(extractor_name, arguments.weights.empty() ? config.eval.weights : arguments.weights);
   const std::string reference = arguments.reference.empty() ? config.eval.reference : arguments.reference;
 
   // The reference first: a wrong path should not cost the time of sampling.
@@ -98,22 +102,29 @@ int execute(const Arguments& arguments) {
   const std::string reference_text = reference.empty() ? trained.info.data : reference;
 
   if (arguments.json) {
-    ordered_json out{{"metric", extractor->metric_name()}, {"value", distance},        {"extractor", extractor->name()},
-                     {"count", drawn.count},               {"reference", reference_text}, {"reference_count", target.count}};
+    ordered_json out{{"metric", extractor->metric_name()}, {"value", distance},
+                     {"extractor", extractor->name()},     {"count", drawn.count},
+                     {"reference", reference_text},        {"reference_count", target.count}};
     if (from_images) {
       out["images"] = arguments.images;
     } else {
-      out.update({{"checkpoint", trained.path},     {"step", trained.info.step},   {"condition", config.condition.source},
-                  {"guidance", options.guidance},   {"steps", options.steps},      {"solver", options.solver},
-                  {"seed", options.seed},           {"weights", arguments.sampling.weights}});
+      out.update({{"checkpoint", trained.path},
+                  {"step", trained.info.step},
+                  {"condition", config.condition.source},
+                  {"guidance", options.guidance},
+                  {"steps", options.steps},
+                  {"solver", options.solver},
+                  {"seed", options.seed},
+                  {"weights", arguments.sampling.weights}});
     }
     std::printf("%s\n", out.dump().c_str());
     return 0;
   }
-  std::printf("%s %.4f  (%lld images against %s", extractor->metric_name().c_str(), distance, static_cast<long long>(drawn.count), reference_text.c_str());
+  std::printf("%s %.4f  (%lld images against %s", extractor->metric_name().c_str(), distance,
+              static_cast<long long>(drawn.count), reference_text.c_str());
   if (!from_images) {
-    std::printf("; guidance %g, %lld %s steps, seed %lld", options.guidance, static_cast<long long>(options.steps), options.solver.c_str(),
-                static_cast<long long>(options.seed));
+    std::printf("; guidance %g, %lld %s steps, seed %lld", options.guidance, static_cast<long long>(options.steps),
+                options.solver.c_str(), static_cast<long long>(options.seed));
   }
   std::printf(")\n");
   return 0;
@@ -122,20 +133,31 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command eval_fid_command() {
-  return {"eval-fid", "Frechet distance between generated and real images, named by its feature extractor.", kExamples, [](CLI::App& app) {
+  return {"eval-fid", "Frechet distance between generated and real images, named by its feature extractor.", kExamples,
+          [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
             declare_sampling(app, arguments->sampling);
-            app.add_option("--images", arguments->images, "measure these images (folder, tar or npz) instead of a checkpoint")->type_name("PATH");
-            app.add_option("--reference", arguments->reference,
-                           "what to compare with: a data set, or an .npz with mu and sigma; default: the run's training data")
+            app.add_option("--images", arguments->images,
+                           "measure these images (folder, tar or npz) instead of a checkpoint")
                 ->type_name("PATH");
-            app.add_option("--reference-count", arguments->reference_count, "take only this many images of the reference data set; 0 takes all")
+            app.add_option(
+                   "--reference", arguments->reference,
+                   "what to compare with: a data set, or an .npz with mu and sigma; default: the run's training data")
+                ->type_name("PATH");
+            app.add_option("--reference-count", arguments->reference_count,
+                           "take only this many images of the reference data set; 0 takes all")
                 ->type_name("N");
             std::string names;
             for (const auto& name : metrics::extractor_names()) names += (names.empty() ? "" : ", ") + name;
-            app.add_option("--extractor", arguments->extractor, "feature network: " + names + "; only inception gives an FID")->type_name("NAME");
-            app.add_option("--extractor-weights", arguments->weights, "its weights, where they are not in the default place")->type_name("FILE");
-            app.add_option("--save-statistics", arguments->save_statistics, "also write mu and sigma of the measured images")->type_name("FILE.npz");
+            app.add_option("--extractor", arguments->extractor,
+                           "feature network: " + names + "; only inception gives an FID")
+                ->type_name("NAME");
+            app.add_option("--extractor-weights", arguments->weights,
+                           "its weights, where they are not in the default place")
+                ->type_name("FILE");
+            app.add_option("--save-statistics", arguments->save_statistics,
+                           "also write mu and sigma of the measured images")
+                ->type_name("FILE.npz");
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments] { return execute(*arguments); };
           }};

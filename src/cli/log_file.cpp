@@ -24,7 +24,8 @@ void open_log_file(const std::string& path) {
 
 void write_log_file(int level, std::string_view message) {
   if (!logger()) return;
-  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
+                                                   spdlog::level::err};
   logger()->log(kLevels[level], "{}", message);
 }
 

@@ -56,7 +56,8 @@ int execute(const Arguments& arguments) {
           kept_count += piece.images.size(0);
         }
         clusters.push_back(piece.clusters);
-        for (int64_t i = 0; !as_npz && i < piece.images.size(0); ++i) io::write_png(fs::path(arguments.out) / file_name(written + i), piece.images[i]);
+        for (int64_t i = 0; !as_npz && i < piece.images.size(0); ++i)
+          io::write_png(fs::path(arguments.out) / file_name(written + i), piece.images[i]);
         written += piece.images.size(0);
       },
       bar.callback());
@@ -86,8 +87,12 @@ Command sample_command() {
   return {"sample", "Draw images from a trained network.", kExamples, [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
             declare_sampling(app, arguments->sampling);
-            auto* out = app.add_option("--out", arguments->out, "folder for 000000.png, 000001.png, ... and grid.png")->type_name("DIR");
-            app.add_option("--npz", arguments->npz, "write one .npz (arr_0 uint8 NHWC, arr_1 conditions) instead of PNGs")->type_name("FILE")->excludes(out);
+            auto* out = app.add_option("--out", arguments->out, "folder for 000000.png, 000001.png, ... and grid.png")
+                            ->type_name("DIR");
+            app.add_option("--npz", arguments->npz,
+                           "write one .npz (arr_0 uint8 NHWC, arr_1 conditions) instead of PNGs")
+                ->type_name("FILE")
+                ->excludes(out);
             return [arguments] { return execute(*arguments); };
           }};
 }

@@ -16,13 +16,15 @@ struct SamplingArguments {
   std::optional<double> guidance;
 };
 
-/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --solver, --cluster, --class, --weights, --device.
+/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --solver, --cluster, --class,
+/// --weights, --device.
 void declare_sampling(CLI::App& app, SamplingArguments& arguments);
 
 /// Loads the checkpoint that the arguments mean and says on standard error which.
 train::Trained load(const SamplingArguments& arguments, const at::Device& device);
 
 /// The arguments over the checkpoint's own sampling options. `default_count` where neither says.
-train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained, int64_t default_count);
+train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
+                                        int64_t default_count);
 
 }  // namespace sdg::cli

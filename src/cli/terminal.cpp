@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
-#include <cmath>
 
 #include "cli/log_file.h"
 #include "sdg/core/error.h"
@@ -27,7 +27,9 @@ ProgressBar*& active_bar() {
   return bar;
 }
 
-bool on_terminal() { return isatty(STDERR_FILENO) != 0; }
+bool on_terminal() {
+  return isatty(STDERR_FILENO) != 0;
+}
 
 int columns() {
   winsize size{};
@@ -54,10 +56,19 @@ void warn(std::string_view message) {
 void install_log_sink() {
   log::set_sink([](log::Level level, std::string_view message) {
     switch (level) {
-      case log::Level::kDebug: write_log_file(0, message); break;
-      case log::Level::kInfo: say(message); break;
-      case log::Level::kWarning: warn(message); break;
-      case log::Level::kError: print_line(message); write_log_file(3, message); break;
+      case log::Level::kDebug:
+        write_log_file(0, message);
+        break;
+      case log::Level::kInfo:
+        say(message);
+        break;
+      case log::Level::kWarning:
+        warn(message);
+        break;
+      case log::Level::kError:
+        print_line(message);
+        write_log_file(3, message);
+        break;
     }
   });
 }
@@ -66,7 +77,8 @@ std::string clock_text(double seconds) {
   const auto whole = static_cast<int64_t>(std::llround(std::max(0.0, std::min(seconds, 3.6e6))));
   char text[32];
   if (whole >= 3600) {
-    std::snprintf(text, sizeof text, "%d:%02d:%02d", static_cast<int>(whole / 3600), static_cast<int>(whole / 60 % 60), static_cast<int>(whole % 60));
+    std::snprintf(text, sizeof text, "%d:%02d:%02d", static_cast<int>(whole / 3600), static_cast<int>(whole / 60 % 60),
+                  static_cast<int>(whole % 60));
   } else {
     std::snprintf(text, sizeof text, "%d:%02d", static_cast<int>(whole / 60), static_cast<int>(whole % 60));
   }
@@ -89,7 +101,9 @@ ProgressBar::ProgressBar(std::string title, std::string unit, double per_item)
   active_bar() = this;
 }
 
-ProgressBar::~ProgressBar() { finish(); }
+ProgressBar::~ProgressBar() {
+  finish();
+}
 
 Progress ProgressBar::callback() {
   return [this](int64_t done, int64_t total) { update(done, total); };
@@ -108,7 +122,8 @@ void ProgressBar::update(int64_t done, int64_t total, const std::string& note) {
   const int filled = total > 0 ? static_cast<int>(kWidth * done / total) : 0;
   std::string bar;
   for (int i = 0; i < kWidth; ++i) bar += i < filled ? "█" : "░";
-  std::string line = cat(title_, " ", bar, " ", done, "/", total, "  ", short_number(per_second * per_item_), " ", unit_);
+  std::string line =
+      cat(title_, " ", bar, " ", done, "/", total, "  ", short_number(per_second * per_item_), " ", unit_);
   if (!note.empty()) line += "  " + note;
   line += done < total ? "  " + clock_text(left) + " left" : "  " + clock_text(elapsed);
   draw(line);
@@ -138,12 +153,14 @@ void ProgressBar::finish() {
 }
 
 void catch_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }
 
-int caught_signal() { return g_signal; }
+int caught_signal() {
+  return g_signal;
+}
 
 }  // namespace sdg::cli

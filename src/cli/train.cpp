@@ -61,7 +61,8 @@ std::string note_of(const train::StepReport& report) {
   std::string note = text;
   if (report.result.sinkhorn) {
     std::snprintf(text, sizeof text, "  clusters %.2f (%lld used)%s", report.result.cluster_loss,
-                  static_cast<long long>(report.result.sinkhorn->used_clusters), report.result.conditioned ? ", guiding" : "");
+                  static_cast<long long>(report.result.sinkhorn->used_clusters),
+                  report.result.conditioned ? ", guiding" : "");
     note += text;
   }
   return note;
@@ -86,28 +87,34 @@ int execute(const Arguments& arguments) {
   bar.finish();
 
   if (!outcome.finished) {
-    say(cat("stopped at step ", outcome.step, " of ", config.train.steps, "; everything is in ", outcome.checkpoint.string(),
-            "; the same command goes on from there"));
+    say(cat("stopped at step ", outcome.step, " of ", config.train.steps, "; everything is in ",
+            outcome.checkpoint.string(), "; the same command goes on from there"));
     return 128 + caught_signal();
   }
-  say(cat("finished: ", outcome.checkpoint.string(), " (step ", outcome.step, "); draw from it with: sdg sample --run ", run));
+  say(cat("finished: ", outcome.checkpoint.string(), " (step ", outcome.step, "); draw from it with: sdg sample --run ",
+          run));
   return 0;
 }
 
 }  // namespace
 
 Command train_command() {
-  return {"train", "Train a network, cluster its own features, let the clusters guide it.", kExamples, [](CLI::App& app) {
+  return {"train", "Train a network, cluster its own features, let the clusters guide it.", kExamples,
+          [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            app.add_option("--config", arguments->config, "config file, or the name of a shipped one (sdg config --list); default digits.yaml")
+            app.add_option("--config", arguments->config,
+                           "config file, or the name of a shipped one (sdg config --list); default digits.yaml")
                 ->type_name("FILE|NAME");
-            app.add_option("--run", arguments->run, "folder of the run; default runs/<name of the config>")->type_name("DIR");
+            app.add_option("--run", arguments->run, "folder of the run; default runs/<name of the config>")
+                ->type_name("DIR");
             app.add_option("--resume", arguments->resume, "go on with the run in --run, or in the folder given here")
                 ->expected(0, 1)
                 ->type_name("[DIR]")
                 ->each([](const std::string&) {});
-            app.add_flag("--dry-run", arguments->dry_run, "print the resolved configuration, parameters, memory and steps per epoch; train nothing");
-            app.add_option("--set", arguments->set, "override one option (repeatable); all options: sdg config --help-options")
+            app.add_flag("--dry-run", arguments->dry_run,
+                         "print the resolved configuration, parameters, memory and steps per epoch; train nothing");
+            app.add_option("--set", arguments->set,
+                           "override one option (repeatable); all options: sdg config --help-options")
                 ->type_name("KEY=VALUE")
                 ->expected(1)
                 ->take_all();

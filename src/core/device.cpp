@@ -15,7 +15,8 @@ at::Device parse_device(std::string_view name) {
   try {
     const at::Device device{std::string(name)};
     const auto count = static_cast<int>(torch::cuda::device_count());
-    SDG_CHECK_USAGE(!device.has_index() || device.index() < count, "device ", name, " asked for, but there are only ", count);
+    SDG_CHECK_USAGE(!device.has_index() || device.index() < count, "device ", name, " asked for, but there are only ",
+                    count);
     return device;
   } catch (const c10::Error&) {
     throw UsageError(cat("device must be auto, cpu, cuda or cuda:N, got ", name));

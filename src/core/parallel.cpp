@@ -74,7 +74,9 @@ WorkerPool::~WorkerPool() {
   for (auto& thread : state_->threads) thread.join();
 }
 
-int WorkerPool::threads() const { return std::max<int>(1, static_cast<int>(state_->threads.size())); }
+int WorkerPool::threads() const {
+  return std::max<int>(1, static_cast<int>(state_->threads.size()));
+}
 
 void WorkerPool::run(int64_t count, const std::function<void(int64_t)>& work) {
   State& state = *state_;

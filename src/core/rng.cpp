@@ -34,8 +34,12 @@ std::array<uint32_t, 4> block(const std::array<uint32_t, 2>& key, uint64_t sampl
 }
 
 // 24 bits fill a float's mantissa; +0.5 keeps the logarithm below finite.
-float to_unit(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24F; }
-double to_open_unit(uint32_t bits) { return (static_cast<double>(bits) + 0.5) * 0x1p-32; }
+float to_unit(uint32_t bits) {
+  return static_cast<float>(bits >> 8) * 0x1p-24F;
+}
+double to_open_unit(uint32_t bits) {
+  return (static_cast<double>(bits) + 0.5) * 0x1p-32;
+}
 
 int64_t numel(at::IntArrayRef shape) {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());

@@ -9,7 +9,9 @@
 
 namespace sdg {
 
-std::string version() { return SDG_VERSION; }
+std::string version() {
+  return SDG_VERSION;
+}
 
 std::string version_report() {
   const auto devices = torch::cuda::is_available() ? torch::cuda::device_count() : 0;

@@ -10,7 +10,9 @@ namespace sdg::data {
 namespace {
 
 // Halves go to the even neighbour, as Python's round does (the default rounding mode).
-int64_t round_half_even(double x) { return static_cast<int64_t>(std::nearbyint(x)); }
+int64_t round_half_even(double x) {
+  return static_cast<int64_t>(std::nearbyint(x));
+}
 
 }  // namespace
 

@@ -30,7 +30,8 @@ struct Dataset::State {
   double max_broken;
 
   std::unique_ptr<std::atomic<Status>[]> status;
-  // The first images by index are cached, as many as fit: every image is read once an epoch, so which ones stay makes no difference.
+  // The first images by index are cached, as many as fit: every image is read once an epoch, so which ones stay makes
+  // no difference.
   int64_t capacity;
   Tensor cache;  // uint8 [capacity, C * S * S]; pages are touched as they fill
 
@@ -108,10 +109,18 @@ Dataset::Dataset(std::shared_ptr<ImageSource> source, const DataOptions& options
     : state_(std::make_unique<State>(std::move(source), options)) {}
 Dataset::~Dataset() = default;
 
-int64_t Dataset::size() const { return state_->count; }
-int64_t Dataset::channels() const { return state_->channels; }
-int64_t Dataset::image_size() const { return state_->side; }
-int64_t Dataset::cache_capacity() const { return state_->capacity; }
+int64_t Dataset::size() const {
+  return state_->count;
+}
+int64_t Dataset::channels() const {
+  return state_->channels;
+}
+int64_t Dataset::image_size() const {
+  return state_->side;
+}
+int64_t Dataset::cache_capacity() const {
+  return state_->capacity;
+}
 
 int64_t Dataset::broken() const {
   const std::lock_guard lock(state_->mutex);

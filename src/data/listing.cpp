@@ -10,7 +10,7 @@
 namespace sdg::data {
 namespace {
 
-constexpr std::array<std::string_view, 9> kExtensions = {".jpg", ".jpeg", ".png", ".ppm", ".bmp",
+constexpr std::array<std::string_view, 9> kExtensions = {".jpg", ".jpeg", ".png",  ".ppm", ".bmp",
                                                          ".pgm", ".tif",  ".tiff", ".webp"};
 
 struct Entry {
@@ -28,7 +28,9 @@ struct Entry {
   }
 };
 
-bool hidden(std::string_view path) { return path.starts_with('.') || path.find("/.") != std::string_view::npos; }
+bool hidden(std::string_view path) {
+  return path.starts_with('.') || path.find("/.") != std::string_view::npos;
+}
 
 std::set<std::string> tops(const std::vector<Entry>& entries) {
   std::set<std::string> names;

@@ -16,7 +16,8 @@
 namespace sdg::data {
 namespace {
 
-// A batch in the making. Threads take runs of its rows, so that one batch of large photographs is decoded by all of them.
+// A batch in the making. Threads take runs of its rows, so that one batch of large photographs is decoded by all of
+// them.
 struct Pending {
   Batch batch;
   int64_t taken = 0;  // rows handed out
@@ -138,7 +139,8 @@ struct Loader::State {
   Batch next() {
     std::unique_lock lock(mutex);
     if (threads.empty()) load_here();
-    ready.wait(lock, [&] { return !queue.empty() && (queue.front()->failure || queue.front()->done == options.batch); });
+    ready.wait(lock,
+               [&] { return !queue.empty() && (queue.front()->failure || queue.front()->done == options.batch); });
     if (queue.front()->failure) std::rethrow_exception(queue.front()->failure);
     Batch batch = std::move(queue.front()->batch);
     queue.pop_front();
@@ -160,6 +162,8 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options, int64_t fir
     : state_(std::make_unique<State>(dataset, options, first_step)) {}
 Loader::~Loader() = default;
 
-Batch Loader::next() { return state_->next(); }
+Batch Loader::next() {
+  return state_->next();
+}
 
 }  // namespace sdg::data

@@ -3,39 +3,49 @@
 namespace sdg::data {
 
 void DataOptions::visit(config::Fields& fields) {
-  fields("path", &path,
-         {.help = "Where the images are: a folder (class = sub-folder; without sub-folders there are no classes), a .tar of one, or a "
-                  ".safetensors file with uint8 `images` [N, H, W] or [N, C, H, W] and, if there are classes, integer `labels` [N]. "
-                  "A relative path is tried beside the config, in the working folder, then among the shipped configs."});
-  fields("format", &format,
-         {.help = "What the path holds. auto tells a folder, .tar and .safetensors apart; set it where the name misleads.",
-          .choices = {"auto", "folder", "tar", "tensors"}});
+  fields(
+      "path", &path,
+      {.help = "Where the images are: a folder (class = sub-folder; without sub-folders there are no classes), a .tar "
+               "of one, or a "
+               ".safetensors file with uint8 `images` [N, H, W] or [N, C, H, W] and, if there are classes, integer "
+               "`labels` [N]. "
+               "A relative path is tried beside the config, in the working folder, then among the shipped configs."});
+  fields(
+      "format", &format,
+      {.help = "What the path holds. auto tells a folder, .tar and .safetensors apart; set it where the name misleads.",
+       .choices = {"auto", "folder", "tar", "tensors"}});
   fields("size", &size,
-         {.help = "Side of the square images the model sees. Images of any other size are shrunk or enlarged so that the short side fits, "
+         {.help = "Side of the square images the model sees. Images of any other size are shrunk or enlarged so that "
+                  "the short side fits, "
                   "then cut at the centre (ADM's crop). A model with patches needs a multiple of the patch size.",
           .unit = "pixels",
           .min = 1,
           .max = 1024});
   fields("channels", &channels,
-         {.help = "1 (grey) or 3 (RGB). Colour becomes grey by ITU-R 601 luma, grey becomes colour by repetition.",
+         {.help = "1 (grey), 3 (RGB), or 4 (latents: such a network can be built and costed, its data cannot be read "
+                  "yet). Colour becomes grey by ITU-R 601 luma, grey becomes colour by repetition.",
           .min = 1,
-          .max = 3});
+          .max = 4});
   fields("flip", &flip,
-         {.help = "Mirror each image left to right with probability 0.5, drawn anew each time. For photographs; not for digits or text."});
+         {.help = "Mirror each image left to right with probability 0.5, drawn anew each time. For photographs; not "
+                  "for digits or text."});
   fields("threads", &threads,
-         {.help = "Threads that read and decode the next batches while this one trains. 0 loads in the training thread. The images do not "
+         {.help = "Threads that read and decode the next batches while this one trains. 0 loads in the training "
+                  "thread. The images do not "
                   "depend on it; raise it when the log shows training waiting for data.",
           .unit = "threads",
           .min = 0,
           .max = 256});
   fields("cache_mb", &cache_mb,
-         {.help = "Memory for decoded images at the model's resolution, so that later epochs need not decode. A data set that does not fit "
+         {.help = "Memory for decoded images at the model's resolution, so that later epochs need not decode. A data "
+                  "set that does not fit "
                   "is cached in part. 0 decodes every time.",
           .unit = "MiB",
           .min = 0,
           .max = 1 << 20});
   fields("max_broken", &max_broken,
-         {.help = "Images that cannot be read are named, counted and replaced by the next good one; the run stops when more than this share "
+         {.help = "Images that cannot be read are named, counted and replaced by the next good one; the run stops when "
+                  "more than this share "
                   "of the data set is broken. 0 stops at the first.",
           .unit = "fraction",
           .min = 0,

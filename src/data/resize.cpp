@@ -11,16 +11,23 @@
 namespace sdg::data {
 namespace {
 
-double sinc(double x) { return x == 0 ? 1.0 : std::sin(x * std::numbers::pi) / (x * std::numbers::pi); }
+double sinc(double x) {
+  return x == 0 ? 1.0 : std::sin(x * std::numbers::pi) / (x * std::numbers::pi);
+}
 
 double reach(Filter filter) {
   switch (filter) {
-    case Filter::kNearest: return 0;
-    case Filter::kBox: return 0.5;
+    case Filter::kNearest:
+      return 0;
+    case Filter::kBox:
+      return 0.5;
     case Filter::kBilinear:
-    case Filter::kHamming: return 1;
-    case Filter::kBicubic: return 2;
-    case Filter::kLanczos: return 3;
+    case Filter::kHamming:
+      return 1;
+    case Filter::kBicubic:
+      return 2;
+    case Filter::kLanczos:
+      return 3;
   }
   return 0;
 }
@@ -28,9 +35,12 @@ double reach(Filter filter) {
 double kernel(Filter filter, double signed_x) {
   const double x = std::abs(signed_x);
   switch (filter) {
-    case Filter::kNearest: return 0;
-    case Filter::kBox: return signed_x > -0.5 && signed_x <= 0.5 ? 1 : 0;
-    case Filter::kBilinear: return x < 1 ? 1 - x : 0;
+    case Filter::kNearest:
+      return 0;
+    case Filter::kBox:
+      return signed_x > -0.5 && signed_x <= 0.5 ? 1 : 0;
+    case Filter::kBilinear:
+      return x < 1 ? 1 - x : 0;
     case Filter::kHamming:
       // The window's constants are single precision in Pillow.
       return x < 1 ? sinc(x) * (0.54F + 0.46F * std::cos(std::numbers::pi * x)) : 0;
@@ -39,12 +49,14 @@ double kernel(Filter filter, double signed_x) {
       if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
       return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
     }
-    case Filter::kLanczos: return signed_x >= -3 && signed_x < 3 ? sinc(x) * sinc(x / 3) : 0;
+    case Filter::kLanczos:
+      return signed_x >= -3 && signed_x < 3 ? sinc(x) * sinc(x / 3) : 0;
   }
   return 0;
 }
 
-// What each output row or column sums: `count` source positions, `start` after the first that any of them touches, and their weights.
+// What each output row or column sums: `count` source positions, `start` after the first that any of them touches, and
+// their weights.
 template <class Weight>
 struct Taps {
   struct Span {
@@ -161,7 +173,8 @@ Tensor down(const Tensor& image, const Taps<WeightOf<Pixel>>& taps) {
   return result;
 }
 
-// Pillow 13 begins with the rows where the height shrinks by more than twice what the width does; versions before it never did.
+// Pillow 13 begins with the rows where the height shrinks by more than twice what the width does; versions before it
+// never did.
 bool rows_first(const Axis& vertical, const Axis& horizontal) {
   const int64_t lost_rows = vertical.in - vertical.out, lost_columns = horizontal.in - horizontal.out;
   return lost_rows > 0 && lost_rows > 2 * lost_columns;
@@ -228,8 +241,7 @@ Tensor resize(const Tensor& image, int64_t height, int64_t width, const ResizeOp
   check_image(image, "resize");
   SDG_CHECK(height > 0 && width > 0, "resize: the target must have at least one pixel, got ", height, " x ", width);
   Tensor source = image.contiguous();
-  Box box = options.box.value_or(
-      Box{0, 0, static_cast<double>(image.size(2)), static_cast<double>(image.size(1))});
+  Box box = options.box.value_or(Box{0, 0, static_cast<double>(image.size(2)), static_cast<double>(image.size(1))});
   SDG_CHECK(box.left >= 0 && box.top >= 0 && box.left < box.right && box.top < box.bottom &&
                 box.right <= static_cast<double>(image.size(2)) && box.bottom <= static_cast<double>(image.size(1)),
             "resize: the box (", box.left, ", ", box.top, ", ", box.right, ", ", box.bottom,

@@ -1,8 +1,8 @@
 #include "sdg/metrics/cifar_resnet.h"
 
-#include "metrics/load_weights_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
+#include "sdg/metrics/load_weights.h"
 
 namespace sdg::metrics {
 namespace {

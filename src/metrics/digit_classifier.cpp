@@ -1,7 +1,7 @@
 #include "sdg/metrics/digit_classifier.h"
 
-#include "metrics/load_weights_impl.h"
 #include "sdg/core/shape.h"
+#include "sdg/metrics/load_weights.h"
 
 namespace sdg::metrics {
 namespace {

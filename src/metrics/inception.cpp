@@ -1,7 +1,7 @@
 #include "sdg/metrics/inception.h"
 
-#include "metrics/load_weights_impl.h"
 #include "sdg/core/shape.h"
+#include "sdg/metrics/load_weights.h"
 #include "sdg/metrics/resize.h"
 
 namespace sdg::metrics {

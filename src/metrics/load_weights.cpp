@@ -1,4 +1,4 @@
-#include "metrics/load_weights_impl.h"
+#include "sdg/metrics/load_weights.h"
 
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"

@@ -40,10 +40,11 @@ Tensor by_chunks(const std::vector<int64_t>& indices, const at::Device& device, 
   return at::cat(parts);
 }
 
-Tensor chunk_features(const RunConfig& config, const Network& network, const data::Dataset& dataset, const std::vector<int64_t>& indices,
-                      const at::Device& device) {
+Tensor chunk_features(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                      const std::vector<int64_t>& indices, const at::Device& device) {
   const auto x = load_images(dataset, indices, device);
-  const auto eps = rng::normal({seed_of(config), rng::Purpose::kTeacherNoise, 1}, indices, x.sizes().slice(1)).to(device);
+  const auto eps =
+      rng::normal({seed_of(config), rng::Purpose::kTeacherNoise, 1}, indices, x.sizes().slice(1)).to(device);
   const auto t = at::full({x.size(0)}, config.cluster.teacher_time, x.options());
   return features_at(config, network, x, eps, t);
 }
@@ -54,14 +55,15 @@ Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const 
   return dataset.images(indices).to(device).to(at::kFloat).div_(127.5).sub_(1);
 }
 
-Tensor extract_features(const RunConfig& config, const Network& network, const data::Dataset& dataset, const std::vector<int64_t>& indices,
-                        const at::Device& device, const Progress& progress) {
-  return by_chunks(indices, device, progress,
-                   [&](const std::vector<int64_t>& chunk) { return chunk_features(config, network, dataset, chunk, device).cpu(); });
+Tensor extract_features(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
+  return by_chunks(indices, device, progress, [&](const std::vector<int64_t>& chunk) {
+    return chunk_features(config, network, dataset, chunk, device).cpu();
+  });
 }
 
-Tensor assign_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset, const std::vector<int64_t>& indices,
-                       const at::Device& device, const Progress& progress) {
+Tensor assign_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                       const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
   SDG_CHECK(network.head, "assign_clusters: this network has no prototypes");
   auto head = network.head;  // a handle: forward is not const in LibTorch
   return by_chunks(indices, device, progress, [&](const std::vector<int64_t>& chunk) {

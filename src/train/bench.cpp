@@ -45,15 +45,21 @@ data::Batch random_batch(const RunConfig& config, int64_t step) {
   data::Batch batch;
   batch.sample = rng::indices(step * config.train.batch, config.train.batch);
   batch.index = rng::indices(0, config.train.batch);
-  batch.images = rng::normal({0, rng::Purpose::kTest, 0}, batch.sample, {config.data.channels, config.data.size, config.data.size}).clamp_(-1, 1);
+  batch.images =
+      rng::normal({0, rng::Purpose::kTest, 0}, batch.sample, {config.data.channels, config.data.size, config.data.size})
+          .clamp_(-1, 1);
   return batch;
 }
 
-/// The step that straightforward LibTorch code takes: whole batch, kernels' own threads, one optimizer kernel a parameter.
+/// The step that straightforward LibTorch code takes: whole batch, kernels' own threads, one optimizer kernel a
+/// parameter.
 class EagerStep {
  public:
   EagerStep(const RunConfig& config, const at::Device& device)
-      : config_(config), device_(device), network_(build_network(config, 1, device)), optimizer_(network_.model->parameters(), config.train.lr) {
+      : config_(config),
+        device_(device),
+        network_(build_network(config, 1, device)),
+        optimizer_(network_.model->parameters(), config.train.lr) {
     network_.set_training(true);
   }
   void step(const data::Batch& batch) {
@@ -79,7 +85,8 @@ class EagerStep {
 
 BenchReport bench(const RunConfig& original, int64_t rounds) {
   RunConfig config = original;
-  config.condition.source = "none";  // the network's own cost; clustering adds two partial forward passes of the teacher
+  config.condition.source =
+      "none";  // the network's own cost; clustering adds two partial forward passes of the teacher
   RunConfig online = original;
   online.condition.source = "online";
   const auto device = parse_device(config.device);
@@ -122,7 +129,8 @@ BenchReport bench(const RunConfig& original, int64_t rounds) {
   for (size_t i = 0; i < work.size(); ++i) {
     const bool sampler = i + 1 == work.size();
     const double images = static_cast<double>(sampler ? drawing.count : config.train.batch);
-    const double per_image = flops * (sampler ? static_cast<double>(drawing.steps) : 3.0);  // backward costs two forwards
+    const double per_image =
+        flops * (sampler ? static_cast<double>(drawing.steps) : 3.0);  // backward costs two forwards
     const double time = median(times[i]);
     report.rows.push_back({work[i].first, time, images / time * 1e3, per_image * images / time / 1e6});
   }

@@ -63,7 +63,8 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
     for (auto& parameter : trained.network.head->parameters()) parameter.requires_grad_(false);
   }
   const auto prior = file.tensors.find("prior");
-  if (prior != file.tensors.end() && trained.info.step > change_step(trained.info.config)) trained.prior = prior->second / prior->second.sum().clamp_min(1e-300);
+  if (prior != file.tensors.end() && trained.info.step > change_step(trained.info.config))
+    trained.prior = prior->second / prior->second.sum().clamp_min(1e-300);
   return trained;
 }
 

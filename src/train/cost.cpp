@@ -13,8 +13,9 @@
 namespace sdg::train {
 namespace {
 
-// Floats that autograd keeps for one token of one transformer block, in units of the width D: two normalised inputs, q k v and the
-// attention's output, the projection's input, and the MLP's hidden layer before and after its activation (4D each).
+// Floats that autograd keeps for one token of one transformer block, in units of the width D: two normalised inputs, q
+// k v and the attention's output, the projection's input, and the MLP's hidden layer before and after its activation
+// (4D each).
 constexpr int64_t kFloatsPerTokenAndBlock = 16;
 
 std::string gibibytes(int64_t bytes) {
@@ -43,7 +44,8 @@ Cost estimate_cost(const RunConfig& config) {
     const auto opened = data::open_data(config.data, config.config_dir);
     cost.images = opened.images->size();
     cost.steps_per_epoch = static_cast<double>(cost.images) / static_cast<double>(config.train.batch);
-    if (config.condition.source == "label" && opened.labels) classes = static_cast<int64_t>(opened.labels->class_names().size());
+    if (config.condition.source == "label" && opened.labels)
+      classes = static_cast<int64_t>(opened.labels->class_names().size());
   } catch (const Error& error) {
     cost.note = error.what();
   }
@@ -54,17 +56,20 @@ Cost estimate_cost(const RunConfig& config) {
   cost.macs = network.model->macs();
   cost.state_bytes = cost.parameters * 5 * static_cast<int64_t>(sizeof(float));
   const bool cpu = parse_device(config.device).is_cpu();
-  const int64_t at_once = cpu ? std::min<int64_t>(config.train.batch, config.train.shard * worker_pool().threads()) : config.train.batch;
+  const int64_t at_once =
+      cpu ? std::min<int64_t>(config.train.batch, config.train.shard * worker_pool().threads()) : config.train.batch;
   const int64_t tokens = network.model->patch_tokens() + network.model->extra_tokens();
-  cost.activation_bytes = at_once * network.model->blocks() * tokens * network.model->dim() * kFloatsPerTokenAndBlock * static_cast<int64_t>(sizeof(float));
+  cost.activation_bytes = at_once * network.model->blocks() * tokens * network.model->dim() * kFloatsPerTokenAndBlock *
+                          static_cast<int64_t>(sizeof(float));
   return cost;
 }
 
 std::string to_text(const Cost& cost) {
-  std::string out = cat("# parameters       ", grouped(cost.parameters), "\n# multiply-adds    ", grouped(cost.macs),
-                        " a forward pass of one image\n# memory           ", gibibytes(cost.state_bytes + cost.activation_bytes), ": ",
-                        gibibytes(cost.state_bytes), " of weights, gradient, average and optimizer, about ", gibibytes(cost.activation_bytes),
-                        " of activations\n");
+  std::string out =
+      cat("# parameters       ", grouped(cost.parameters), "\n# multiply-adds    ", grouped(cost.macs),
+          " a forward pass of one image\n# memory           ", gibibytes(cost.state_bytes + cost.activation_bytes),
+          ": ", gibibytes(cost.state_bytes), " of weights, gradient, average and optimizer, about ",
+          gibibytes(cost.activation_bytes), " of activations\n");
   if (cost.images > 0) {
     char text[64];
     std::snprintf(text, sizeof text, "%.2f", cost.steps_per_epoch);

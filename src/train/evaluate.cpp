@@ -10,7 +10,8 @@ namespace {
 constexpr int64_t kBatch = 128;
 }
 
-metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::FeatureExtractor& extractor, int64_t limit, const Progress& progress) {
+metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::FeatureExtractor& extractor, int64_t limit,
+                                     const Progress& progress) {
   const auto indices = evaluation_subset(dataset.size(), limit > 0 ? limit : dataset.size(), 0);
   metrics::GaussianAccumulator accumulator(extractor.dim());
   const auto total = static_cast<int64_t>(indices.size());
@@ -22,7 +23,8 @@ metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::Feat
   return accumulator.result();
 }
 
-metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtractor& extractor, const Progress& progress) {
+metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtractor& extractor,
+                                   const Progress& progress) {
   metrics::GaussianAccumulator accumulator(extractor.dim());
   for (int64_t i = 0; i < images.size(0); i += kBatch) {
     const auto piece = images.slice(0, i, std::min(images.size(0), i + kBatch));
@@ -32,15 +34,16 @@ metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtract
   return accumulator.result();
 }
 
-ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset, const data::LabelSource* labels,
-                                const at::Device& device, const Progress& progress) {
+ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                                const data::LabelSource* labels, const at::Device& device, const Progress& progress) {
   ClusterReport report;
   report.indices = evaluation_subset(dataset.size(), config.eval.cluster_images, 0);
   report.images = static_cast<int64_t>(report.indices.size());
   report.assignments = assign_clusters(config, network, dataset, report.indices, device, progress);
   report.used = std::get<0>(at::_unique(report.assignments)).size(0);
   if (labels) {
-    report.scores = metrics::cluster_scores(labels->labels().index_select(0, at::tensor(report.indices)), report.assignments);
+    report.scores =
+        metrics::cluster_scores(labels->labels().index_select(0, at::tensor(report.indices)), report.assignments);
     report.scored = true;
   }
   return report;

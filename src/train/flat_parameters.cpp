@@ -31,7 +31,8 @@ Tensor FlatParameters::flatten(const std::vector<Tensor>& gradients, size_t firs
   pieces.reserve(parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const bool given = i >= first && i - first < gradients.size() && gradients[i - first].defined();
-    pieces.push_back(given ? gradients[i - first].reshape({-1}) : at::zeros({parameters_[i].numel()}, values_.options()));
+    pieces.push_back(given ? gradients[i - first].reshape({-1})
+                           : at::zeros({parameters_[i].numel()}, values_.options()));
   }
   return at::cat(pieces);
 }

@@ -15,7 +15,9 @@ namespace sdg::train {
 namespace {
 
 // Images computed together. On the CPU a group is one thread's work; a GPU wants more at once.
-int64_t group_size(const at::Device& device) { return device.is_cpu() ? 16 : 256; }
+int64_t group_size(const at::Device& device) {
+  return device.is_cpu() ? 16 : 256;
+}
 
 model::Condition join(const model::Condition& given, int64_t n) {
   // One doubled batch: the first half conditional, the second half null through the drop mask.
@@ -57,10 +59,13 @@ struct Drawing {
     const Shape shape{config.data.channels, config.data.size, config.data.size};
     Generated out;
     out.clusters = draw_clusters(samples);
-    auto x = rng::normal({static_cast<uint64_t>(options.seed), rng::Purpose::kSampleNoise, 0}, samples, shape).to(device);
-    const auto given = conditional() ? condition_for(config, network, out.clusters.to(device)) : model::Condition::unconditional();
-    x = sample::integrate(options.solver, [&](const Tensor& x_t, double t) { return velocity(x_t, t, given); }, x,
-                          sample::uniform_grid(options.steps));
+    auto x =
+        rng::normal({static_cast<uint64_t>(options.seed), rng::Purpose::kSampleNoise, 0}, samples, shape).to(device);
+    const auto given =
+        conditional() ? condition_for(config, network, out.clusters.to(device)) : model::Condition::unconditional();
+    x = sample::integrate(
+        options.solver, [&](const Tensor& x_t, double t) { return velocity(x_t, t, given); }, x,
+        sample::uniform_grid(options.steps));
     out.images = io::to_uint8(x).cpu();
     return out;
   }
@@ -69,16 +74,18 @@ struct Drawing {
 void check(const RunConfig& config, const Tensor& prior, const GenerateOptions& options) {
   SDG_CHECK_USAGE(options.count >= 1, "count must be at least 1, got ", options.count);
   SDG_CHECK_USAGE(options.steps >= 1, "steps must be at least 1, got ", options.steps);
-  SDG_CHECK_USAGE(options.cluster < 0 || prior.defined(), "--cluster and --class need a conditional run, this one has condition.source ",
+  SDG_CHECK_USAGE(options.cluster < 0 || prior.defined(),
+                  "--cluster and --class need a conditional run, this one has condition.source ",
                   config.condition.source);
-  SDG_CHECK_USAGE(options.cluster < 0 || options.cluster < prior.size(0), "cluster must be 0 to ", prior.defined() ? prior.size(0) - 1 : 0, ", got ",
-                  options.cluster);
+  SDG_CHECK_USAGE(options.cluster < 0 || options.cluster < prior.size(0), "cluster must be 0 to ",
+                  prior.defined() ? prior.size(0) - 1 : 0, ", got ", options.cluster);
 }
 
 }  // namespace
 
-void generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device, const GenerateOptions& options,
-              const std::function<void(const Generated&)>& take, const Progress& progress) {
+void generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
+              const GenerateOptions& options, const std::function<void(const Generated&)>& take,
+              const Progress& progress) {
   check(config, prior, options);
   const Drawing drawing{config, network, prior, device, options};
   const int64_t group = group_size(device);
@@ -109,8 +116,8 @@ void generate(const RunConfig& config, const Network& network, const Tensor& pri
   }
 }
 
-Generated generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device, const GenerateOptions& options,
-                   const Progress& progress) {
+Generated generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
+                   const GenerateOptions& options, const Progress& progress) {
   std::vector<Tensor> images, clusters;
   generate(
       config, network, prior, device, options,

@@ -33,17 +33,19 @@ std::vector<Tensor> trainable(torch::nn::Module& module) {
   return out;
 }
 
-bool has_index(const RunConfig& config) { return config.condition.source == "label" || config.condition.source == "kmeans"; }
+bool has_index(const RunConfig& config) {
+  return config.condition.source == "label" || config.condition.source == "kmeans";
+}
 
 }  // namespace
 
 /// What one shard of the batch computed on its own.
 struct Learner::Shard {
-  double loss_sum = 0;             ///< of the velocity error over the shard's images
-  Tensor gradient;                 ///< [P], already divided by the batch size
-  Tensor ids;                      ///< conditions given, [n]
-  Tensor teacher_scores;           ///< [n, K]
-  Tensor head_features, head_t;    ///< what the head learns from, [n, F], and its times [n]
+  double loss_sum = 0;           ///< of the velocity error over the shard's images
+  Tensor gradient;               ///< [P], already divided by the batch size
+  Tensor ids;                    ///< conditions given, [n]
+  Tensor teacher_scores;         ///< [n, K]
+  Tensor head_features, head_t;  ///< what the head learns from, [n, F], and its times [n]
 };
 
 Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes)
@@ -56,7 +58,8 @@ Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor
       flat_(flatten(student_)),
       teacher_flat_(flatten(teacher_)),
       optimizer_(config.train, flat_.values()) {
-  SDG_CHECK(!has_index(config) || (ids.defined() && classes > 0), "condition source ", config.condition.source, " needs an index per image");
+  SDG_CHECK(!has_index(config) || (ids.defined() && classes > 0), "condition source ", config.condition.source,
+            " needs an index per image");
   student_.set_training(true);
   teacher_.set_training(false);
   model_parameters_ = trainable(*student_.model);
@@ -72,8 +75,8 @@ Tensor Learner::prior() const {
   return total > 0 ? prior_counts_ / total : at::full_like(prior_counts_, 1.0 / static_cast<double>(classes_));
 }
 
-// The teacher looks at each image once at teacher_time; with two views the head learns from a second look, through other noise
-// and at a time of the window, so that only what survives the noise can be predicted.
+// The teacher looks at each image once at teacher_time; with two views the head learns from a second look, through
+// other noise and at a time of the window, so that only what survives the noise can be predicted.
 void Learner::cluster_views(const Tensor& x, const std::vector<int64_t>& samples, Shard& shard) {
   const auto seed = seed_of(config_);
   const auto image_shape = x.sizes().slice(1);
@@ -102,7 +105,8 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
   auto condition = unconditional_for(config_);
   if (conditioned) {
     if (has_index(config_)) {
-      const Tensor index = at::tensor(std::vector<int64_t>(batch.index.begin() + first, batch.index.begin() + first + count));
+      const Tensor index =
+          at::tensor(std::vector<int64_t>(batch.index.begin() + first, batch.index.begin() + first + count));
       shard.ids = ids_.index_select(0, index).to(device_);
     }
     const auto drop = rng::uniform({seed, rng::Purpose::kDrop, 0}, samples, {}).lt(config_.condition.drop).to(device_);
@@ -122,7 +126,8 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
   const auto loss_sum = flow::velocity_loss(out.velocity, path.velocity).sum();
   shard.loss_sum = loss_sum.item<double>();
   const auto scaled = loss_sum / static_cast<double>(batch.images.size(0));
-  shard.gradient = flat_.flatten(torch::autograd::grad({scaled}, model_parameters_, {}, {}, false, /*allow_unused=*/true));
+  shard.gradient =
+      flat_.flatten(torch::autograd::grad({scaled}, model_parameters_, {}, {}, false, /*allow_unused=*/true));
 }
 
 // The head needs the whole batch (its BatchNorm, Sinkhorn), and is small: one thread, after the shards.
@@ -141,9 +146,12 @@ Tensor Learner::head_gradient(const std::vector<Shard>& shards, StepResult& resu
   options.iterations = config_.cluster.iterations;
   auto assigned = cluster::sinkhorn(two_views ? at::cat(scores) : own.detach(), options);
   const auto losses = cluster::assignment_loss(own, assigned.assignments, config_.cluster.temperature);  // [B]
-  const auto loss = two_views ? losses.mean()
-                              : cluster::window_mean(losses, cluster::in_window(at::cat(times), config_.cluster.window_begin, config_.cluster.window_end),
-                                                     cluster::parse_averaging(config_.cluster.averaging));
+  const auto loss =
+      two_views
+          ? losses.mean()
+          : cluster::window_mean(
+                losses, cluster::in_window(at::cat(times), config_.cluster.window_begin, config_.cluster.window_end),
+                cluster::parse_averaging(config_.cluster.averaging));
   result.cluster_loss = losses.mean().item<double>();
   result.sinkhorn = std::move(assigned);
   const auto gradients = torch::autograd::grad({config_.cluster.weight * loss}, head_parameters_);
@@ -196,7 +204,8 @@ StepResult Learner::step(const data::Batch& batch) {
       gradient = shard.gradient;
     }
   }
-  SDG_CHECK(std::isfinite(result.flow_loss), "step ", steps_done_, ": the loss is ", result.flow_loss, "; the weights were left as they were");
+  SDG_CHECK(std::isfinite(result.flow_loss), "step ", steps_done_, ": the loss is ", result.flow_loss,
+            "; the weights were left as they were");
   if (student_.head) gradient.add_(head_gradient(shards, result));
 
   result.lr = learning_rate(config_.train, steps_done_);
@@ -211,7 +220,8 @@ void Learner::save(io::TensorFile& file) const {
   file.tensors.merge(student_.tensors("model."));
   file.tensors.merge(teacher_.tensors("ema."));
   for (auto& [name, view] : flat_.named_views(optimizer_.exp_avg)) file.tensors["optimizer.exp_avg." + name] = view;
-  for (auto& [name, view] : flat_.named_views(optimizer_.exp_avg_sq)) file.tensors["optimizer.exp_avg_sq." + name] = view;
+  for (auto& [name, view] : flat_.named_views(optimizer_.exp_avg_sq))
+    file.tensors["optimizer.exp_avg_sq." + name] = view;
   file.tensors["optimizer.step"] = optimizer_.steps_done;
   if (prior_counts_.defined()) file.tensors["prior"] = prior_counts_;
   file.metadata["step"] = std::to_string(steps_done_);
@@ -223,8 +233,8 @@ void Learner::load(const io::TensorFile& file, const std::string& where) {
   teacher_.load(file.tensors, "ema.", where);
   const auto copy = [&](Tensor target, const std::string& name) {
     const auto& source = file.at(name, where);
-    SDG_CHECK(source.sizes() == target.sizes(), where, ": ", name, " is ", to_string(source.sizes()), ", this configuration needs ",
-              to_string(target.sizes()));
+    SDG_CHECK(source.sizes() == target.sizes(), where, ": ", name, " is ", to_string(source.sizes()),
+              ", this configuration needs ", to_string(target.sizes()));
     target.copy_(source);
   };
   for (auto& [name, view] : flat_.named_views(optimizer_.exp_avg)) copy(view, "optimizer.exp_avg." + name);

@@ -43,8 +43,8 @@ void Network::load(const std::map<std::string, Tensor>& source, const std::strin
   for (auto& [name, target] : tensors(prefix)) {
     const auto found = source.find(name);
     SDG_CHECK(found != source.end(), where, ": no tensor ", name, ": the file belongs to another configuration");
-    SDG_CHECK(found->second.sizes() == target.sizes(), where, ": ", name, " is ", to_string(found->second.sizes()), ", this configuration needs ",
-              to_string(target.sizes()));
+    SDG_CHECK(found->second.sizes() == target.sizes(), where, ": ", name, " is ", to_string(found->second.sizes()),
+              ", this configuration needs ", to_string(target.sizes()));
     target.copy_(found->second);
   }
 }
@@ -55,7 +55,8 @@ Network build_network(const RunConfig& config, int64_t classes, const at::Device
   if (config.condition.source == "online") {
     const int64_t dim = network.model->dim();
     const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
-    network.head = cluster::PrototypeHead(cluster::PrototypeHeadOptions{feature_dim(config, *network.model), hidden, dim, config.cluster.clusters});
+    network.head = cluster::PrototypeHead(
+        cluster::PrototypeHeadOptions{feature_dim(config, *network.model), hidden, dim, config.cluster.clusters});
     cluster::initialize(*network.head, seed_of(config));
     network.head->to(device);
   }
@@ -64,7 +65,8 @@ Network build_network(const RunConfig& config, int64_t classes, const at::Device
 
 int64_t feature_depth(const RunConfig& config, const model::VelocityModel& model) {
   const int64_t depth = config.cluster.depth < 0 ? model.default_feature_depth() : config.cluster.depth;
-  SDG_CHECK_USAGE(depth < model.blocks(), "cluster.depth: the network has blocks 0 to ", model.blocks() - 1, ", got ", depth);
+  SDG_CHECK_USAGE(depth < model.blocks(), "cluster.depth: the network has blocks 0 to ", model.blocks() - 1, ", got ",
+                  depth);
   return depth;
 }
 
@@ -81,7 +83,8 @@ Tensor pool_tokens(const Tensor& tokens, int64_t extra_tokens, const std::string
   return pooling == "mean" ? patches.mean(1) : patches.flatten(1);
 }
 
-Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps, const Tensor& t) {
+Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                   const Tensor& t) {
   const at::NoGradGuard no_grad;
   const auto sample = flow::constant_velocity(x, eps, t, config.flow.sigma_min);
   model::ForwardOptions options;
@@ -95,12 +98,14 @@ model::Condition condition_for(const RunConfig& config, const Network& teacher, 
   if (!teacher.head) return model::Condition::given(ids, drop);
   const at::NoGradGuard no_grad;
   const auto rows = teacher.head->prototypes->weight.index_select(0, ids);  // [N, D]
-  const double scale = config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(rows.size(1)));
+  const double scale =
+      config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(rows.size(1)));
   return model::Condition::given(rows * (scale / rows.norm(2, {1}, true).clamp_min(1e-12)), drop);
 }
 
 model::Condition unconditional_for(const RunConfig& config) {
-  const bool own_token = config.condition.source == "none" || (config.condition.source == "online" && config.condition.null_token == "separate");
+  const bool own_token = config.condition.source == "none" ||
+                         (config.condition.source == "online" && config.condition.null_token == "separate");
   return own_token ? model::Condition::unconditional() : model::Condition::null();
 }
 

@@ -24,7 +24,10 @@ double ema_decay(const TrainOptions& options, int64_t n) {
 }
 
 AdamW::AdamW(const TrainOptions& options, const Tensor& values)
-    : exp_avg(at::zeros_like(values)), exp_avg_sq(at::zeros_like(values)), steps_done(at::zeros({}, values.options())), options_(options) {}
+    : exp_avg(at::zeros_like(values)),
+      exp_avg_sq(at::zeros_like(values)),
+      steps_done(at::zeros({}, values.options())),
+      options_(options) {}
 
 double AdamW::step(Tensor& values, Tensor gradient, double lr) {
   const at::NoGradGuard no_grad;
@@ -32,8 +35,9 @@ double AdamW::step(Tensor& values, Tensor gradient, double lr) {
   SDG_CHECK(std::isfinite(norm), "the gradient is not finite (norm ", norm, "); the weights were left as they were");
   if (options_.clip > 0 && norm > options_.clip) gradient.mul_(options_.clip / norm);
   steps_done.add_(1);
-  at::_fused_adamw_(at::TensorList{values}, at::TensorList{gradient}, at::TensorList{exp_avg}, at::TensorList{exp_avg_sq}, {},
-                    at::TensorList{steps_done}, lr, options_.beta1, options_.beta2, options_.weight_decay, options_.eps, false, false);
+  at::_fused_adamw_(at::TensorList{values}, at::TensorList{gradient}, at::TensorList{exp_avg},
+                    at::TensorList{exp_avg_sq}, {}, at::TensorList{steps_done}, lr, options_.beta1, options_.beta2,
+                    options_.weight_decay, options_.eps, false, false);
   return norm;
 }
 

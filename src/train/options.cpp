@@ -7,42 +7,67 @@ void TrainOptions::visit(config::Fields& fields) {
   fields("batch", &batch, {.help = "Images a step, over all shards.", .unit = "images", .min = 2});
   fields("lr", &lr, {.help = "Peak learning rate of AdamW.", .min = 0, .max = 1});
   fields("schedule", &schedule,
-         {.help = "How the rate falls after the warm-up: constant keeps it, cosine ends at a hundredth of it. Resume with the same steps.",
+         {.help = "How the rate falls after the warm-up: constant keeps it, cosine ends at a hundredth of it. Resume "
+                  "with the same steps.",
           .choices = {"constant", "cosine"}});
   fields("warmup", &warmup, {.help = "Steps over which the rate rises linearly from 0.", .unit = "steps", .min = 0});
   fields("beta1", &beta1, {.help = "AdamW's decay of the gradient average.", .min = 0, .max = 1});
-  fields("beta2", &beta2, {.help = "AdamW's decay of the squared gradient average; larger is steadier and slower.", .min = 0, .max = 1});
+  fields("beta2", &beta2,
+         {.help = "AdamW's decay of the squared gradient average; larger is steadier and slower.", .min = 0, .max = 1});
   fields("eps", &eps, {.help = "AdamW's denominator offset.", .min = 0});
   fields("weight_decay", &weight_decay, {.help = "Decoupled weight decay, of all parameters.", .min = 0});
-  fields("clip", &clip, {.help = "Largest gradient norm; longer gradients are scaled down to it. 0 switches clipping off.", .min = 0});
+  fields("clip", &clip,
+         {.help = "Largest gradient norm; longer gradients are scaled down to it. 0 switches clipping off.", .min = 0});
   fields("ema", &ema,
-         {.help = "Decay of the averaged weights (the teacher, and what sampling uses); ramps up as (1+n)/(10+n).", .min = 0, .max = 1});
-  fields("shard", &shard,
-         {.help = "Images that one CPU thread computes alone; gradients of the shards are summed in a fixed order, so results do not depend "
-                  "on the number of threads, but they do (in the last bits) on this. On a GPU the whole batch is one shard.",
-          .unit = "images", .min = 1});
+         {.help = "Decay of the averaged weights (the teacher, and what sampling uses); ramps up as (1+n)/(10+n).",
+          .min = 0,
+          .max = 1});
+  fields(
+      "shard", &shard,
+      {.help =
+           "Images that one CPU thread computes alone; gradients of the shards are summed in a fixed order, so results "
+           "do not depend "
+           "on the number of threads, but they do (in the last bits) on this. On a GPU the whole batch is one shard.",
+       .unit = "images",
+       .min = 1});
   fields("log_every", &log_every, {.help = "Steps between lines of metrics.jsonl.", .unit = "steps", .min = 1});
   fields("picture_every", &picture_every,
-         {.help = "Steps between sample grids, cluster sheets and cluster scores; 0 makes them only at the end.", .unit = "steps", .min = 0});
-  fields("save_every", &save_every, {.help = "Steps between checkpoints; one is always written at the end and on Ctrl-C.", .unit = "steps", .min = 1});
-  fields("keep", &keep, {.help = "Numbered checkpoints kept beside `last` and `best`; older ones are removed.", .min = 0});
+         {.help = "Steps between sample grids, cluster sheets and cluster scores; 0 makes them only at the end.",
+          .unit = "steps",
+          .min = 0});
+  fields("save_every", &save_every,
+         {.help = "Steps between checkpoints; one is always written at the end and on Ctrl-C.",
+          .unit = "steps",
+          .min = 1});
+  fields("keep", &keep,
+         {.help = "Numbered checkpoints kept beside `last` and `best`; older ones are removed.", .min = 0});
 }
 
 void ConditionOptions::visit(config::Fields& fields) {
   fields("source", &source,
-         {.help = "What guides: none; label (the data set's classes); online (clusters of the network's own features, found in the same run); "
+         {.help = "What guides: none; label (the data set's classes); online (clusters of the network's own features, "
+                  "found in the same run); "
                   "kmeans (clusters of a finished run's features).",
           .choices = {"none", "label", "online", "kmeans"}});
-  fields("drop", &drop, {.help = "Share of images trained without their condition, for classifier-free guidance.", .unit = "fraction", .min = 0, .max = 1});
+  fields("drop", &drop,
+         {.help = "Share of images trained without their condition, for classifier-free guidance.",
+          .unit = "fraction",
+          .min = 0,
+          .max = 1});
   fields("change", &change,
-         {.help = "Source online: share of the steps that trains without conditions while clusters form; then the condition begins.",
-          .unit = "fraction", .min = 0, .max = 1});
+         {.help = "Source online: share of the steps that trains without conditions while clusters form; then the "
+                  "condition begins.",
+          .unit = "fraction",
+          .min = 0,
+          .max = 1});
   fields("token_scale", &token_scale,
-         {.help = "Source online: length that a prototype has as a token. 0 is sqrt(D), the length of the other tokens; the paper's code uses 1.",
+         {.help = "Source online: length that a prototype has as a token. 0 is sqrt(D), the length of the other "
+                  "tokens; the paper's code uses 1.",
           .min = 0});
   fields("run", &run, {.help = "Source kmeans: the finished run whose features are clustered."});
   fields("null_token", &null_token,
-         {.help = "Source online: the token of unconditional training goes on as the null token of guidance (shared), or a second token, untrained "
+         {.help = "Source online: the token of unconditional training goes on as the null token of guidance (shared), "
+                  "or a second token, untrained "
                   "until the change, takes over (separate, as in the paper's code).",
           .choices = {"shared", "separate"}});
 }
@@ -51,12 +76,16 @@ void EvalOptions::visit(config::Fields& fields) {
   fields("extractor", &extractor,
          {.help = "Network whose features the Fréchet distance is taken in. Only inception gives an FID.",
           .choices = {"inception", "cifar-resnet20", "cifar-resnet56", "digits"}});
-  fields("weights", &weights, {.help = "File of the extractor's weights; empty looks in the extractor's default places."});
+  fields("weights", &weights,
+         {.help = "File of the extractor's weights; empty looks in the extractor's default places."});
   fields("count", &count, {.help = "Generated images that are measured.", .unit = "images", .min = 2});
   fields("reference", &reference,
-         {.help = "What to compare with: a data set's path, or stored statistics (.npz with mu and sigma). Empty compares with the run's training data."});
+         {.help = "What to compare with: a data set's path, or stored statistics (.npz with mu and sigma). Empty "
+                  "compares with the run's training data."});
   fields("cluster_images", &cluster_images,
-         {.help = "Images whose clusters are scored against labels, where the data set has labels.", .unit = "images", .min = 2});
+         {.help = "Images whose clusters are scored against labels, where the data set has labels.",
+          .unit = "images",
+          .min = 2});
 }
 
 }  // namespace sdg::train

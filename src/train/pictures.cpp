@@ -11,9 +11,12 @@ namespace {
 constexpr int64_t kSheetSeed = 20231208;
 }
 
-int64_t picture_scale(int64_t size) { return std::max<int64_t>(1, 64 / size); }
+int64_t picture_scale(int64_t size) {
+  return std::max<int64_t>(1, 64 / size);
+}
 
-Tensor sample_sheet(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device, int64_t count) {
+Tensor sample_sheet(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
+                    int64_t count) {
   GenerateOptions options;
   options.count = count;
   options.seed = kSheetSeed;
@@ -25,10 +28,12 @@ Tensor sample_sheet(const RunConfig& config, const Network& network, const Tenso
   return io::image_grid(drawn.images, columns, 2, picture_scale(config.data.size));
 }
 
-Tensor cluster_sheet(const ClusterReport& report, const data::Dataset& dataset, int64_t clusters, int64_t rows, int64_t columns) {
+Tensor cluster_sheet(const ClusterReport& report, const data::Dataset& dataset, int64_t clusters, int64_t rows,
+                     int64_t columns) {
   std::vector<std::vector<int64_t>> members(static_cast<size_t>(clusters));
   const auto* assigned = report.assignments.const_data_ptr<int64_t>();
-  for (size_t i = 0; i < report.indices.size(); ++i) members[static_cast<size_t>(assigned[i])].push_back(report.indices[i]);
+  for (size_t i = 0; i < report.indices.size(); ++i)
+    members[static_cast<size_t>(assigned[i])].push_back(report.indices[i]);
   std::stable_sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
   members.resize(static_cast<size_t>(std::min(rows, clusters)));
 

@@ -14,7 +14,8 @@ void RunConfig::visit(config::Fields& fields) {
   fields.group("model", model, "The network.");
   fields.group("flow", flow, "The path from noise to data.");
   fields.group("condition", condition, "What guides the network.");
-  fields.group("cluster", cluster, "How the network's own features are clustered (condition.source online and kmeans).");
+  fields.group("cluster", cluster,
+               "How the network's own features are clustered (condition.source online and kmeans).");
   fields.group("train", train, "How long and how fast to train, what to write while training.");
   fields.group("sample", sample, "How images are drawn.");
   fields.group("eval", eval, "How images and clusters are measured.");
@@ -23,12 +24,15 @@ void RunConfig::visit(config::Fields& fields) {
 void check_config(const RunConfig& config) {
   const auto& condition = config.condition;
   SDG_CHECK_USAGE(condition.source != "kmeans" || !condition.run.empty(),
-                  "condition.run: source kmeans clusters the features of a finished run; name its folder, e.g. --set condition.run=runs/none");
-  SDG_CHECK_USAGE(config.train.batch >= 2 || condition.source != "online", "train.batch: source online needs at least 2 images a step");
-  SDG_CHECK_USAGE(config.train.warmup <= config.train.steps, "train.warmup: ", config.train.warmup, " steps of warm-up, but train.steps is ",
-                  config.train.steps);
-  SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end, "cluster.window_begin: must be below cluster.window_end, got ",
-                  config.cluster.window_begin, " and ", config.cluster.window_end);
+                  "condition.run: source kmeans clusters the features of a finished run; name its folder, e.g. --set "
+                  "condition.run=runs/none");
+  SDG_CHECK_USAGE(config.train.batch >= 2 || condition.source != "online",
+                  "train.batch: source online needs at least 2 images a step");
+  SDG_CHECK_USAGE(config.train.warmup <= config.train.steps, "train.warmup: ", config.train.warmup,
+                  " steps of warm-up, but train.steps is ", config.train.steps);
+  SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
+                  "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
+                  config.cluster.window_end);
 }
 
 namespace {
@@ -43,7 +47,8 @@ void resolve_data(RunConfig& config) {
     return;  // opening the data will say so, with the places
   }
   const auto shipped = config::shipped_configs();
-  const bool is_shipped = !shipped.empty() && fs::equivalent(found.parent_path(), config::find_config(shipped.front()).parent_path());
+  const bool is_shipped =
+      !shipped.empty() && fs::equivalent(found.parent_path(), config::find_config(shipped.front()).parent_path());
   if (!is_shipped) config.data.path = fs::absolute(found).lexically_normal().string();
 }
 

@@ -27,7 +27,8 @@ void replace_by_link(const fs::path& source, const fs::path& target) {
 void prune(const fs::path& folder, int64_t keep) {
   std::vector<fs::path> numbered_files;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().filename().string().rfind("step-", 0) == 0 && entry.path().extension() == ".safetensors") numbered_files.push_back(entry.path());
+    if (entry.path().filename().string().rfind("step-", 0) == 0 && entry.path().extension() == ".safetensors")
+      numbered_files.push_back(entry.path());
   }
   std::sort(numbered_files.begin(), numbered_files.end());
   const auto surplus = static_cast<int64_t>(numbered_files.size()) - keep;
@@ -75,10 +76,12 @@ fs::path find_checkpoint(const std::string& run, const std::string& checkpoint) 
   if (fs::is_directory("runs")) {
     for (const auto& entry : fs::directory_iterator("runs")) {
       const auto last = RunFolder(entry.path()).last();
-      if (fs::is_regular_file(last) && (newest.empty() || fs::last_write_time(last) > fs::last_write_time(newest))) newest = last;
+      if (fs::is_regular_file(last) && (newest.empty() || fs::last_write_time(last) > fs::last_write_time(newest)))
+        newest = last;
     }
   }
-  SDG_CHECK_USAGE(!newest.empty(), "no run found under runs/; train one (sdg train) or give --run DIR or --checkpoint FILE");
+  SDG_CHECK_USAGE(!newest.empty(),
+                  "no run found under runs/; train one (sdg train) or give --run DIR or --checkpoint FILE");
   return newest;
 }
 

@@ -27,12 +27,15 @@ using Clock = std::chrono::steady_clock;
 
 // A run may go on with these changed: they say how long it lasts and what is reported, not what is learned.
 bool may_change(const std::string& key) {
-  static const std::set<std::string> free_keys{"device",          "data.threads",         "data.cache_mb",   "data.path",        "train.steps",
-                                               "train.log_every", "train.picture_every", "train.save_every", "train.keep"};
+  static const std::set<std::string> free_keys{
+      "device",          "data.threads",        "data.cache_mb",    "data.path", "train.steps",
+      "train.log_every", "train.picture_every", "train.save_every", "train.keep"};
   return free_keys.count(key) || key.rfind("sample.", 0) == 0 || key.rfind("eval.", 0) == 0;
 }
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// The training data, and the index of each image where the condition is one.
 struct Supply {
@@ -43,12 +46,13 @@ struct Supply {
   std::vector<std::string> class_names;
 };
 
-Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const data::Dataset& dataset, const at::Device& device,
-                     const Observer& observer) {
+Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const data::Dataset& dataset,
+                     const at::Device& device, const Observer& observer) {
   const auto stored = folder.root() / "pseudo_labels.safetensors";
   if (std::filesystem::exists(stored)) return io::read_tensors(stored).at("ids", stored.string());
   const auto source = load_trained(find_checkpoint(config.condition.run, ""), device);
-  if (observer.on_event) observer.on_event(cat("clustering the features of ", source.path, " into ", config.cluster.clusters));
+  if (observer.on_event)
+    observer.on_event(cat("clustering the features of ", source.path, " into ", config.cluster.clusters));
   std::vector<int64_t> everything(static_cast<size_t>(dataset.size()));
   for (size_t i = 0; i < everything.size(); ++i) everything[i] = static_cast<int64_t>(i);
   auto tap = source.info.config;
@@ -62,16 +66,19 @@ Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const dat
   return labels.ids;
 }
 
-Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::Device& device, const Observer& observer) {
+Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::Device& device,
+                   const Observer& observer) {
   Supply supply;
   supply.opened = data::open_data(config.data, config.config_dir);
   supply.dataset = std::make_unique<data::Dataset>(supply.opened.images, config.data);
   const auto& source = config.condition.source;
   const bool clusters = source == "online" || source == "kmeans";
-  SDG_CHECK_USAGE(!clusters || config.cluster.clusters <= supply.dataset->size(), "cluster.clusters: ", config.cluster.clusters,
-                  " clusters of a data set of ", supply.dataset->size(), " images");
+  SDG_CHECK_USAGE(!clusters || config.cluster.clusters <= supply.dataset->size(),
+                  "cluster.clusters: ", config.cluster.clusters, " clusters of a data set of ", supply.dataset->size(),
+                  " images");
   if (source == "label") {
-    SDG_CHECK_USAGE(supply.opened.labels, "condition.source: label needs a data set with classes; ", supply.opened.description, " has none");
+    SDG_CHECK_USAGE(supply.opened.labels, "condition.source: label needs a data set with classes; ",
+                    supply.opened.description, " has none");
     supply.ids = supply.opened.labels->labels();
     supply.class_names = supply.opened.labels->class_names();
     supply.classes = static_cast<int64_t>(supply.class_names.size());
@@ -104,9 +111,10 @@ class Run {
 
     bool stopped = false;
     if (learner_.steps_done() < config_.train.steps) {
-      data::Loader loader(*supply_.dataset,
-                          {config_.train.batch, seed_of(config_), config_.data.flip, std::max<int64_t>(1, config_.data.threads), 2},
-                          learner_.steps_done());
+      data::Loader loader(
+          *supply_.dataset,
+          {config_.train.batch, seed_of(config_), config_.data.flip, std::max<int64_t>(1, config_.data.threads), 2},
+          learner_.steps_done());
       while (learner_.steps_done() < config_.train.steps && !stopped) {
         one_step(loader);
         stopped = observer_.stop && observer_.stop();
@@ -135,7 +143,8 @@ class Run {
     rate_ = rate_ > 0 ? 0.9 * rate_ + 0.1 * rate : rate;
     report.images_per_second = rate_;
     watch_clusters(report);
-    if (report.step == 1 || report.step % config_.train.log_every == 0 || report.step == report.steps) write_metrics(report);
+    if (report.step == 1 || report.step % config_.train.log_every == 0 || report.step == report.steps)
+      write_metrics(report);
     if (observer_.on_step) observer_.on_step(report);
     if (report.step % config_.train.save_every == 0) save();
     if (config_.train.picture_every > 0 && report.step % config_.train.picture_every == 0) pictures();
@@ -151,7 +160,8 @@ class Run {
   // A single step proves nothing: the warning waits for the smoothed loss, and is said once a stretch of steps.
   void watch_clusters(const StepReport& report) {
     if (!report.result.sinkhorn) return;
-    cluster_loss_ = report.step == 1 ? report.result.cluster_loss : 0.98 * cluster_loss_ + 0.02 * report.result.cluster_loss;
+    cluster_loss_ =
+        report.step == 1 ? report.result.cluster_loss : 0.98 * cluster_loss_ + 0.02 * report.result.cluster_loss;
     constexpr int64_t kPatience = 200;
     if (report.step < kPatience || report.step % kPatience != 0) return;
     const auto warning = cluster::collapse_warning(cluster::cluster_health(*report.result.sinkhorn, cluster_loss_));
@@ -159,8 +169,11 @@ class Run {
   }
 
   void write_metrics(const StepReport& report) {
-    io::Row row{{"loss", report.result.flow_loss}, {"smooth_loss", report.smooth_loss}, {"grad_norm", report.result.grad_norm},
-                {"lr", report.result.lr},          {"conditioned", report.result.conditioned ? 1.0 : 0.0}};
+    io::Row row{{"loss", report.result.flow_loss},
+                {"smooth_loss", report.smooth_loss},
+                {"grad_norm", report.result.grad_norm},
+                {"lr", report.result.lr},
+                {"conditioned", report.result.conditioned ? 1.0 : 0.0}};
     if (report.result.sinkhorn) {
       row.emplace_back("cluster_loss", report.result.cluster_loss);
       row.emplace_back("used_clusters", static_cast<double>(report.result.sinkhorn->used_clusters));
@@ -186,14 +199,18 @@ class Run {
     events_->image("samples", sheet, step);
     std::string message = cat("wrote ", name("samples").string());
     if (learner_.teacher().head) {
-      const auto report = evaluate_clusters(config_, learner_.teacher(), *supply_.dataset, supply_.opened.labels.get(), device_);
+      const auto report =
+          evaluate_clusters(config_, learner_.teacher(), *supply_.dataset, supply_.opened.labels.get(), device_);
       const auto clusters = cluster_sheet(report, *supply_.dataset, config_.cluster.clusters);
       io::write_png(name("clusters"), clusters);
       events_->image("clusters", clusters, step);
       io::Row row{{"clusters_with_images", static_cast<double>(report.used)}};
       message += cat("; ", report.used, " of ", config_.cluster.clusters, " clusters hold images");
       if (report.scored) {
-        row.insert(row.end(), {{"nmi", report.scores.nmi}, {"ami", report.scores.ami}, {"ari", report.scores.ari}, {"accuracy", report.scores.accuracy}});
+        row.insert(row.end(), {{"nmi", report.scores.nmi},
+                               {"ami", report.scores.ami},
+                               {"ari", report.scores.ari},
+                               {"accuracy", report.scores.accuracy}});
         message += cat(", NMI ", std::round(report.scores.nmi * 1000) / 1000);
       }
       log_row(step, row, "clusters/");
@@ -228,7 +245,8 @@ class Run {
     if (!conflicts.empty()) {
       std::string list = conflicts.front();
       for (size_t i = 1; i < conflicts.size(); ++i) list += ", " + conflicts[i];
-      throw UsageError(cat(folder_.root().string(), ": holds a run of another configuration: ", list, "; choose another --run"));
+      throw UsageError(
+          cat(folder_.root().string(), ": holds a run of another configuration: ", list, "; choose another --run"));
     }
     learner_.load(file, where);
     const auto& figures = file.at("figures", where);
@@ -249,7 +267,8 @@ class Run {
 
   void start_message(bool resumed) {
     if (!observer_.on_start) return;
-    observer_.on_start(cat(supply_.opened.description, "; ", config_.model.name, ", condition ", config_.condition.source,
+    observer_.on_start(cat(supply_.opened.description, "; ", config_.model.name, ", condition ",
+                           config_.condition.source,
                            resumed ? cat("; going on at step ", learner_.steps_done()) : std::string()));
   }
 
@@ -274,8 +293,10 @@ std::vector<std::string> conflicting_keys(const RunConfig& old_config, const Run
   std::vector<std::string> conflicts;
   for (const auto& field : old_fields.list()) {
     const auto* other = new_fields.find(field.path);
-    const auto before = config::to_text(config::current_value(field)), after = config::to_text(config::current_value(*other));
-    if (before != after && !may_change(field.path)) conflicts.push_back(cat(field.path, " (", before, " -> ", after, ")"));
+    const auto before = config::to_text(config::current_value(field)),
+               after = config::to_text(config::current_value(*other));
+    if (before != after && !may_change(field.path))
+      conflicts.push_back(cat(field.path, " (", before, " -> ", after, ")"));
   }
   return conflicts;
 }

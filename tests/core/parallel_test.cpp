@@ -18,7 +18,11 @@ TEST(WorkerPool, CallsEachIndexOnce) {
 
 TEST(WorkerPool, RethrowsWhatAWorkerThrew) {
   sdg::WorkerPool pool(2);
-  EXPECT_THROW(pool.run(4, [](int64_t i) { if (i == 2) throw std::runtime_error("third"); }), std::runtime_error);
+  EXPECT_THROW(pool.run(4,
+                        [](int64_t i) {
+                          if (i == 2) throw std::runtime_error("third");
+                        }),
+               std::runtime_error);
   int after = 0;
   pool.run(1, [&](int64_t) { ++after; });
   EXPECT_EQ(after, 1);

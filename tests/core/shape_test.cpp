@@ -4,7 +4,9 @@
 
 #include "sdg/core/error.h"
 
-TEST(CheckShape, AcceptsAnyExtentWhereAskedTo) { sdg::check_shape(at::zeros({2, 3}), {-1, 3}, "x"); }
+TEST(CheckShape, AcceptsAnyExtentWhereAskedTo) {
+  sdg::check_shape(at::zeros({2, 3}), {-1, 3}, "x");
+}
 
 TEST(CheckShape, SaysWhatWasExpectedAndWhatCame) {
   try {

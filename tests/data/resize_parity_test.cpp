@@ -13,7 +13,9 @@ namespace {
 Tensor to_planes(const Tensor& stored) {
   return stored.dim() == 2 ? stored.unsqueeze(0).contiguous() : stored.permute({2, 0, 1}).contiguous();
 }
-Tensor to_stored(const Tensor& image, bool grey) { return grey ? image[0] : image.permute({1, 2, 0}).contiguous(); }
+Tensor to_stored(const Tensor& image, bool grey) {
+  return grey ? image[0] : image.permute({1, 2, 0}).contiguous();
+}
 
 data::Filter filter_of(std::string name) {
   std::transform(name.begin(), name.end(), name.begin(), ::tolower);
@@ -37,8 +39,8 @@ void compare_resize(test::Fixture& fixture, const std::string& output, const jso
 void compare_transform(test::Fixture& fixture, const std::string& output, const json& run) {
   const auto image = to_planes(fixture.in(run.at("img").get<std::string>()));
   const auto filter = filter_of(run.at("interp").get<std::string>());
-  const auto cropped =
-      data::center_crop(data::resize_short_side(image, run.at("resize").get<int64_t>(), filter), run.at("crop").get<int64_t>());
+  const auto cropped = data::center_crop(data::resize_short_side(image, run.at("resize").get<int64_t>(), filter),
+                                         run.at("crop").get<int64_t>());
   fixture.compare(output + ".u8", to_stored(cropped, false));
   const auto mean = at::tensor({0.485F, 0.456F, 0.406F}).view({3, 1, 1});
   const auto deviation = at::tensor({0.229F, 0.224F, 0.225F}).view({3, 1, 1});

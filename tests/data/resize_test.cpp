@@ -24,7 +24,9 @@ std::vector<int64_t> pixel(const Tensor& image, int64_t y, int64_t x) {
   return {values.const_data_ptr<int64_t>(), values.const_data_ptr<int64_t>() + values.numel()};
 }
 
-int64_t total(const Tensor& image) { return image.sum().item<int64_t>(); }
+int64_t total(const Tensor& image) {
+  return image.sum().item<int64_t>();
+}
 
 Tensor noise(int64_t channels, int64_t height, int64_t width) {
   return (rng::uniform({3, rng::Purpose::kTest, 0}, {0}, {channels, height, width})[0] * 256).to(at::kByte);
@@ -120,7 +122,8 @@ TEST(AdmCenterCrop, TakesASliverWithoutEnlargingAllOfIt) {
 }
 
 TEST(ToChannels, GreyIsTheLumaOfPillow) {
-  const auto image = at::tensor({255, 0, 0, 255, 10, 0, 255, 0, 255, 20, 0, 0, 255, 255, 30}, at::kByte).view({3, 1, 5});
+  const auto image =
+      at::tensor({255, 0, 0, 255, 10, 0, 255, 0, 255, 20, 0, 0, 255, 255, 30}, at::kByte).view({3, 1, 5});
   const auto grey = data::to_channels(image, 1);  // Pillow: convert("L") of red, green, blue, white and (10, 20, 30)
   EXPECT_TRUE(at::equal(grey, at::tensor({76, 150, 29, 255, 18}, at::kByte).view({1, 1, 5})));
 }

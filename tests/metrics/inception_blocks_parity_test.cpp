@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "metrics/load_weights_impl.h"
 #include "sdg/metrics/inception_blocks.h"
+#include "sdg/metrics/load_weights.h"
 #include "support/fixture.h"
 
 namespace sdg::metrics {

@@ -1,6 +1,9 @@
-"""The networks of the feature extractors, a second time and in Python: network_twin.py KIND WEIGHTS INPUT OUTPUT.
+""
+    "The networks of the feature extractors, a second time and in Python: network_twin.py KIND WEIGHTS INPUT OUTPUT.
 
-KIND is cifar (weights: a ResNet of akamaster/pytorch_resnet_cifar10) or digits (weights: configs/digits_classifier.safetensors);
+    KIND is
+    cifar(weights : a ResNet of akamaster / pytorch_resnet_cifar10) or
+    digits(weights : configs / digits_classifier.safetensors);
 INPUT holds uint8 `images` [N, C, H, W]; OUTPUT gets `features` [N, 64] and `logits` [N, 10].
 """
 import sys

@@ -11,7 +11,8 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The command itself was wrong (unknown key, value out of range, missing option): the program exits with 2 instead of 1.
+/// The command itself was wrong (unknown key, value out of range, missing option): the program exits with 2 instead
+/// of 1.
 class UsageError : public Error {
  public:
   using Error::Error;
@@ -28,13 +29,13 @@ std::string cat(const Parts&... parts) {
 }  // namespace sdg
 
 /// Throws sdg::Error with the joined message unless `condition` holds.
-#define SDG_CHECK(condition, ...) \
-  do {                            \
+#define SDG_CHECK(condition, ...)                                  \
+  do {                                                             \
     if (!(condition)) throw ::sdg::Error(::sdg::cat(__VA_ARGS__)); \
   } while (false)
 
 /// The same for a mistake in how the program was called (exit code 2).
-#define SDG_CHECK_USAGE(condition, ...) \
-  do {                                  \
+#define SDG_CHECK_USAGE(condition, ...)                                 \
+  do {                                                                  \
     if (!(condition)) throw ::sdg::UsageError(::sdg::cat(__VA_ARGS__)); \
   } while (false)

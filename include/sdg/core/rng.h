@@ -5,26 +5,27 @@
 
 #include "sdg/core/tensor.h"
 
-/// Counter-based randomness: every draw is a pure function of (seed, purpose, step, sample, element), so neither restarts,
-/// batch size, ranks nor threads change it. Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
+/// Counter-based randomness: every draw is a pure function of (seed, purpose, step, sample, element), so neither
+/// restarts, batch size, ranks nor threads change it. Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy
+/// as 1, 2, 3", 2011).
 namespace sdg::rng {
 
 /// What a draw is for. Values are part of the format: never renumber, or old runs stop being reproducible.
 enum class Purpose : uint32_t {
-  kInit = 1,           ///< initial weights
-  kOrder = 2,          ///< order of the data in an epoch (step = epoch)
-  kFlip = 3,           ///< horizontal flips
-  kNoise = 4,          ///< eps of the training path
-  kTime = 5,           ///< t of the training path
-  kDrop = 6,           ///< condition drop
-  kTeacherNoise = 7,   ///< eps of the teacher's view
-  kStudentNoise = 8,   ///< eps of the head's own view
-  kStudentTime = 9,    ///< t of the head's own view
-  kSampleNoise = 10,   ///< x_0 of generated images
-  kSampleCluster = 11, ///< cluster or class of generated images
-  kKmeans = 12,        ///< k-means seeding
-  kSubset = 13,        ///< subsets in evaluation
-  kLatent = 14,        ///< draw from stored latent moments
+  kInit = 1,            ///< initial weights
+  kOrder = 2,           ///< order of the data in an epoch (step = epoch)
+  kFlip = 3,            ///< horizontal flips
+  kNoise = 4,           ///< eps of the training path
+  kTime = 5,            ///< t of the training path
+  kDrop = 6,            ///< condition drop
+  kTeacherNoise = 7,    ///< eps of the teacher's view
+  kStudentNoise = 8,    ///< eps of the head's own view
+  kStudentTime = 9,     ///< t of the head's own view
+  kSampleNoise = 10,    ///< x_0 of generated images
+  kSampleCluster = 11,  ///< cluster or class of generated images
+  kKmeans = 12,         ///< k-means seeding
+  kSubset = 13,         ///< subsets in evaluation
+  kLatent = 14,         ///< draw from stored latent moments
   kTest = 1000,
 };
 

@@ -35,13 +35,15 @@ struct OpenedData {
   std::string description;  ///< "folder /data/x: 300 images, 300 classes"
 };
 
-/// Opens a folder of images (class = sub-folder, or none), a tar of either, or a safetensors file with `images` uint8 [N,H,W] or
-/// [N,C,H,W] and optional `labels`. `config_dir` is where relative paths are tried first. Throws Error for a missing path or an empty folder.
+/// Opens a folder of images (class = sub-folder, or none), a tar of either, or a safetensors file with `images` uint8
+/// [N,H,W] or [N,C,H,W] and optional `labels`. `config_dir` is where relative paths are tried first. Throws Error for a
+/// missing path or an empty folder.
 OpenedData open_data(const DataOptions& options, const std::string& config_dir);
 
-/// Images at the model's resolution and channel count (ADM centre crop, method.md 9.1), cached in memory while they fit.
-/// A broken image is logged by name, counted and replaced by the next good one (by index, cyclic, so that the replacement does not depend
-/// on who reads first); past the configured share every read of a broken image throws an Error. Thread-safe.
+/// Images at the model's resolution and channel count (ADM centre crop, method.md 9.1), cached in memory while they
+/// fit. A broken image is logged by name, counted and replaced by the next good one (by index, cyclic, so that the
+/// replacement does not depend on who reads first); past the configured share every read of a broken image throws an
+/// Error. Thread-safe.
 class Dataset {
  public:
   /// Throws Error for an empty source and UsageError for options that make no image.

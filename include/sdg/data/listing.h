@@ -5,7 +5,8 @@
 
 namespace sdg::data {
 
-/// The images among the paths of a folder or an archive, in the order and with the classes that torchvision's ImageFolder gives.
+/// The images among the paths of a folder or an archive, in the order and with the classes that torchvision's
+/// ImageFolder gives.
 struct Listing {
   std::vector<std::string> paths;        ///< as they were passed
   std::vector<int64_t> position;         ///< of each in what was passed
@@ -17,9 +18,10 @@ struct Listing {
 /// Is the file name one of .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp, in any case?
 bool has_image_extension(const std::string& path);
 
-/// `paths` are relative, with '/'; a leading "./" is ignored. Hidden files and folders (".DS_Store", "._a.jpg") are left out. One folder that holds
-/// everything is looked through, as a tar of a folder has it. Then the first folder of a path is its class, and where nothing lies in
-/// folders there are no classes. Sorted by class, folder, file name, each by bytes.
+/// `paths` are relative, with '/'; a leading "./" is ignored. Hidden files and folders (".DS_Store", "._a.jpg") are
+/// left out. One folder that holds everything is looked through, as a tar of a folder has it. Then the first folder of
+/// a path is its class, and where nothing lies in folders there are no classes. Sorted by class, folder, file name,
+/// each by bytes.
 Listing list_images(const std::vector<std::string>& paths);
 
 }  // namespace sdg::data

@@ -20,8 +20,9 @@ struct LoaderOptions {
   int64_t prefetch = 2;  ///< batches kept ready
 };
 
-/// Endless shuffled batches. Sample s is image permutation(seed, epoch = s / N)[s % N]: a function of s alone, so starting
-/// at any step costs nothing and changes nothing. Flips are keyed by s too. Neither threads, batch size nor the first step change a sample.
+/// Endless shuffled batches. Sample s is image permutation(seed, epoch = s / N)[s % N]: a function of s alone, so
+/// starting at any step costs nothing and changes nothing. Flips are keyed by s too. Neither threads, batch size nor
+/// the first step change a sample.
 class Loader {
  public:
   /// `dataset` must outlive the loader.

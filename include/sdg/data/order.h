@@ -7,8 +7,8 @@
 
 namespace sdg::data {
 
-/// Which image the global sample counter s stands for: permutation(seed, epoch = s / size)[s % size]. Thread-safe; keeps the permutations
-/// of the epochs last asked for.
+/// Which image the global sample counter s stands for: permutation(seed, epoch = s / size)[s % size]. Thread-safe;
+/// keeps the permutations of the epochs last asked for.
 class EpochOrder {
  public:
   /// `size` images, at least 1.

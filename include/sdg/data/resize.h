@@ -7,8 +7,9 @@
 /// Image resampling that gives Pillow's bytes, so that data and metrics agree with those of the Python tools.
 namespace sdg::data {
 
-/// Kernels and their reach in source pixels when enlarging: box 0.5, bilinear 1, Hamming-windowed sinc 1, Keys' cubic with a = -0.5 2,
-/// Lanczos 3. When shrinking they are stretched by the factor, which is what prevents aliasing. Nearest takes one pixel.
+/// Kernels and their reach in source pixels when enlarging: box 0.5, bilinear 1, Hamming-windowed sinc 1, Keys' cubic
+/// with a = -0.5 2, Lanczos 3. When shrinking they are stretched by the factor, which is what prevents aliasing.
+/// Nearest takes one pixel.
 enum class Filter { kNearest, kBox, kBilinear, kHamming, kBicubic, kLanczos };
 
 /// "nearest" | "box" | "bilinear" | "hamming" | "bicubic" | "lanczos"; throws UsageError for anything else.
@@ -26,18 +27,21 @@ struct Window {
 
 struct ResizeOptions {
   Filter filter = Filter::kBicubic;
-  std::optional<Box> box{};        ///< what to resize; all of the image if empty
-  double reducing_gap = 0;         ///< > 0: first averages whole blocks down to no less than that multiple of the target (Pillow's argument)
+  std::optional<Box> box{};  ///< what to resize; all of the image if empty
+  double reducing_gap =
+      0;  ///< > 0: first averages whole blocks down to no less than that multiple of the target (Pillow's argument)
   std::optional<Window> window{};  ///< what to return; everything if empty
 };
 
-/// Pillow 13's `Image.resize`: [C, H, W] → [C, height, width]. uint8 is bit-exact: weights in 22-bit fixed point, the first pass rounded to
-/// uint8 before the second, a pass skipped where the size stays. The horizontal pass comes first unless the height loses more than twice
-/// the pixels that the width loses (new in Pillow 13; older versions differ there by a few levels). float32 is Pillow's mode F: double
-/// sums. Throws Error unless the image is a non-empty CPU tensor of one of the two types and the box lies inside it.
+/// Pillow 13's `Image.resize`: [C, H, W] → [C, height, width]. uint8 is bit-exact: weights in 22-bit fixed point, the
+/// first pass rounded to uint8 before the second, a pass skipped where the size stays. The horizontal pass comes first
+/// unless the height loses more than twice the pixels that the width loses (new in Pillow 13; older versions differ
+/// there by a few levels). float32 is Pillow's mode F: double sums. Throws Error unless the image is a non-empty CPU
+/// tensor of one of the two types and the box lies inside it.
 Tensor resize(const Tensor& image, int64_t height, int64_t width, const ResizeOptions& options = {});
 
-/// Pillow's `Image.reduce`: means of factor_y x factor_x blocks of `part` (window of the source), smaller at the far edges.
+/// Pillow's `Image.reduce`: means of factor_y x factor_x blocks of `part` (window of the source), smaller at the far
+/// edges.
 Tensor reduce(const Tensor& image, int64_t factor_y, int64_t factor_x, const Window& part);
 
 }  // namespace sdg::data

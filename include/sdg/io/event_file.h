@@ -7,8 +7,8 @@
 #include "sdg/core/tensor.h"
 
 namespace sdg::io {
-/// Writes TensorBoard event files (TFRecord frames with masked CRC-32C around `Event` protobufs). One writer a folder at a time.
-/// Records reach the disk at flush() and when the writer goes.
+/// Writes TensorBoard event files (TFRecord frames with masked CRC-32C around `Event` protobufs). One writer a folder
+/// at a time. Records reach the disk at flush() and when the writer goes.
 class EventWriter {
  public:
   /// Makes `folder` and starts a new events.out.tfevents.* file in it. A resumed run passes the step it goes on from:

@@ -8,9 +8,10 @@
 #include "sdg/core/tensor.h"
 
 namespace sdg::io {
-/// Decodes JPEG (libjpeg-turbo with the accurate settings, equal to Pillow's), PNG, BMP (stb_image) and binary PPM/PGM to
-/// uint8 [C, H, W]: C is 1 for grey files and 3 for the rest. Alpha is dropped, palettes and CMYK are resolved, 16 bits become 8,
-/// EXIF orientation is not applied. Throws Error that begins with `name` if the bytes are no image, or a damaged or cut one.
+/// Decodes JPEG (libjpeg-turbo with the accurate settings, equal to Pillow's), PNG, BMP (stb_image) and binary PPM/PGM
+/// to uint8 [C, H, W]: C is 1 for grey files and 3 for the rest. Alpha is dropped, palettes and CMYK are resolved, 16
+/// bits become 8, EXIF orientation is not applied. Throws Error that begins with `name` if the bytes are no image, or a
+/// damaged or cut one.
 Tensor decode_image(std::span<const std::byte> bytes, const std::string& name);
 Tensor read_image(const std::filesystem::path& path);
 
@@ -18,8 +19,8 @@ Tensor read_image(const std::filesystem::path& path);
 std::string encode_png(const Tensor& image);
 void write_png(const std::filesystem::path& path, const Tensor& image);
 
-/// uint8 [N, C, H, W] → one picture [C, rows*(H*scale+gap)+gap, columns*(W*scale+gap)+gap] with white gaps; `scale` repeats each
-/// pixel; rows = ceil(N / columns), places without an image stay white.
+/// uint8 [N, C, H, W] → one picture [C, rows*(H*scale+gap)+gap, columns*(W*scale+gap)+gap] with white gaps; `scale`
+/// repeats each pixel; rows = ceil(N / columns), places without an image stay white.
 Tensor image_grid(const Tensor& images, int64_t columns, int64_t gap = 2, int64_t scale = 1);
 
 /// float [-1, 1] → uint8 by rounding, with saturation; NaN becomes 0. Any shape, any device.

@@ -8,8 +8,9 @@
 
 #include "sdg/core/tensor.h"
 
-/// NumPy's arrays: NPY 1.0 to 3.0, alone or in a zip (stored or deflated). Little-endian bool, integer and float arrays in C
-/// order; everything else (objects, strings, records, complex, big-endian, Fortran order) is refused with its own message.
+/// NumPy's arrays: NPY 1.0 to 3.0, alone or in a zip (stored or deflated). Little-endian bool, integer and float arrays
+/// in C order; everything else (objects, strings, records, complex, big-endian, Fortran order) is refused with its own
+/// message.
 namespace sdg::io {
 
 /// What an array is, before its data is read.
@@ -21,13 +22,13 @@ struct NpyInfo {
 /// Every array of an .npz without its data.
 std::map<std::string, NpyInfo> npz_contents(const std::filesystem::path& path);
 
-/// Reads every array of an .npz, or those that `wanted` accepts by name. Throws Error for malformed files; sizes are compared
-/// with the file's before memory is taken.
+/// Reads every array of an .npz, or those that `wanted` accepts by name. Throws Error for malformed files; sizes are
+/// compared with the file's before memory is taken.
 std::map<std::string, Tensor> read_npz(const std::filesystem::path& path,
                                        const std::function<bool(const std::string&)>& wanted = {});
 
-/// Calls `take` with successive rows [at most `rows`, ...] of one array, so that an array larger than memory can be read
-/// (guided-diffusion's samples `arr_0`: uint8 [N, H, W, C]). Throws Error where `name` is absent or a scalar.
+/// Calls `take` with successive rows [at most `rows`, ...] of one array, so that an array larger than memory can be
+/// read (guided-diffusion's samples `arr_0`: uint8 [N, H, W, C]). Throws Error where `name` is absent or a scalar.
 void read_npz_rows(const std::filesystem::path& path, const std::string& name, int64_t rows,
                    const std::function<void(const Tensor&)>& take);
 

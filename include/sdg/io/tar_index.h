@@ -13,9 +13,9 @@ struct TarEntry {
   uint64_t size = 0;
 };
 
-/// Every regular file of an uncompressed tar (ustar, GNU long names and large sizes, pax `path` and `size`), in the order they are
-/// stored; folders, links and devices are left out. Reads only headers. Throws Error for a compressed, damaged or cut tar: one
-/// without the zero block at its end counts as cut.
+/// Every regular file of an uncompressed tar (ustar, GNU long names and large sizes, pax `path` and `size`), in the
+/// order they are stored; folders, links and devices are left out. Reads only headers. Throws Error for a compressed,
+/// damaged or cut tar: one without the zero block at its end counts as cut.
 std::vector<TarEntry> index_tar(const std::filesystem::path& path);
 
 }  // namespace sdg::io

@@ -16,9 +16,10 @@ struct TensorFile {
   const Tensor& at(const std::string& name, const std::string& where = "tensor file") const;
 };
 
-/// Reads a safetensors file by mmap: tensors are views into the mapping (which lives as long as any of them), so memory is
-/// not doubled; writing to them changes this process's copy only, never the file. Throws Error for a missing, truncated or malformed file (header over 100 MB, overlapping or
-/// holed offsets, sizes that do not match shapes, unknown dtypes, duplicate keys), saying which.
+/// Reads a safetensors file by mmap: tensors are views into the mapping (which lives as long as any of them), so memory
+/// is not doubled; writing to them changes this process's copy only, never the file. Throws Error for a missing,
+/// truncated or malformed file (header over 100 MB, overlapping or holed offsets, sizes that do not match shapes,
+/// unknown dtypes, duplicate keys), saying which.
 TensorFile read_tensors(const std::filesystem::path& path);
 
 /// Only the metadata and the shapes: does not touch the tensors' bytes. Tensors come back on the meta device.

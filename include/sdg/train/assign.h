@@ -12,12 +12,12 @@ namespace sdg::train {
 Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device);
 
 /// Pooled features [indices.size(), F] on the CPU, at cluster.teacher_time, through noise keyed by the image's index.
-Tensor extract_features(const RunConfig& config, const Network& network, const data::Dataset& dataset, const std::vector<int64_t>& indices,
-                        const at::Device& device, const Progress& progress = {});
+Tensor extract_features(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {});
 
 /// Cluster of each image by the head's scores (source online), int64 [indices.size()].
-Tensor assign_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset, const std::vector<int64_t>& indices,
-                       const at::Device& device, const Progress& progress = {});
+Tensor assign_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                       const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {});
 
 /// Pseudo-labels of a whole data set by k-means on standardised features (source kmeans).
 struct PseudoLabels {

@@ -4,15 +4,16 @@
 
 #include "sdg/train/run_config.h"
 
-/// How fast a configuration trains and samples here, as shares of what this machine's matrix products reach in the same run.
+/// How fast a configuration trains and samples here, as shares of what this machine's matrix products reach in the same
+/// run.
 namespace sdg::train {
 
 /// One row of the table.
 struct BenchRow {
   std::string what;
-  double milliseconds = 0;       ///< median of a step
+  double milliseconds = 0;  ///< median of a step
   double images_per_second = 0;
-  double gflops = 0;             ///< of the network's matrix products and attention alone
+  double gflops = 0;  ///< of the network's matrix products and attention alone
 };
 
 struct BenchReport {
@@ -21,9 +22,9 @@ struct BenchReport {
   std::vector<BenchRow> rows;
 };
 
-/// Measures in rounds, each round every row once, and takes medians, so that a machine whose speed drifts treats all rows alike:
-/// the training step as the trainer runs it (shards on threads of their own), the same step on the whole batch through the kernels' own
-/// threads with a per-parameter AdamW (what eager LibTorch code does), and the sampler.
+/// Measures in rounds, each round every row once, and takes medians, so that a machine whose speed drifts treats all
+/// rows alike: the training step as the trainer runs it (shards on threads of their own), the same step on the whole
+/// batch through the kernels' own threads with a per-parameter AdamW (what eager LibTorch code does), and the sampler.
 BenchReport bench(const RunConfig& config, int64_t rounds);
 
 }  // namespace sdg::train

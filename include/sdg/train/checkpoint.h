@@ -33,6 +33,7 @@ struct Trained {
 };
 
 /// `weights` is "ema" or "model".
-Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& device, const std::string& weights = "ema");
+Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& device,
+                     const std::string& weights = "ema");
 
 }  // namespace sdg::train

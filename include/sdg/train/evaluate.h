@@ -13,22 +13,25 @@
 namespace sdg::train {
 
 /// Feature statistics of a whole data set (or of the first `limit` images of a fixed random order of it).
-metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::FeatureExtractor& extractor, int64_t limit, const Progress& progress = {});
+metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::FeatureExtractor& extractor, int64_t limit,
+                                     const Progress& progress = {});
 
 /// Feature statistics of images uint8 [N, C, S, S].
-metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtractor& extractor, const Progress& progress = {});
+metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtractor& extractor,
+                                   const Progress& progress = {});
 
 /// How well the clusters of a network agree with labels that it never saw.
 struct ClusterReport {
   metrics::ClusterScores scores;  ///< only where labels were given
   bool scored = false;
-  int64_t used = 0;               ///< clusters with at least one image
+  int64_t used = 0;  ///< clusters with at least one image
   int64_t images = 0;
-  Tensor assignments;             ///< int64 [images]
-  std::vector<int64_t> indices;   ///< which images
+  Tensor assignments;            ///< int64 [images]
+  std::vector<int64_t> indices;  ///< which images
 };
 /// `labels` may be null. Evaluation only: nothing of it flows back into training.
-ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset, const data::LabelSource* labels,
-                                const at::Device& device, const Progress& progress = {});
+ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                                const data::LabelSource* labels, const at::Device& device,
+                                const Progress& progress = {});
 
 }  // namespace sdg::train

@@ -14,7 +14,8 @@ namespace sdg::train {
 /// One tensor makes the optimizer, the average, clipping and the sum of shard gradients one kernel each.
 class FlatParameters {
  public:
-  /// Adds every parameter that requires a gradient, in the modules' own order, under `prefix` + name. Moves their storage.
+  /// Adds every parameter that requires a gradient, in the modules' own order, under `prefix` + name. Moves their
+  /// storage.
   void add(const std::string& prefix, torch::nn::Module& module);
   /// Call once, after the last add().
   void build();

@@ -8,14 +8,14 @@
 namespace sdg::train {
 
 struct GenerateOptions {
-  int64_t first = 0;         ///< index of the first image; image i is a function of (seed, i) and the options below
+  int64_t first = 0;  ///< index of the first image; image i is a function of (seed, i) and the options below
   int64_t count = 64;
-  int64_t batch = 256;       ///< images under way at once; changes memory and speed, not the images
+  int64_t batch = 256;  ///< images under way at once; changes memory and speed, not the images
   int64_t seed = 0;
   int64_t steps = 25;
-  double guidance = 1.0;     ///< v_u + w (v_c - v_u)
+  double guidance = 1.0;  ///< v_u + w (v_c - v_u)
   std::string solver = "euler";
-  int64_t cluster = -1;      ///< all images of this cluster or class; -1 draws one per image from the prior
+  int64_t cluster = -1;  ///< all images of this cluster or class; -1 draws one per image from the prior
   bool unconditional = false;
 };
 
@@ -25,13 +25,15 @@ struct Generated {
 };
 
 /// Draws images from x_0 ~ N(0, I) along the network's velocity from t = 0 to 1. Images are computed in groups of
-/// consecutive indices (a last group is filled up), always the same ones together, so neither batch nor count nor threads change an
-/// image, bit for bit. `prior` [K] may be undefined (no condition). `take` gets consecutive pieces in order.
-void generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device, const GenerateOptions& options,
-              const std::function<void(const Generated&)>& take, const Progress& progress = {});
+/// consecutive indices (a last group is filled up), always the same ones together, so neither batch nor count nor
+/// threads change an image, bit for bit. `prior` [K] may be undefined (no condition). `take` gets consecutive pieces in
+/// order.
+void generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
+              const GenerateOptions& options, const std::function<void(const Generated&)>& take,
+              const Progress& progress = {});
 
 /// All pieces joined.
-Generated generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device, const GenerateOptions& options,
-                   const Progress& progress = {});
+Generated generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
+                   const GenerateOptions& options, const Progress& progress = {});
 
 }  // namespace sdg::train

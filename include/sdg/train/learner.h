@@ -17,12 +17,13 @@ struct StepResult {
   double cluster_loss = 0;  ///< mean assignment loss in nats; 0 where nothing is clustered
   double grad_norm = 0;     ///< before clipping
   double lr = 0;
-  bool conditioned = false; ///< did the network get conditions
+  bool conditioned = false;                         ///< did the network get conditions
   std::optional<cluster::SinkhornResult> sinkhorn;  ///< of the batch
 };
 
-/// The state of training and one step of it; knows no files. A step is a function of (state, batch): all draws are keyed by the
-/// batch's global sample counters, and the gradients of the shards are summed in a fixed order, so the result does not depend on threads.
+/// The state of training and one step of it; knows no files. A step is a function of (state, batch): all draws are
+/// keyed by the batch's global sample counters, and the gradients of the shards are summed in a fixed order, so the
+/// result does not depend on threads.
 class Learner {
  public:
   /// `ids` int64 [data set size]: the condition index of each image for source label and kmeans; undefined otherwise.

@@ -29,17 +29,21 @@ int64_t feature_depth(const RunConfig& config, const model::VelocityModel& model
 /// Width of the pooled features.
 int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model);
 
-/// tokens [N, T, D] -> [N, F]: "flat" all patch tokens side by side (F = L*D), "mean" their mean (D), "cls" the first token (D).
+/// tokens [N, T, D] -> [N, F]: "flat" all patch tokens side by side (F = L*D), "mean" their mean (D), "cls" the first
+/// token (D).
 Tensor pool_tokens(const Tensor& tokens, int64_t extra_tokens, const std::string& pooling);
 
-/// Pooled features [N, F] of images seen at time t through noise eps, without condition and without gradient; blocks beyond the
-/// tapped one are not computed. x, eps [N, C, S, S]; t [N].
-Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps, const Tensor& t);
+/// Pooled features [N, F] of images seen at time t through noise eps, without condition and without gradient; blocks
+/// beyond the tapped one are not computed. x, eps [N, C, S, S]; t [N].
+Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                   const Tensor& t);
 
 /// ids int64 [N] -> the condition the backbone gets for them (an index, or a scaled prototype of `teacher`).
-model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids, const Tensor& drop = {});
+model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids,
+                               const Tensor& drop = {});
 
-/// The condition under which a network is trained without clusters: before the change, for source none, and for features.
+/// The condition under which a network is trained without clusters: before the change, for source none, and for
+/// features.
 model::Condition unconditional_for(const RunConfig& config);
 
 /// First step that trains with conditions (0 for index sources, train.steps for source none).

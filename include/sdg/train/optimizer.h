@@ -6,7 +6,8 @@
 
 namespace sdg::train {
 
-/// Learning rate of the step that takes `step` (0-based) to step + 1: linear warm-up, then constant or cosine to lr/100.
+/// Learning rate of the step that takes `step` (0-based) to step + 1: linear warm-up, then constant or cosine to
+/// lr/100.
 double learning_rate(const TrainOptions& options, int64_t step);
 
 /// Decay of the weight average at its n-th update (n from 0): min(options.ema, (1 + n) / (10 + n)).
@@ -17,8 +18,8 @@ class AdamW {
  public:
   AdamW(const TrainOptions& options, const Tensor& values);
 
-  /// Scales the gradient down to options.clip if it is longer, then updates `values` in place. Returns the norm before clipping.
-  /// Throws Error, leaving everything as it was, if the gradient is not finite.
+  /// Scales the gradient down to options.clip if it is longer, then updates `values` in place. Returns the norm before
+  /// clipping. Throws Error, leaving everything as it was, if the gradient is not finite.
   double step(Tensor& values, Tensor gradient, double lr);
 
   Tensor exp_avg, exp_avg_sq;  ///< [P], the state

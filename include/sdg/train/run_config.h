@@ -29,17 +29,20 @@ struct RunConfig {
   void visit(config::Fields& fields);
 };
 
-/// Reads a config file (a path, or the name of a shipped one), then applies `overrides` ("a.b=c") in order, then checks what no
-/// single option can know. Throws UsageError.
+/// Reads a config file (a path, or the name of a shipped one), then applies `overrides` ("a.b=c") in order, then checks
+/// what no single option can know. Throws UsageError.
 RunConfig load_config(const std::string& name, const std::vector<std::string>& overrides);
 
 /// The same from the text that a checkpoint carries; `where` names it in messages.
-RunConfig parse_config(const std::string& text, const std::string& where, const std::vector<std::string>& overrides = {});
+RunConfig parse_config(const std::string& text, const std::string& where,
+                       const std::vector<std::string>& overrides = {});
 
 /// Rules between options (K against the batch, a run for source kmeans, …). Throws UsageError.
 void check_config(const RunConfig& config);
 
 /// Stream key of the run's seed.
-inline uint64_t seed_of(const RunConfig& config) { return static_cast<uint64_t>(config.seed); }
+inline uint64_t seed_of(const RunConfig& config) {
+  return static_cast<uint64_t>(config.seed);
+}
 
 }  // namespace sdg::train

@@ -34,16 +34,16 @@ class RunFolder {
 
   bool has_checkpoint() const { return std::filesystem::exists(last()); }
 
-  /// Writes the numbered checkpoint of `step`, makes `last` (and `best`) the same file by hard link (or copy, where the file system
-  /// has no links), then removes numbered ones beyond `keep`. Each name is replaced atomically.
+  /// Writes the numbered checkpoint of `step`, makes `last` (and `best`) the same file by hard link (or copy, where the
+  /// file system has no links), then removes numbered ones beyond `keep`. Each name is replaced atomically.
   void save(const io::TensorFile& file, int64_t step, bool best, int64_t keep) const;
 
  private:
   std::filesystem::path root_;
 };
 
-/// The checkpoint that a command means: `checkpoint` itself, or `run`'s last one, or the last one of the newest run under `runs/`.
-/// Throws UsageError that says where it looked.
+/// The checkpoint that a command means: `checkpoint` itself, or `run`'s last one, or the last one of the newest run
+/// under `runs/`. Throws UsageError that says where it looked.
 std::filesystem::path find_checkpoint(const std::string& run, const std::string& checkpoint);
 
 }  // namespace sdg::train

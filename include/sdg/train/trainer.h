@@ -18,10 +18,10 @@ struct StepReport {
 
 /// Callbacks of a run; each may be empty.
 struct Observer {
-  std::function<void(const std::string&)> on_start;   ///< one line: what is trained, from which step
+  std::function<void(const std::string&)> on_start;  ///< one line: what is trained, from which step
   std::function<void(const StepReport&)> on_step;
-  std::function<void(const std::string&)> on_event;   ///< one line: pictures and checkpoints written, cluster scores
-  std::function<bool()> stop;                         ///< asked after each step: true ends the run with a checkpoint
+  std::function<void(const std::string&)> on_event;  ///< one line: pictures and checkpoints written, cluster scores
+  std::function<bool()> stop;                        ///< asked after each step: true ends the run with a checkpoint
 };
 
 struct Outcome {
@@ -31,8 +31,9 @@ struct Outcome {
   std::filesystem::path checkpoint;
 };
 
-/// Trains `config` in `folder`. A folder that holds a checkpoint is gone on with, and the run that was stopped equals the one that never
-/// was, bit for bit on the CPU; throws UsageError where its configuration differs in more than reporting and length.
+/// Trains `config` in `folder`. A folder that holds a checkpoint is gone on with, and the run that was stopped equals
+/// the one that never was, bit for bit on the CPU; throws UsageError where its configuration differs in more than
+/// reporting and length.
 Outcome train(const RunConfig& config, const RunFolder& folder, const Observer& observer);
 
 /// Keys that differ between two configurations and may not when a run goes on, "a.b (old -> new)".

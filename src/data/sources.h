@@ -1,0 +1,26 @@
+#pragma once
+#include <filesystem>
+
+#include "sdg/data/dataset.h"
+#include "sdg/data/listing.h"
+
+/// What open_data chooses between. Each throws Error where the path holds no image.
+namespace sdg::data {
+
+OpenedData open_folder(const std::filesystem::path& path);
+/// Images are decoded from their place in the archive; nothing is unpacked.
+OpenedData open_tar(const std::filesystem::path& path);
+/// Bytes are taken as they are, 0 black and 255 white. Classes are 0 .. the largest label, named by their numbers.
+OpenedData open_tensors(const std::filesystem::path& path);
+
+/// int64 [size] and a name for each class.
+std::shared_ptr<LabelSource> make_labels(Tensor labels, std::vector<std::string> class_names);
+/// Null where the listing has no classes.
+std::shared_ptr<LabelSource> make_labels(const Listing& listing);
+
+/// list_images; throws Error where there is none, logs the images that were left out. `what` is "folder /data/x".
+Listing list_or_throw(const std::vector<std::string>& paths, const std::string& what);
+/// "folder /data/x: 300 images, 300 classes"
+std::string describe(const std::string& what, const OpenedData& data);
+
+}  // namespace sdg::data

@@ -1,0 +1,44 @@
+#include "data/sources.h"
+#include "sdg/io/image.h"
+#include "sdg/io/random_access_file.h"
+#include "sdg/io/tar_index.h"
+
+namespace sdg::data {
+namespace {
+
+class TarSource : public ImageSource {
+ public:
+  TarSource(const std::filesystem::path& path, std::vector<io::TarEntry> images)
+      : file_(path), images_(std::move(images)) {}
+  int64_t size() const override { return static_cast<int64_t>(images_.size()); }
+  Tensor read(int64_t index) const override {
+    const auto& entry = images_.at(static_cast<size_t>(index));
+    return io::decode_image(file_.read(entry.offset, entry.size), name(index));
+  }
+  std::string name(int64_t index) const override {
+    return file_.path().string() + ":" + images_.at(static_cast<size_t>(index)).name;
+  }
+
+ private:
+  io::RandomAccessFile file_;
+  std::vector<io::TarEntry> images_;
+};
+
+}  // namespace
+
+OpenedData open_tar(const std::filesystem::path& path) {
+  std::vector<io::TarEntry> entries = io::index_tar(path);
+  std::vector<std::string> names;
+  for (const auto& entry : entries) names.push_back(entry.name);
+  const std::string what = "tar " + path.string();
+  const Listing listing = list_or_throw(names, what);
+  std::vector<io::TarEntry> images;
+  for (const int64_t position : listing.position) images.push_back(std::move(entries[static_cast<size_t>(position)]));
+  OpenedData data;
+  data.labels = make_labels(listing);
+  data.images = std::make_shared<TarSource>(path, std::move(images));
+  data.description = describe(what, data);
+  return data;
+}
+
+}  // namespace sdg::data

@@ -1,0 +1,137 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/tiny_program.h"
+#include "sdg/io/tensor_file.h"
+#include "support/python.h"
+#include "train/tiny_run.h"
+
+using namespace sdg;
+using test::expect_failure;
+using test::kTiny;
+using test::Program;
+using ::testing::HasSubstr;
+
+namespace {
+
+const std::string kLonger = "--set train.steps=400 ";
+
+// `sdg: ` failures that must leave the run's checkpoint as it was.
+class ProgramWithRun : public Program {
+ protected:
+  void SetUp() override {
+    train_run();
+    bytes_ = test::read_text(last());
+  }
+  void TearDown() override { EXPECT_EQ(test::read_text(last()), bytes_) << "the checkpoint changed"; }
+  std::string bytes_;
+};
+
+}  // namespace
+
+TEST_F(ProgramWithRun, DrawsTheSameImagesAgain) {
+  for (const std::string out : {"a", "b"}) {
+    const auto result = sdg("sample --run run --count 10 --out " + out);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_EQ(test::count_files(folder_ / out), 11);
+  }
+  for (const std::string name : {"000000.png", "000009.png", "grid.png"}) {
+    EXPECT_EQ(test::read_text(folder_.path() / "a" / name), test::read_text(folder_.path() / "b" / name)) << name;
+  }
+}
+
+TEST_F(ProgramWithRun, PrintsOneJsonObjectAndNothingElse) {
+  const auto fid = sdg("eval-fid --run run --count 32 --reference-count 64 --json");
+  ASSERT_EQ(fid.code, 0) << fid.err;
+  const auto row = nlohmann::json::parse(fid.out);  // throws if anything stands beside the object
+  EXPECT_EQ(row.at("metric"), "FD-digits");
+  EXPECT_EQ(row.at("count"), 32);
+  EXPECT_EQ(row.at("reference_count"), 64);
+  EXPECT_GT(row.at("value").get<double>(), 0);
+  EXPECT_EQ(test::lines_of(fid.out).size(), 1U);
+
+  const auto clusters = sdg("eval-clusters --run run --json");
+  ASSERT_EQ(clusters.code, 0) << clusters.err;
+  EXPECT_EQ(nlohmann::json::parse(clusters.out).at("images"), 64);
+}
+
+TEST_F(ProgramWithRun, RefusesToGoOnWithAnotherConfiguration) {
+  expect_failure(sdg("train --run run " + kTiny + "--set model.dim=64"), 2,
+                 "another configuration: model.dim (32 -> 64)");
+}
+
+TEST_F(ProgramWithRun, NamesATruncatedCheckpoint) {
+  const auto cut = folder_ / "cut.safetensors";
+  test::write_text(cut, bytes_.substr(0, bytes_.size() / 2));
+  expect_failure(sdg("sample --checkpoint cut.safetensors"), 1, "cut.safetensors: ");
+  std::filesystem::create_directories(folder_ / "other/checkpoints");
+  std::filesystem::copy_file(cut, last("other"));
+  expect_failure(sdg("train --run other " + kTiny), 1, "last.safetensors: ");
+}
+
+TEST_F(ProgramWithRun, AFullDiskLeavesTheCheckpointAndTheRunCanGoOn) {
+  const int files = test::count_files(last().parent_path());
+  // The limit is far below a checkpoint and above the logs; the signal that goes with it is not what a full disk does.
+  const auto failed = sdg("train --run run " + kTiny + "--set train.steps=8", "trap '' XFSZ; ulimit -f 300;");
+  expect_failure(failed, 1, "cannot write");
+  EXPECT_EQ(test::read_text(last()), bytes_);
+  EXPECT_EQ(test::count_files(last().parent_path()), files);
+  const auto again = sdg("train --run other " + kTiny + "--set train.steps=8");
+  EXPECT_EQ(again.code, 0) << again.err;
+}
+
+TEST_F(ProgramWithRun, ALossThatIsNotFiniteStopsTheRunAndLeavesTheCheckpoint) {
+  // One weight is as large as a diverging run would make it.
+  auto file = io::read_tensors(last());
+  for (auto& [name, tensor] : file.tensors) {
+    if (name.rfind("model.", 0) == 0 && tensor.dim() == 2) tensor = tensor.clone().fill_(1e30);
+  }
+  io::write_tensors(last(), file);
+  bytes_ = test::read_text(last());
+  expect_failure(sdg("train --run run " + kTiny + "--set train.steps=8"), 1, "step 6: the loss is ");
+}
+
+TEST_F(Program, ADivergingOptimizerIsNamed) {
+  // Without an offset in the denominator, weights that get no gradient become 0/0.
+  expect_failure(sdg("train --run run " + kTiny + "--set train.eps=0 --set condition.source=label"), 1,
+                 "the loss is nan");
+}
+
+TEST_F(Program, StopsOnSigtermWithACheckpointAndGoesOnToTheSameEnd) {
+  const std::string arguments = "train " + kTiny + kLonger + "--run ";
+  {
+    test::RunningProgram program(folder_.path(), arguments + "run");
+    ASSERT_TRUE(program.says("train \u2588", 60) || program.says("train \u2591", 1)) << program.err();
+    program.send(SIGTERM);
+    const auto stopped = program.wait();
+    EXPECT_EQ(stopped.code, 143) << stopped.err;
+    EXPECT_THAT(stopped.err, HasSubstr("stopped at step "));
+    EXPECT_THAT(stopped.err, HasSubstr("last.safetensors"));
+  }
+  ASSERT_TRUE(std::filesystem::exists(last()));
+  EXPECT_NE(io::read_tensor_header(last()).metadata.at("step"), "400");
+  const auto resumed = sdg(arguments + "run");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("going on at step "));
+  const auto whole = sdg(arguments + "whole");
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  test::expect_same_tensors(last("whole"), last());
+}
+
+TEST_F(Program, WritesWhatTensorBoardReads) {
+  SDG_NEEDS_PYTHON("tensorboard");
+  train_run();
+  const auto result = test::run_python(
+      "import sys\n"
+      "from tensorboard.backend.event_processing.event_accumulator import EventAccumulator\n"
+      "events = EventAccumulator(sys.argv[1]); events.Reload()\n"
+      "tags = events.Tags()\n"
+      "assert {'train/loss', 'train/cluster_loss', 'clusters/nmi'} <= set(tags['scalars']), tags\n"
+      "assert {'samples', 'clusters'} <= set(tags['images']), tags\n"
+      "assert [e.step for e in events.Scalars('train/loss')] == [1, 6], events.Scalars('train/loss')\n",
+      {train::RunFolder(folder_ / "run").tensorboard().string()});
+  EXPECT_EQ(result.status, 0) << result.output;
+}

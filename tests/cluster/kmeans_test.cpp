@@ -1,0 +1,114 @@
+#include "sdg/cluster/kmeans.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <string>
+
+#include "sdg/core/error.h"
+#include "sdg/core/rng.h"
+#include "support/python.h"
+
+using namespace sdg;
+
+namespace {
+Tensor noise(int64_t rows, int64_t dim, uint64_t step = 0) {
+  return rng::normal({6, rng::Purpose::kTest, step}, rng::indices(0, rows), {dim});
+}
+
+// Every point by itself, in double.
+double slow_inertia(const Tensor& x, const Tensor& centroids) {
+  return at::cdist(x.to(at::kDouble), centroids.to(at::kDouble)).amin(1).square().sum().item<double>();
+}
+
+constexpr const char* kPeer = R"(
+import sys, numpy as np
+from sklearn.cluster import KMeans
+rows, dim, clusters = map(int, sys.argv[2:5])
+x = np.fromfile(sys.argv[1], dtype=np.float32).reshape(rows, dim)
+print(repr(float(KMeans(clusters, n_init=10, random_state=0).fit(x).inertia_)))
+)";
+}  // namespace
+
+TEST(Kmeans, RecoversPlantedClusters) {
+  const int64_t clusters = 12, each = 30;
+  const auto planted = at::arange(clusters).repeat({each});
+  const auto centers = 10 * noise(clusters, 8, 1);
+  const auto x = centers.index_select(0, planted) + 0.1 * noise(clusters * each, 8);
+  const auto result = cluster::kmeans(x, {.clusters = clusters});
+  for (int64_t k = 0; k < clusters; ++k) {  // each planted cluster is one found cluster, and the whole of it
+    const auto found = result.assignments.masked_select(planted == k);
+    EXPECT_TRUE((found == found[0]).all().item<bool>()) << k;
+    EXPECT_EQ((result.assignments == found[0]).sum().item<int64_t>(), each) << k;
+  }
+  EXPECT_NEAR(result.inertia / slow_inertia(x, result.centroids), 1, 1e-4);
+}
+
+TEST(Kmeans, CentroidsAreTheMeansOfTheirPoints) {
+  const auto x = noise(200, 3);
+  const auto result = cluster::kmeans(x, {.clusters = 7});
+  for (int64_t k = 0; k < 7; ++k) {
+    const auto mean = x.index_select(0, (result.assignments == k).nonzero().squeeze(1)).mean(0);
+    EXPECT_LT((mean - result.centroids[k]).abs().max().item<double>(), 1e-5) << k;
+  }
+  EXPECT_TRUE(at::equal(result.assignments, at::cdist(x, result.centroids).argmin(1)));
+  EXPECT_TRUE(at::equal(result.assignments, cluster::nearest_centroid(x, result.centroids)));
+}
+
+TEST(Kmeans, MoreClustersThanPointsNamesBothNumbers) {
+  try {
+    cluster::kmeans(noise(5, 2), {.clusters = 9});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "kmeans: 9 clusters need at least as many points, got 5");
+  }
+}
+
+TEST(Kmeans, AsManyClustersAsPointsLeavesNoInertia) {
+  EXPECT_EQ(cluster::kmeans(noise(15, 4), {.clusters = 15}).inertia, 0);
+}
+
+TEST(Kmeans, DuplicatesDoNotStopIt) {
+  const auto x = noise(3, 4).repeat({20, 1});  // three distinct points, more clusters than that
+  const auto result = cluster::kmeans(x, {.clusters = 6});
+  EXPECT_LT(result.inertia, 1e-9);
+  EXPECT_TRUE(result.centroids.isfinite().all().item<bool>());
+}
+
+TEST(Kmeans, IsAFunctionOfTheDataAndTheSeed) {
+  const auto x = noise(150, 4);
+  const auto first = cluster::kmeans(x, {.clusters = 8, .restarts = 1, .seed = 5});
+  const auto second = cluster::kmeans(x, {.clusters = 8, .restarts = 1, .seed = 5});
+  const auto other = cluster::kmeans(x, {.clusters = 8, .restarts = 1, .seed = 6});
+  EXPECT_TRUE(at::equal(first.centroids, second.centroids));
+  EXPECT_FALSE(at::equal(first.centroids, other.centroids));
+}
+
+TEST(Kmeans, RefusesWhatIsNotFinite) {
+  auto x = noise(10, 2);
+  x[3][1] = std::numeric_limits<float>::infinity();
+  EXPECT_THROW(cluster::kmeans(x, {.clusters = 2}), Error);
+}
+
+TEST(Kmeans, InertiaIsWithinOnePercentOfScikitLearns) {
+  SDG_NEEDS_PYTHON("numpy sklearn");
+  const int64_t rows = 600, dim = 6, clusters = 15;
+  const auto x = (noise(rows, dim) + 2 * noise(clusters, dim, 1).repeat({rows / clusters, 1})).contiguous();
+  const test::TemporaryFolder folder;
+  std::ofstream((folder / "x.bin").string(), std::ios::binary)
+      .write(static_cast<const char*>(x.const_data_ptr()), static_cast<std::streamsize>(x.nbytes()));
+  const auto peer = test::run_python(
+      kPeer, {(folder / "x.bin").string(), std::to_string(rows), std::to_string(dim), std::to_string(clusters)});
+  ASSERT_EQ(peer.status, 0) << peer.output;
+  const double expected = std::stod(peer.output);
+  EXPECT_LT(cluster::kmeans(x, {.clusters = clusters, .restarts = 10}).inertia, 1.01 * expected);
+}
+
+TEST(NearestCentroid, TakesTheLowerIndexOfTwoEquallyNear) {
+  const auto centroids = at::tensor({1.0F, -1.0F, 1.0F}).reshape({3, 1});
+  const auto nearest = cluster::nearest_centroid(at::tensor({0.0F, 5.0F, -2.0F}).reshape({3, 1}), centroids);
+  EXPECT_TRUE(at::equal(nearest, at::tensor({0, 0, 1}, at::kLong))) << nearest;
+}

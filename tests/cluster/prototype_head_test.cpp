@@ -1,0 +1,102 @@
+#include "sdg/cluster/prototype_head.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "sdg/core/error.h"
+#include "sdg/core/rng.h"
+
+using namespace sdg;
+
+namespace {
+const cluster::PrototypeHeadOptions kOptions{.feature_dim = 12, .dim = 6, .clusters = 5};
+
+cluster::PrototypeHead head_of(uint64_t seed) {
+  cluster::PrototypeHead head(kOptions);
+  cluster::initialize(*head, seed);
+  return head;
+}
+Tensor features(int64_t rows) {
+  return rng::normal({4}, rng::indices(0, rows), {12});
+}
+double off_unit(const Tensor& rows) {
+  return (rows.norm(2, 1) - 1).abs().max().item<double>();
+}
+}  // namespace
+
+TEST(PrototypeHead, EmbeddingsAreUnitRowsAndScoresTheirCosines) {
+  auto head = head_of(1);
+  const auto out = head->forward(features(9) * 50);
+  EXPECT_EQ(out.embedding.sizes(), (Shape{9, 6}));
+  EXPECT_LT(off_unit(out.embedding), 1e-6);
+  EXPECT_LT((out.scores - out.embedding.mm(head->prototypes->weight.t())).abs().max().item<double>(), 1e-6);
+  EXPECT_LE(out.scores.abs().max().item<double>(), 1 + 1e-6);
+}
+
+TEST(PrototypeHead, IsLinearBatchNormReluLinear) {
+  auto head = head_of(1);
+  const auto x = features(9);
+  const auto weights = head->named_parameters();
+  auto hidden = x.mm(weights["projection_head.0.weight"].t());
+  hidden = (hidden - hidden.mean(0)) / (hidden.var(0, /*unbiased=*/false) + 1e-5).sqrt();
+  const auto raw = hidden.clamp_min(0).mm(weights["projection_head.3.weight"].t());
+  EXPECT_LT((head->forward(x).embedding - raw / raw.norm(2, 1, true)).abs().max().item<double>(), 1e-5);
+}
+
+TEST(PrototypeHead, NormalizePrototypesKeepsTheirDirections) {
+  auto head = head_of(1);
+  const auto before = head->prototypes->weight.detach().clone();
+  {
+    const at::NoGradGuard no_grad;
+    head->prototypes->weight.mul_(at::arange(1, 6).unsqueeze(1));
+  }
+  ASSERT_GT(off_unit(head->prototypes->weight), 1);
+  head->normalize_prototypes();
+  EXPECT_LT((head->prototypes->weight - before).abs().max().item<double>(), 1e-6);
+  EXPECT_TRUE(head->prototypes->weight.requires_grad());
+}
+
+TEST(PrototypeHead, OneRowTrainsNothingButCanBeEvaluated) {
+  auto head = head_of(1);
+  try {
+    head->forward(features(1));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "prototype head: BatchNorm needs at least 2 rows in train mode, got 1: use a larger batch");
+  }
+  head->eval();
+  EXPECT_LT(off_unit(head->forward(features(1)).embedding), 1e-6);
+}
+
+TEST(PrototypeHead, RefusesFeaturesOfAnotherWidth) {
+  EXPECT_THROW(head_of(1)->forward(at::zeros({4, 11})), Error);
+  EXPECT_THROW(cluster::PrototypeHead(cluster::PrototypeHeadOptions{.feature_dim = 4}), Error);
+}
+
+TEST(PrototypeHead, FillsInTheWidthsThatWereLeftOpen) {
+  const cluster::PrototypeHead head(cluster::PrototypeHeadOptions{.feature_dim = 12, .clusters = 3});
+  EXPECT_EQ(head->options().hidden, 6);
+  EXPECT_EQ(head->options().dim, 12);
+}
+
+TEST(Initialize, IsAFunctionOfTheSeed) {
+  torch::manual_seed(1);
+  auto first = head_of(7);
+  torch::manual_seed(2);
+  auto second = head_of(7), other = head_of(8);
+  for (const auto& item : first->named_parameters()) {
+    EXPECT_TRUE(at::equal(item.value(), second->named_parameters()[item.key()])) << item.key();
+  }
+  EXPECT_FALSE(at::equal(first->prototypes->weight, other->prototypes->weight));
+}
+
+TEST(Initialize, GivesTheWeightsTheirPublishedScale) {
+  cluster::PrototypeHead head(cluster::PrototypeHeadOptions{.feature_dim = 256, .clusters = 40});
+  cluster::initialize(*head, 3);
+  const auto weights = head->named_parameters();
+  EXPECT_NEAR(weights["projection_head.0.weight"].std().item<double>(), 0.02, 5e-4);
+  EXPECT_EQ(weights["projection_head.0.bias"].abs().max().item<double>(), 0);
+  EXPECT_EQ(weights["projection_head.1.weight"].min().item<double>(), 1);
+  EXPECT_LT(off_unit(weights["prototypes.weight"]), 1e-6);
+}

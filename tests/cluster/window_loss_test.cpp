@@ -1,0 +1,63 @@
+#include "sdg/cluster/window_loss.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <limits>
+
+#include "sdg/core/error.h"
+
+using namespace sdg;
+using cluster::Averaging;
+
+TEST(InWindow, LeavesOutBothEnds) {
+  const auto mask = cluster::in_window(at::tensor({0.0F, 0.8F, 0.80001F, 0.85F, 0.89999F, 0.9F, 1.0F}), 0.8, 0.9);
+  EXPECT_TRUE(at::equal(mask, at::tensor({0, 0, 1, 1, 1, 0, 0}).to(at::kBool))) << mask;
+}
+
+TEST(WindowMean, BatchDividesByAllSamplesAndWindowByItsOwn) {
+  const auto losses = at::tensor({1.0, 2.0, 4.0, 8.0});
+  const auto mask = at::tensor({0, 1, 1, 0}).to(at::kBool);
+  EXPECT_DOUBLE_EQ(cluster::window_mean(losses, mask, Averaging::kBatch).item<double>(), 1.5);
+  EXPECT_DOUBLE_EQ(cluster::window_mean(losses, mask, Averaging::kWindow).item<double>(), 3.0);
+}
+
+TEST(WindowMean, TokensFollowTheirOwnImage) {
+  const auto losses = at::tensor({1.0, 2.0, 4.0, 8.0, 16.0, 32.0});  // two images of three tokens
+  const auto mask = at::tensor({0, 1}).to(at::kBool);
+  EXPECT_DOUBLE_EQ(cluster::window_mean(losses, mask, Averaging::kWindow).item<double>(), 56.0 / 3);
+}
+
+TEST(WindowMean, AnEmptyWindowIsZeroWithZeroGradient) {
+  for (const auto averaging : {Averaging::kBatch, Averaging::kWindow}) {
+    const auto losses = at::tensor({1.0, 2.0}).requires_grad_();
+    const auto mean = cluster::window_mean(losses, at::zeros({2}, at::kBool), averaging);
+    EXPECT_EQ(mean.item<double>(), 0);
+    mean.backward();
+    EXPECT_TRUE(at::equal(losses.grad(), at::zeros_like(losses)));
+  }
+}
+
+TEST(WindowMean, WhatIsNotFiniteOutsideDoesNotLeakIn) {
+  const auto losses = at::tensor({std::numeric_limits<double>::infinity(), 3.0, std::nan("")});
+  const auto mask = at::tensor({0, 1, 0}).to(at::kBool);
+  EXPECT_DOUBLE_EQ(cluster::window_mean(losses, mask, Averaging::kBatch).item<double>(), 1.0);
+}
+
+TEST(WindowMean, RefusesAMaskThatDoesNotDivideTheLosses) {
+  EXPECT_THROW(cluster::window_mean(at::zeros({5}), at::zeros({2}, at::kBool), Averaging::kBatch), Error);
+}
+
+TEST(ParseAveraging, KnowsTwoNames) {
+  EXPECT_EQ(cluster::parse_averaging("batch"), Averaging::kBatch);
+  EXPECT_EQ(cluster::parse_averaging("window"), Averaging::kWindow);
+  EXPECT_THROW(cluster::parse_averaging("mean"), UsageError);
+}
+
+TEST(WarmUpWeight, GrowsLinearlyAndStays) {
+  EXPECT_EQ(cluster::warm_up_weight(0, 20, 0.5), 0);
+  EXPECT_DOUBLE_EQ(cluster::warm_up_weight(5, 20, 0.5), 0.125);
+  EXPECT_EQ(cluster::warm_up_weight(20, 20, 0.5), 0.5);
+  EXPECT_EQ(cluster::warm_up_weight(1000, 20, 0.5), 0.5);
+  EXPECT_EQ(cluster::warm_up_weight(0, 0, 0.5), 0.5);
+}

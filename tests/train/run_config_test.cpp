@@ -1,0 +1,100 @@
+#include "sdg/train/run_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sdg/config/find.h"
+#include "sdg/config/value.h"
+#include "sdg/config/write.h"
+#include "sdg/config/yaml.h"
+#include "sdg/core/error.h"
+#include "sdg/model/catalog.h"
+#include "sdg/train/cost.h"
+#include "sdg/train/network.h"
+#include "train/tiny_run.h"
+
+using namespace sdg;
+using ::testing::HasSubstr;
+
+namespace {
+
+std::vector<std::string> configs_of_the_tree() {
+  std::vector<std::string> out;
+  for (const auto& entry : std::filesystem::directory_iterator(SDG_SOURCE_DIR "/configs")) {
+    if (entry.path().extension() == ".yaml") out.push_back(entry.path().string());
+  }
+  return out;
+}
+
+std::string text_of(train::RunConfig config) {
+  return config::to_yaml(config::Fields::of(config));
+}
+
+std::string refusal(const std::vector<std::string>& overrides) {
+  return test::message_of<UsageError>([&] { train::load_config(SDG_SOURCE_DIR "/configs/digits.yaml", overrides); });
+}
+
+}  // namespace
+
+TEST(RunConfig, DefaultsAreWithinTheirDeclaredRanges) {
+  train::RunConfig config;
+  EXPECT_NO_THROW(config::check_values(config::Fields::of(config)));
+  EXPECT_NO_THROW(train::check_config(config));
+}
+
+TEST(RunConfig, EveryShippedConfigLoadsReadsBackAndCanBeCosted) {
+  const auto files = configs_of_the_tree();
+  ASSERT_FALSE(files.empty());
+  for (const auto& file : files) {
+    SCOPED_TRACE(file);
+    train::RunConfig config;
+    ASSERT_NO_THROW(config = train::load_config(file, {}));
+    EXPECT_EQ(text_of(train::parse_config(text_of(config), "copy")), text_of(config));
+    const auto cost = train::estimate_cost(config);
+    EXPECT_GT(cost.parameters, 0);
+    EXPECT_GT(cost.macs, 0);
+    EXPECT_EQ(cost.state_bytes, 20 * cost.parameters);
+    EXPECT_THAT(train::to_text(cost), HasSubstr("# steps per epoch"));
+  }
+}
+
+TEST(RunConfig, OverridesComeLastAndInOrder) {
+  const auto config =
+      train::load_config(SDG_SOURCE_DIR "/configs/digits.yaml", {"train.steps=300", "seed=4", "train.steps=400"});
+  EXPECT_EQ(config.train.steps, 400);
+  EXPECT_EQ(config.seed, 4);
+}
+
+TEST(RunConfig, RulesBetweenOptionsAreChecked) {
+  EXPECT_THAT(refusal({"condition.source=kmeans"}), HasSubstr("condition.run"));
+  EXPECT_THAT(refusal({"train.steps=5", "train.warmup=6"}), HasSubstr("train.warmup: 6 steps of warm-up"));
+  EXPECT_THAT(refusal({"cluster.window_begin=0.5", "cluster.window_end=0.5"}), HasSubstr("cluster.window_begin"));
+  EXPECT_THAT(refusal({"train.bacth=3"}), HasSubstr("did you mean train.batch"));
+}
+
+TEST(RunConfig, DataBesideTheConfigIsRememberedByItsWholePath) {
+  const test::TemporaryFolder folder;
+  test::write_tiny_data(folder / "mine.safetensors");
+  test::write_text(folder / "mine.yaml", "data:\n  path: mine.safetensors\n");
+  EXPECT_EQ(train::load_config((folder / "mine.yaml").string(), {}).data.path, (folder / "mine.safetensors").string());
+  // What is shipped keeps its name, so that a run folder can be moved to another machine.
+  EXPECT_EQ(train::load_config(SDG_SOURCE_DIR "/configs/digits.yaml", {}).data.path, "digits.safetensors");
+}
+
+TEST(Cost, CountsWhatTheNetworkHas) {
+  const test::TemporaryFolder folder;
+  test::write_tiny_data(folder / "data.safetensors");
+  for (const auto* source : {"none", "label", "online"}) {
+    const auto config = test::tiny_config(folder / "data.safetensors", source);
+    const auto network = train::build_network(config, 4, at::kCPU);
+    int64_t expected = model::parameter_count(*network.model);
+    if (network.head) expected += model::parameter_count(*network.head);
+    const auto cost = train::estimate_cost(config);
+    EXPECT_EQ(cost.parameters, expected) << source;
+    EXPECT_EQ(cost.images, 40);
+    EXPECT_DOUBLE_EQ(cost.steps_per_epoch, 5);
+  }
+  const auto missing = train::estimate_cost(test::tiny_config(folder / "none.safetensors"));
+  EXPECT_EQ(missing.images, 0);
+  EXPECT_THAT(train::to_text(missing), HasSubstr("none.safetensors"));
+}

@@ -1,0 +1,212 @@
+#include "sdg/train/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/program.h"
+#include "sdg/config/write.h"
+#include "sdg/core/error.h"
+#include "train/tiny_run.h"
+
+using namespace sdg;
+using test::expect_same_tensors;
+using test::tiny_config;
+using test::train_quietly;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+namespace {
+
+// metrics.jsonl without what depends on the clock.
+std::string figures(const std::filesystem::path& run) {
+  std::istringstream lines(test::read_text(train::RunFolder(run).metrics()));
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    auto row = nlohmann::json::parse(line);
+    row.erase("images_per_second");
+    row.erase("time");
+    out += row.dump() + "\n";
+  }
+  return out;
+}
+
+Tensor weights(const std::filesystem::path& run) {
+  const auto file = io::read_tensors(train::RunFolder(run).last());
+  std::vector<Tensor> all;
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name.rfind("model.", 0) == 0) all.push_back(tensor.to(at::kFloat).reshape({-1}));
+  }
+  return at::cat(all);
+}
+
+class Training : public ::testing::Test {
+ protected:
+  Training() : data_(folder_ / "data.safetensors") { test::write_tiny_data(data_); }
+  std::filesystem::path last(const std::string& run) const { return train::RunFolder(folder_ / run).last(); }
+
+  const test::TemporaryFolder folder_;
+  const std::filesystem::path data_;
+};
+
+class TrainingWithSource : public Training, public ::testing::WithParamInterface<const char*> {};
+
+}  // namespace
+
+TEST_P(TrainingWithSource, TwiceTheSameRunIsTheSameBitForBit) {
+  const auto config = tiny_config(data_, GetParam());
+  EXPECT_TRUE(train_quietly(config, folder_ / "a").finished);
+  train_quietly(config, folder_ / "b");
+  expect_same_tensors(last("a"), last("b"));
+  EXPECT_EQ(figures(folder_ / "a"), figures(folder_ / "b"));
+  EXPECT_THAT(figures(folder_ / "a"), HasSubstr("\"step\":10"));
+}
+
+TEST_P(TrainingWithSource, ADifferentSeedIsADifferentRun) {
+  auto config = tiny_config(data_, GetParam());
+  train_quietly(config, folder_ / "a");
+  config.seed = 1;
+  train_quietly(config, folder_ / "b");
+  EXPECT_FALSE(test::same_bytes(weights(folder_ / "a"), weights(folder_ / "b")));
+}
+
+TEST_P(TrainingWithSource, AStoppedRunGoesOnAsIfItHadNeverStopped) {
+  const auto config = tiny_config(data_, GetParam());
+  train_quietly(config, folder_ / "whole");
+  for (const int64_t k : {1, 3, 4, 5, 9}) {  // guidance begins after step 4, checkpoints come every 3
+    const auto run = "stopped" + std::to_string(k);
+    const auto stopped = train_quietly(config, folder_ / run, k);
+    EXPECT_FALSE(stopped.finished);
+    EXPECT_EQ(stopped.step, k);
+    const auto resumed = train_quietly(config, folder_ / run);
+    EXPECT_TRUE(resumed.resumed);
+    EXPECT_TRUE(resumed.finished);
+    SCOPED_TRACE(run);
+    expect_same_tensors(last("whole"), last(run));
+    EXPECT_EQ(figures(folder_ / "whole"), figures(folder_ / run));
+    const train::RunFolder whole(folder_ / "whole"), other(folder_ / run);
+    expect_same_tensors(whole.best(), other.best());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sources, TrainingWithSource, ::testing::Values("none", "label", "online"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_F(Training, AStopDoesNotChangeWhichCheckpointIsBest) {
+  auto config = tiny_config(data_);
+  config.train.lr = 0.5;  // the loss climbs, so early figures are the best ones
+  config.train.save_every = 2;
+  train_quietly(config, folder_ / "whole");
+  for (const int64_t k : {1, 3}) {
+    const auto run = "stopped" + std::to_string(k);
+    train_quietly(config, folder_ / run, k);
+    train_quietly(config, folder_ / run);
+    SCOPED_TRACE(run);
+    expect_same_tensors(last("whole"), last(run));
+    expect_same_tensors(train::RunFolder(folder_ / "whole").best(), train::RunFolder(folder_ / run).best());
+  }
+}
+
+TEST_F(Training, ARunStoppedTwiceAndRunAgainWhenFinishedStaysTheSame) {
+  const auto config = tiny_config(data_);
+  train_quietly(config, folder_ / "whole");
+  train_quietly(config, folder_ / "run", 2);
+  train_quietly(config, folder_ / "run", 7);
+  train_quietly(config, folder_ / "run");
+  const auto bytes = test::read_text(last("run"));
+  const auto again = train_quietly(config, folder_ / "run");
+  EXPECT_TRUE(again.finished);
+  EXPECT_EQ(again.step, 10);
+  EXPECT_EQ(test::read_text(last("run")), bytes);
+  expect_same_tensors(last("whole"), last("run"));
+}
+
+TEST_F(Training, TheNumberOfThreadsDoesNotChangeTheRun) {
+  // The pool of threads belongs to the process, so the program is run twice.
+  for (const auto* source : {"label", "online"}) {
+    auto config = tiny_config(data_, source);
+    test::write_text(folder_ / "tiny.yaml", config::to_yaml(config::Fields::of(config)));
+    for (const auto* threads : {"1", "2", "5"}) {
+      const auto run = std::string(source) + threads;
+      const auto result = test::run_program(folder_.path(), "train --config tiny.yaml --run " + run,
+                                            std::string("OMP_NUM_THREADS=") + threads);
+      ASSERT_EQ(result.code, 0) << result.err;
+    }
+    for (const auto* threads : {"2", "5"}) {
+      SCOPED_TRACE(std::string(source) + threads);
+      expect_same_tensors(last(std::string(source) + "1"), last(std::string(source) + threads));
+    }
+  }
+}
+
+TEST_F(Training, WithoutLabelsAsTheConditionLabelsCannotMatter) {
+  test::write_tiny_data(folder_ / "other.safetensors", 1);
+  for (const auto* source : {"none", "online", "label"}) {
+    const std::string name = source;
+    train_quietly(tiny_config(data_, source), folder_ / (name + "-a"));
+    train_quietly(tiny_config(folder_ / "other.safetensors", source), folder_ / (name + "-b"));
+    EXPECT_EQ(test::same_bytes(weights(folder_ / (name + "-a")), weights(folder_ / (name + "-b"))), name != "label")
+        << name;
+    if (name != "label") expect_same_tensors(last(name + "-a"), last(name + "-b"));
+  }
+}
+
+TEST_F(Training, ClustersOfAFinishedRunGuideAnother) {
+  train_quietly(tiny_config(data_, "none"), folder_ / "first");
+  auto config = tiny_config(data_, "kmeans");
+  config.condition.run = (folder_ / "first").string();
+  train_quietly(config, folder_ / "whole");
+  train_quietly(config, folder_ / "stopped", 5);
+  train_quietly(config, folder_ / "stopped");
+  expect_same_tensors(last("whole"), last("stopped"));
+  const auto ids = io::read_tensors(folder_.path() / "whole" / "pseudo_labels.safetensors").at("ids");
+  EXPECT_EQ(ids.numel(), 40);
+  EXPECT_GE(ids.min().item<int64_t>(), 0);
+  EXPECT_LT(ids.max().item<int64_t>(), 4);
+}
+
+TEST_F(Training, AFolderWithAnotherConfigurationIsRefusedAndLeftAlone) {
+  auto config = tiny_config(data_);
+  train_quietly(config, folder_ / "run", 2);
+  const auto bytes = test::read_text(last("run"));
+  config.train.lr = 0.125;
+  const auto message = test::message_of<UsageError>([&] { train_quietly(config, folder_ / "run"); });
+  EXPECT_THAT(message, HasSubstr("another configuration: train.lr (0.002 -> 0.125)"));
+  EXPECT_EQ(test::read_text(last("run")), bytes);
+}
+
+TEST_F(Training, MoreClustersThanImagesAreRefused) {
+  auto config = tiny_config(data_);
+  config.cluster.clusters = 41;
+  EXPECT_THAT(test::message_of<UsageError>([&] { train_quietly(config, folder_ / "run"); }),
+              HasSubstr("41 clusters of a data set of 40 images"));
+}
+
+TEST(ConflictingKeys, AreThoseThatChangeWhatIsLearned) {
+  const train::RunConfig config;
+  EXPECT_THAT(train::conflicting_keys(config, config), IsEmpty());
+  auto other = config;
+  other.train.lr = 0.25;
+  other.model.name = "uvit-mini/2";
+  other.seed = 3;
+  EXPECT_THAT(
+      train::conflicting_keys(config, other),
+      ElementsAre("seed (0 -> 3)", HasSubstr("model.name (uvit-tiny/2 -> uvit-mini/2)"), "train.lr (0.002 -> 0.25)"));
+}
+
+TEST(ConflictingKeys, LeaveLengthReportingAndMeasuringFree) {
+  const train::RunConfig config;
+  auto other = config;
+  other.device = "cpu";
+  other.train.steps = 7;
+  other.train.log_every = other.train.save_every = other.train.picture_every = other.train.keep = 9;
+  other.data.path = "elsewhere.safetensors";
+  other.data.threads = 3;
+  other.data.cache_mb = 1;
+  other.sample.guidance = 4;
+  other.eval.extractor = "inception";
+  EXPECT_THAT(train::conflicting_keys(config, other), IsEmpty());
+}
