@@ -1,8 +1,9 @@
 #include "sdg/model/catalog.h"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
+#include "sdg/config/suggest.h"
 #include "sdg/core/error.h"
 #include "sdg/model/dit.h"
 #include "sdg/model/uvit.h"
@@ -42,22 +43,6 @@ std::vector<Preset> make_presets() {
   return rows;
 }
 
-// Levenshtein's distance.
-size_t edits(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
 int64_t or_preset(int64_t option, int64_t preset) {
   return option > 0 ? option : preset;
 }
@@ -73,11 +58,11 @@ const Preset& find_preset(const std::string& name) {
   const auto& rows = presets();
   const auto found = std::find_if(rows.begin(), rows.end(), [&](const Preset& row) { return row.name == name; });
   if (found != rows.end()) return *found;
-  auto nearest = rows;
-  std::stable_sort(nearest.begin(), nearest.end(),
-                   [&](const Preset& a, const Preset& b) { return edits(a.name, name) < edits(b.name, name); });
-  throw UsageError(cat("model.name: no preset is called \"", name, "\"; did you mean ", nearest[0].name, ", ",
-                       nearest[1].name, " or ", nearest[2].name, "?"));
+  std::vector<std::pair<int64_t, std::string>> nearest;
+  for (const auto& row : rows) nearest.emplace_back(config::edit_distance(row.name, name), row.name);
+  std::stable_sort(nearest.begin(), nearest.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  throw UsageError(cat("model.name: no preset is called \"", name, "\"; did you mean ", nearest[0].second, ", ",
+                       nearest[1].second, " or ", nearest[2].second, "?"));
 }
 
 std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelShape& shape, uint64_t seed,

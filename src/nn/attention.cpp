@@ -5,8 +5,9 @@
 namespace sdg::nn {
 namespace {
 
-// For few tokens two batched products cost less on the CPU than the blocked kernel: with 19 tokens of width 64 in 4 heads 17 instead of
-// 26 us an image, forward and backward; at 67 tokens the two are even, beyond that the blocked kernel wins.
+// For few tokens two batched products cost less on the CPU than the blocked kernel: with 19 tokens of width 64 in 4
+// heads 17 instead of 26 us an image, forward and backward; at 67 tokens the two are even, beyond that the blocked
+// kernel wins.
 constexpr int64_t kFewTokens = 64;
 
 Tensor small_attention(const Tensor& qkv, int64_t heads) {
@@ -14,9 +15,10 @@ Tensor small_attention(const Tensor& qkv, int64_t heads) {
   const auto split = qkv.view({n, tokens, 3, heads, width})
                          .permute({2, 0, 3, 1, 4})
                          .reshape({3, n * heads, tokens, width})
-                         .unbind(0);  // 3 x [N*heads, T, D/heads]
+                         .unbind(0);                             // 3 x [N*heads, T, D/heads]
   const auto unused = at::empty({1, 1, 1}, split[0].options());  // beta = 0 leaves it out
-  const auto logits = at::baddbmm(unused, split[0], split[1].transpose(1, 2), 0, 1 / std::sqrt(static_cast<double>(width)));
+  const auto logits =
+      at::baddbmm(unused, split[0], split[1].transpose(1, 2), 0, 1 / std::sqrt(static_cast<double>(width)));
   const auto mixed = at::bmm(at::softmax(logits, -1), split[2]);  // [N*heads, T, D/heads]
   return mixed.view({n, heads, tokens, width}).transpose(1, 2).reshape({n, tokens, heads * width});
 }
@@ -26,7 +28,8 @@ Tensor small_attention(const Tensor& qkv, int64_t heads) {
 Tensor attention(const Tensor& qkv, int64_t heads) {
   const auto n = qkv.size(0), tokens = qkv.size(1), dim = qkv.size(2) / 3;
   if (qkv.is_cpu() && tokens <= kFewTokens) return small_attention(qkv, heads);
-  const auto split = qkv.view({n, tokens, 3, heads, dim / heads}).transpose(1, 3).unbind(2);  // 3 x [N, heads, T, D/heads]
+  const auto split =
+      qkv.view({n, tokens, 3, heads, dim / heads}).transpose(1, 3).unbind(2);  // 3 x [N, heads, T, D/heads]
   const auto mixed = at::scaled_dot_product_attention(split[0], split[1], split[2]);
   return mixed.transpose(1, 2).reshape({n, tokens, dim});  // [N, T, D]
 }
@@ -37,6 +40,8 @@ AttentionImpl::AttentionImpl(int64_t dim, int64_t heads, bool qkv_bias, const at
   proj = register_module("proj", Linear(dim, dim, true, where));
 }
 
-Tensor AttentionImpl::forward(const Tensor& x) const { return proj->forward(attention(qkv->forward(x), heads_)); }
+Tensor AttentionImpl::forward(const Tensor& x) const {
+  return proj->forward(attention(qkv->forward(x), heads_));
+}
 
 }  // namespace sdg::nn
