@@ -28,7 +28,7 @@ std::string message_of(torch::nn::Module& module, const Weights& weights, const 
 }  // namespace
 
 TEST(LoadWeights, CopiesParametersAndBuffersByName) {
-  const torch::nn::BatchNorm1d norm(2);
+  torch::nn::BatchNorm1d norm(2);
   load_weights(*norm,
                {{"weight", at::tensor({1.F, 2.F})},
                 {"bias", at::tensor({3., 4.}, at::kDouble)},
@@ -44,20 +44,20 @@ TEST(LoadWeights, CopiesParametersAndBuffersByName) {
 }
 
 TEST(LoadWeights, SaysWhatIsMissingUnexpectedAndMisshapen) {
-  const nn::Linear linear(3, 2);
-  const auto message = message_of(*linear, {{"weight", at::zeros({2, 4})}, {"scale", at::zeros({2})}});
+  nn::Linear linear(3, 2);
+  auto message = message_of(*linear, {{"weight", at::zeros({2, 4})}, {"scale", at::zeros({2})}});
   EXPECT_THAT(message, AllOf(HasSubstr("net.safetensors"), HasSubstr("missing: bias"), HasSubstr("unexpected: scale"),
                              HasSubstr("weight [2, 4] instead of [2, 3]"), Not(HasSubstr("\n"))));
 }
 
 TEST(LoadWeights, ChangesNothingWhereItThrows) {
-  const nn::Linear linear(2, 2);
+  nn::Linear linear(2, 2);
   message_of(*linear, {{"bias", at::ones({2})}});
   EXPECT_EQ(linear->bias.abs().sum().item<float>(), 0);
 }
 
 TEST(LoadWeights, ReadsBelowAPrefixAndLeavesTheRestAlone) {
-  const nn::Linear linear(2, 1, false);
+  nn::Linear linear(2, 1, false);
   EXPECT_EQ(message_of(*linear, {{"ema.weight", at::ones({1, 2})}, {"step", at::ones({1})}}, "ema."),
             "nothing was thrown");
   EXPECT_EQ(linear->weight.sum().item<float>(), 2);
@@ -65,7 +65,7 @@ TEST(LoadWeights, ReadsBelowAPrefixAndLeavesTheRestAlone) {
 }
 
 TEST(LoadWeights, IgnoresNamesAndBeginningsOnRequest) {
-  const nn::Linear linear(2, 1);
+  nn::Linear linear(2, 1);
   load_weights(*linear, {{"weight", at::ones({1, 2})}, {"head.0.weight", at::ones({1})}}, "file", "",
                {"head.", "bias"});
   EXPECT_EQ(linear->weight.sum().item<float>(), 2);

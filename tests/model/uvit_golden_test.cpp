@@ -53,7 +53,7 @@ class UViTGolden : public testing::Test {
 }  // namespace
 
 TEST_F(UViTGolden, ImageLevel) {
-  const auto net = filled(UViTLayout::kSgfm, ConditionKind::kVector);
+  auto net = filled(UViTLayout::kSgfm, ConditionKind::kVector);
   const auto free = net->forward(x_, t_, Condition::unconditional(), {net->default_feature_depth()});
   test::expect_golden(free.velocity, -10.172651, 20.100733, {-.130796, -.198438, -.165138, -.113772, .116722});
   const auto cls = free.features.select(1, 0);
@@ -68,7 +68,7 @@ TEST_F(UViTGolden, ImageLevel) {
 }
 
 TEST_F(UViTGolden, PatchLevel) {
-  const auto net = filled(UViTLayout::kSgfmPatch, ConditionKind::kPatchVector);
+  auto net = filled(UViTLayout::kSgfmPatch, ConditionKind::kPatchVector);
   const auto free = net->forward(x_, t_, Condition::unconditional(), {net->default_feature_depth()});
   test::expect_golden(free.velocity, -10.158128, 19.768241, {-.128281, -.186344, -.143536, -.097426, .11303});
   const auto scores = head_(free.features.slice(1, 2).flatten(0, 1), false).scores;
