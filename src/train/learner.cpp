@@ -204,8 +204,8 @@ StepResult Learner::step(const data::Batch& batch) {
       gradient = shard.gradient;
     }
   }
-  SDG_CHECK(std::isfinite(result.flow_loss), "step ", steps_done_, ": the loss is ", result.flow_loss,
-            "; the weights were left as they were");
+  SDG_CHECK(std::isfinite(result.flow_loss), "step ", steps_done_, ": the loss is ",
+            std::isnan(result.flow_loss) ? "nan" : "infinite", "; the weights were left as they were");
   if (student_.head) gradient.add_(head_gradient(shards, result));
 
   result.lr = learning_rate(config_.train, steps_done_);

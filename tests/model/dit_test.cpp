@@ -123,7 +123,7 @@ TEST_P(DiTOfKind, DroppedImagesGetTheNullCondition) {
   if (GetParam() == ConditionKind::kPatchVector) value = test::fixed_normal({3, 4, 16}, 5).to(at::kFloat);
   const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).velocity; };
   const auto given = run(Condition::given(value)), null = run(Condition::null());
-  const auto mixed = run(Condition::given(value, at::tensor({false, true, false})));
+  const auto mixed = run(Condition::given(value, at::tensor({0, 1, 0}).to(at::kBool)));
   EXPECT_TRUE(at::allclose(mixed[0], given[0], 1e-4, 1e-5));
   EXPECT_TRUE(at::allclose(mixed[1], null[1], 1e-4, 1e-5));
   EXPECT_FALSE(at::allclose(given[1], null[1], 1e-3, 1e-3)) << "the condition has no influence";

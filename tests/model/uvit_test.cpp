@@ -148,7 +148,7 @@ TEST_P(UViTOfKind, DroppedImagesGetTheNullCondition) {
   auto net = made(small(GetParam()));
   const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).velocity; };
   const auto given = run(Condition::given(value())), null = run(Condition::null());
-  const auto mixed = run(Condition::given(value(), at::tensor({false, true, false})));
+  const auto mixed = run(Condition::given(value(), at::tensor({0, 1, 0}).to(at::kBool)));
   EXPECT_TRUE(at::allclose(mixed[0], given[0], 1e-5, 1e-6));
   EXPECT_TRUE(at::allclose(mixed[1], null[1], 1e-5, 1e-6));
   EXPECT_TRUE(at::allclose(mixed[2], given[2], 1e-5, 1e-6));
@@ -222,7 +222,7 @@ TEST(UViT, ActivationCheckpointingChangesNoValueAndNoGradient) {
   auto plain = made(options);
   options.activation_checkpointing = true;
   auto kept = made(options);
-  const auto y = Condition::given(test::fixed_normal({3, 16}, 5).to(at::kFloat), at::tensor({false, true, false}));
+  const auto y = Condition::given(test::fixed_normal({3, 16}, 5).to(at::kFloat), at::tensor({0, 1, 0}).to(at::kBool));
   const auto run = [&](UViT& net) {
     auto out = net->forward(images(), times(), y, {net->default_feature_depth()});
     (out.velocity.pow(2).mean() + out.features.pow(3).mean()).backward();
