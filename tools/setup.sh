@@ -7,8 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 torch_version=2.13.0
-python_packages=(safetensors tensorboard scikit-learn)
-debian_packages=(cmake ninja-build ccache mold clang-19 clang-format-19 clang-tidy-19 git python3 python3-venv pkg-config
+python_packages=(safetensors tensorboard scikit-learn pillow)
+debian_packages=(cmake ninja-build ccache mold clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 git python3 python3-venv pkg-config
   libspdlog-dev libyaml-cpp-dev libcli11-dev libgtest-dev libgmock-dev libstb-dev libturbojpeg0-dev libarchive-dev
   nlohmann-json3-dev)
 
@@ -35,7 +35,7 @@ if ! .venv/bin/python -c "import importlib.metadata as m, sys; sys.exit(m.versio
   say "installing torch $torch_version"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check "torch==$torch_version"
 fi
-if ! .venv/bin/python -c 'import safetensors, tensorboard, sklearn, numpy' 2>/dev/null; then
+if ! .venv/bin/python -c 'import safetensors, tensorboard, sklearn, numpy, PIL' 2>/dev/null; then
   say "installing the peers that tests compare with: ${python_packages[*]}"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check numpy "${python_packages[@]}"
 fi
