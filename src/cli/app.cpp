@@ -32,7 +32,8 @@ void check_command_name(const std::string& name) {
   for (const auto& command : commands()) names.emplace_back(command.name);
   if (name.empty() || name.front() == '-' || std::find(names.begin(), names.end(), name) != names.end()) return;
   const auto meant = config::closest(name, names);
-  throw UsageError(cat("unknown command ", name, meant.empty() ? "" : "; did you mean " + meant + "?", "; see sdg --help"));
+  throw UsageError(
+      cat("unknown command ", name, meant.empty() ? "" : "; did you mean " + meant + "?", "; see sdg --help"));
 }
 
 int parse_error(const CLI::App& app, const CLI::ParseError& error) {
