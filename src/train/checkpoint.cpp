@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "sdg/cluster/label_prior.h"
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
 #include "sdg/core/version.h"
@@ -64,7 +65,7 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
   }
   const auto prior = file.tensors.find("prior");
   if (prior != file.tensors.end() && trained.info.step > change_step(trained.info.config))
-    trained.prior = prior->second / prior->second.sum().clamp_min(1e-300);
+    trained.prior = cluster::label_prior(prior->second);
   return trained;
 }
 
