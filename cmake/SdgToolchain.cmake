@@ -16,7 +16,8 @@ endif()
 find_program(SDG_CCACHE ccache)
 if(SDG_CCACHE)
   # A precompiled header is cached only if it carries no time stamp and ccache is told to look past its macros.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${SDG_CCACHE})
+  # Paths below the source folder are hashed as relative ones, so that every clone of one machine shares the cache.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${SDG_CCACHE})
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   set(CMAKE_PCH_INSTANTIATE_TEMPLATES ON)
