@@ -210,3 +210,30 @@ TEST(ConflictingKeys, LeaveLengthReportingAndMeasuringFree) {
   other.eval.extractor = "inception";
   EXPECT_THAT(train::conflicting_keys(config, other), IsEmpty());
 }
+
+TEST_F(Training, TheHeadRestsUntilItsStart) {
+  auto config = tiny_config(data_);
+  config.cluster.start = 0.3;
+  train_quietly(config, folder_ / "early", 3);
+  train_quietly(config, folder_ / "late", 4);
+  auto never = config;
+  never.cluster.start = 0.4;
+  train_quietly(never, folder_ / "never", 4);
+  const auto at = [&](const std::string& run, const std::string& name) {
+    return io::read_tensors(last(run)).at(name).clone();
+  };
+  const std::string head = "model.projection_head.0.weight", average = "ema.projection_head.0.weight";
+  EXPECT_TRUE(test::same_bytes(at("early", head), at("never", head)));
+  EXPECT_TRUE(test::same_bytes(at("early", average), at("never", average)));
+  EXPECT_FALSE(test::same_bytes(at("early", head), at("late", head)));
+  EXPECT_FALSE(test::same_bytes(at("early", average), at("late", average)));
+}
+
+TEST_F(Training, WeightsThatAreNotFiniteAreNotSaved) {
+  auto config = tiny_config(data_);
+  config.train.eps = 0;  // weights without a gradient become 0/0 in the very last step before the save
+  config.train.steps = 1;
+  config.train.warmup = 0;
+  EXPECT_THROW(train_quietly(config, folder_ / "run"), Error);
+  EXPECT_FALSE(std::filesystem::exists(last("run")));
+}
