@@ -64,8 +64,14 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
     for (auto& parameter : trained.network.head->parameters()) parameter.requires_grad_(false);
   }
   const auto prior = file.tensors.find("prior");
-  if (prior != file.tensors.end() && trained.info.step > change_step(trained.info.config))
+  if (prior != file.tensors.end() && trained.info.step > change_step(trained.info.config)) {
     trained.prior = cluster::label_prior(prior->second);
+    if (patch_level(trained.info.config)) {
+      const auto seen = std::stoll(file.metadata.at("maps_seen"));
+      const auto& maps = file.at("maps", trained.path);
+      trained.prior = maps.slice(0, 0, std::min<int64_t>(maps.size(0), seen)).to(at::kLong);
+    }
+  }
   return trained;
 }
 

@@ -50,7 +50,7 @@ ClusterReport evaluate_clusters(const RunConfig& config, const Network& network,
   report.images = static_cast<int64_t>(report.indices.size());
   report.assignments = assign_clusters(config, network, dataset, report.indices, device, progress);
   report.used = std::get<0>(at::_unique(report.assignments)).size(0);
-  if (labels) {
+  if (labels && !patch_level(config)) {
     report.scores =
         metrics::cluster_scores(labels->labels().index_select(0, at::tensor(report.indices)), report.assignments);
     report.scored = true;

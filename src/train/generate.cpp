@@ -42,8 +42,15 @@ struct Drawing {
   Tensor draw_clusters(const std::vector<int64_t>& samples) const {
     const auto n = static_cast<int64_t>(samples.size());
     if (!conditional()) return at::full({n}, -1, at::kLong);
+    const rng::Stream stream{static_cast<uint64_t>(options.seed), rng::Purpose::kSampleCluster, 0};
+    if (prior.dim() == 2) {  // maps of clusters
+      if (options.map.defined()) return options.map.unsqueeze(0).repeat({n, 1});
+      if (options.cluster >= 0) return at::full({n, prior.size(1)}, options.cluster, at::kLong);
+      const auto which = rng::uniform(stream, samples, {}).mul(static_cast<double>(prior.size(0))).to(at::kLong);
+      return prior.index_select(0, which.clamp_max(prior.size(0) - 1));
+    }
     if (options.cluster >= 0) return at::full({n}, options.cluster, at::kLong);
-    return cluster::draw(prior, {static_cast<uint64_t>(options.seed), rng::Purpose::kSampleCluster, 0}, samples);
+    return cluster::draw(prior, stream, samples);
   }
 
   Tensor velocity(const Tensor& x_t, double time, const model::Condition& given) const {
@@ -83,8 +90,15 @@ void check(const RunConfig& config, const Tensor& prior, const GenerateOptions& 
   SDG_CHECK_USAGE(options.cluster < 0 || prior.defined(),
                   "--cluster and --class need a conditional run, this one has condition.source ",
                   config.condition.source);
-  SDG_CHECK_USAGE(options.cluster < 0 || options.cluster < prior.size(0), "cluster must be 0 to ",
-                  prior.defined() ? prior.size(0) - 1 : 0, ", got ", options.cluster);
+  const int64_t clusters = !prior.defined() ? 0 : prior.dim() == 2 ? config.cluster.clusters : prior.size(0);
+  SDG_CHECK_USAGE(options.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", options.cluster);
+  if (!options.map.defined()) return;
+  SDG_CHECK_USAGE(prior.defined() && prior.dim() == 2,
+                  "a map of clusters needs a run with cluster.level patch that was trained with conditions");
+  SDG_CHECK_USAGE(options.map.numel() == prior.size(1), "the map of clusters needs ", prior.size(1),
+                  " entries, one a patch, got ", options.map.numel());
+  SDG_CHECK_USAGE(options.map.min().item<int64_t>() >= 0 && options.map.max().item<int64_t>() < clusters,
+                  "the map's clusters must be 0 to ", clusters - 1);
 }
 
 }  // namespace

@@ -15,7 +15,10 @@ model::ModelShape model_shape(const RunConfig& config, int64_t classes) {
   shape.size = config.data.size;
   shape.channels = config.data.channels;
   const auto& source = config.condition.source;
-  shape.condition = source == "none" ? "none" : source == "online" ? "vector" : "index";
+  shape.condition = source == "none"      ? "none"
+                    : source != "online"  ? "index"
+                    : patch_level(config) ? "patch_vector"
+                                          : "vector";
   shape.classes = shape.condition == "index" ? classes : 0;
   return shape;
 }
@@ -55,9 +58,8 @@ Network build_network(const RunConfig& config, int64_t classes, const at::Device
   if (config.condition.source == "online" && !device.is_meta()) {
     const int64_t dim = network.model->dim();
     const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
-    network.head = cluster::PrototypeHead(
-        cluster::PrototypeHeadOptions{feature_dim(config, *network.model), hidden, dim, config.cluster.clusters,
-                                      config.cluster.standardize});
+    network.head = cluster::PrototypeHead(cluster::PrototypeHeadOptions{
+        feature_dim(config, *network.model), hidden, dim, config.cluster.clusters, config.cluster.standardize});
     cluster::initialize(*network.head, seed_of(config));
     network.head->to(device);
   }
@@ -71,11 +73,18 @@ int64_t feature_depth(const RunConfig& config, const model::VelocityModel& model
   return depth;
 }
 
+bool patch_level(const RunConfig& config) {
+  return config.condition.source == "online" && config.cluster.level == "patch";
+}
+
 int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model) {
+  if (patch_level(config)) return model.dim();
   return config.cluster.pooling == "flat" ? model.patch_tokens() * model.dim() : model.dim();
 }
 
-Tensor pool_tokens(const Tensor& tokens, int64_t extra_tokens, const std::string& pooling) {
+Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_tokens) {
+  const auto& pooling = config.cluster.pooling;
+  if (patch_level(config)) return tokens.slice(1, extra_tokens).flatten(0, 1);  // [N*L, D]
   if (pooling == "cls") {
     SDG_CHECK_USAGE(extra_tokens > 0, "cluster.pooling: cls needs a network with a cls token");
     return tokens.select(1, 0);  // [N, D]
@@ -92,16 +101,20 @@ Tensor features_at(const RunConfig& config, const Network& network, const Tensor
   options.feature_depth = feature_depth(config, *network.model);
   options.features_only = true;
   const auto out = network.model->forward(sample.x_t, t, unconditional_for(config), options);
-  return pool_tokens(out.features, network.model->extra_tokens(), config.cluster.pooling);
+  return pool_tokens(config, out.features, network.model->extra_tokens());
 }
 
 model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids, const Tensor& drop) {
   if (!teacher.head) return model::Condition::given(ids, drop);
   const at::NoGradGuard no_grad;
-  const auto rows = teacher.head->prototypes->weight.index_select(0, ids);  // [N, D]
+  const auto weight = teacher.head->prototypes->weight;
+  auto shape = ids.sizes().vec();
+  shape.push_back(weight.size(1));
+  const auto rows = weight.index_select(0, ids.flatten()).view(shape);  // [N, D] or [N, L, D]
+  if (config.condition.token == "raw") return model::Condition::given(rows, drop);
   const double scale =
-      config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(rows.size(1)));
-  return model::Condition::given(rows * (scale / rows.norm(2, {1}, true).clamp_min(1e-12)), drop);
+      config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(weight.size(1)));
+  return model::Condition::given(rows * (scale / rows.norm(2, {-1}, true).clamp_min(1e-12)), drop);
 }
 
 model::Condition unconditional_for(const RunConfig& config) {

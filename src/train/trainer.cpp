@@ -19,6 +19,7 @@
 #include "sdg/train/assign.h"
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/pictures.h"
+#include "sdg/train/pseudo_labels.h"
 
 namespace sdg::train {
 namespace {
@@ -86,6 +87,9 @@ Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::D
   } else if (source == "kmeans") {
     supply.ids = pseudo_labels(config, folder, *supply.dataset, device, observer);
     supply.classes = config.cluster.clusters;
+  } else if (source == "file") {
+    supply.ids = read_indices(config.condition.file, supply.dataset->size());
+    supply.classes = supply.ids.max().item<int64_t>() + 1;
   }
   return supply;
 }

@@ -32,7 +32,7 @@ struct ClusterReport {
   bool scored = false;
   int64_t used = 0;  ///< clusters with at least one image
   int64_t images = 0;
-  Tensor assignments;            ///< int64 [images]
+  Tensor assignments;            ///< int64 [images] (patch level [images, L], which image labels cannot score)
   std::vector<int64_t> indices;  ///< which images
 };
 /// `labels` may be null. Evaluation only: nothing of it flows back into training.

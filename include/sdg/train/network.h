@@ -27,19 +27,23 @@ Network build_network(const RunConfig& config, int64_t classes, const at::Device
 /// Block whose tokens are clustered.
 int64_t feature_depth(const RunConfig& config, const model::VelocityModel& model);
 
+/// Does every patch have its own cluster and condition?
+bool patch_level(const RunConfig& config);
+
 /// Width of the pooled features.
 int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model);
 
-/// tokens [N, T, D] -> [N, F]: "flat" all patch tokens side by side (F = L*D), "mean" their mean (D), "cls" the first
-/// token (D).
-Tensor pool_tokens(const Tensor& tokens, int64_t extra_tokens, const std::string& pooling);
+/// tokens [N, T, D] -> [N, F] by cluster.pooling: "flat" all patch tokens side by side (F = L*D), "mean" their mean
+/// (D), "cls" the first token (D). At patch level every patch is a row of its own: [N*L, D], image by image.
+Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_tokens);
 
-/// Pooled features [N, F] of images seen at time t through noise eps, without condition and without gradient; blocks
-/// beyond the tapped one are not computed. x, eps [N, C, S, S]; t [N].
+/// Pooled features [N, F] (patch level [N*L, D]) of images seen at time t through noise eps, without condition and
+/// without gradient; blocks beyond the tapped one are not computed. x, eps [N, C, S, S]; t [N].
 Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
                    const Tensor& t);
 
-/// ids int64 [N] -> the condition the backbone gets for them (an index, or a scaled prototype of `teacher`).
+/// ids int64 [N] (patch level [N, L]) -> the condition the backbone gets for them: an index, or a prototype of
+/// `teacher`, scaled where condition.token says so.
 model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids,
                                const Tensor& drop = {});
 
