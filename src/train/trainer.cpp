@@ -207,7 +207,10 @@ class Run {
     if (learner_.teacher().head) {
       const auto report =
           evaluate_clusters(config_, learner_.teacher(), *supply_.dataset, supply_.opened.labels.get(), device_);
-      const auto clusters = cluster_sheet(report, *supply_.dataset, config_.cluster.clusters);
+      constexpr int64_t kMapsShown = 32;
+      const auto clusters = patch_level(config_) ? overlay_sheet(report.assignments.slice(0, 0, kMapsShown),
+                                                                 report.indices, *supply_.dataset)
+                                                 : cluster_sheet(report, *supply_.dataset, config_.cluster.clusters);
       io::write_png(name("clusters"), clusters);
       events_->image("clusters", clusters, step);
       io::Row row{{"clusters_with_images", static_cast<double>(report.used)}};
