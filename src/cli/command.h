@@ -23,5 +23,7 @@ Command eval_fid_command();
 Command eval_clusters_command();
 Command config_command();
 Command bench_command();
+Command inspect_command();
+Command convert_command();
 
 }  // namespace sdg::cli

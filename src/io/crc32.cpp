@@ -1,7 +1,7 @@
+#include "io/crc32_impl.h"
+
 #include <array>
 #include <cstring>
-
-#include "io/zip_impl.h"
 
 namespace sdg::io {
 namespace {

@@ -7,6 +7,7 @@
 #include <ostream>
 #include <vector>
 
+#include "io/crc32_impl.h"
 #include "io/zip_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/io/atomic_file.h"

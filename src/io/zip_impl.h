@@ -20,7 +20,4 @@ constexpr size_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kEnd64Byt
 constexpr uint32_t kIn64 = 0xffffffff;  // the number is in the zip64 extra field
 constexpr uint16_t kExtra64 = 1;
 
-/// CRC-32 (ISO 3309) of the bytes so far, `crc` being that of what came before.
-uint32_t crc32(std::span<const std::byte> bytes, uint32_t crc = 0);
-
 }  // namespace sdg::io
