@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "sdg/core/tensor.h"
 #include "sdg/model/options.h"
 
 /// Which network a state dict belongs to, told from the names and shapes of its tensors.

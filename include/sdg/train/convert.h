@@ -11,8 +11,8 @@
 namespace sdg::train {
 
 struct ConvertOptions {
-  std::string family;                  ///< decides between families with the same tensors: "dit", "sit", "uvit"
-  std::vector<std::string> overrides;  ///< "data.size=64": over the configuration that the weights imply
+  std::string family{};                  ///< decides between families with the same tensors: "dit", "sit", "uvit"
+  std::vector<std::string> overrides{};  ///< "data.size=64": over the configuration that the weights imply
 };
 
 struct Converted {
