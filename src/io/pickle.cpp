@@ -8,7 +8,7 @@
 namespace sdg::io {
 namespace {
 
-constexpr size_t kMaxValues = 4'000'000, kMaxStack = 4'000'000, kMaxCharged = 256U << 20;
+constexpr size_t kMaxValues = 2'000'000, kMaxStack = 4'000'000, kMaxCharged = 256U << 20;
 
 enum Opcode : uint8_t {
   kMark = '(',

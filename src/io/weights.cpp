@@ -17,8 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<const char*, 4> kUsualEntries = {"ema", "model", "state_dict", "model_state_dict"};
-constexpr size_t kMaxDepth = 32, kMaxTensors = 1'000'000, kMaxMetadata = 10'000;
-constexpr uint64_t kMaxIndex = 100'000'000;  // bytes
+constexpr size_t kMaxDepth = 32, kMaxSteps = 4'000'000, kMaxTensors = 100'000, kMaxMetadata = 10'000;
+constexpr size_t kMaxName = 1000, kMaxText = 10'000;  // characters; a text may stand in any number of places
+constexpr uint64_t kMaxIndex = 100'000'000;           // bytes
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
 std::string list(const std::vector<std::string>& names) {
@@ -38,19 +39,23 @@ struct Walk {
 
   void count(size_t depth) {
     SDG_CHECK(depth <= kMaxDepth, where, ": its dictionaries are nested more than ", kMaxDepth, " deep");
-    SDG_CHECK(++steps <= kMaxTensors, where, ": holds more than ", kMaxTensors, " values");
+    SDG_CHECK(++steps <= kMaxSteps, where, ": holds more than ", kMaxSteps, " values");
+  }
+  std::string inner(const std::string& name, const std::string& key) const {
+    SDG_CHECK(name.size() + key.size() < kMaxName, where, ": a name has more than ", kMaxName, " characters");
+    return name.empty() ? key : cat(name, ".", key);
   }
 
   void tensors(const TorchValue& value, const std::string& name, size_t depth = 0) {
     count(depth);
-    const auto inner = [&](const std::string& key) { return name.empty() ? key : cat(name, ".", key); };
     if (const auto* stored = value.get<StoredTensor>()) {
       const bool is_new = out.tensors.emplace(name.empty() ? "tensor" : name, file.tensor(*stored)).second;
       SDG_CHECK(is_new, where, ": tensor '", name, "' comes twice");
+      SDG_CHECK(out.tensors.size() <= kMaxTensors, where, ": holds more than ", kMaxTensors, " tensors");
     } else if (const auto* dict = value.get<TorchValue::Dict>()) {
-      for (const auto& [key, item] : dict->items) tensors(*item, inner(key), depth + 1);
+      for (const auto& [key, item] : dict->items) tensors(*item, inner(name, key), depth + 1);
     } else if (const auto* items = value.get<TorchValue::List>()) {
-      for (size_t i = 0; i < items->size(); ++i) tensors(*(*items)[i], inner(std::to_string(i)), depth + 1);
+      for (size_t i = 0; i < items->size(); ++i) tensors(*(*items)[i], inner(name, std::to_string(i)), depth + 1);
     }
   }
 
@@ -58,9 +63,9 @@ struct Walk {
     count(depth);
     if (out.metadata.size() >= kMaxMetadata) return;
     if (const auto* dict = value.get<TorchValue::Dict>()) {
-      for (const auto& [key, item] : dict->items) metadata(*item, name.empty() ? key : cat(name, ".", key), depth + 1);
+      for (const auto& [key, item] : dict->items) metadata(*item, inner(name, key), depth + 1);
     } else if (const auto* text = value.get<std::string>()) {
-      out.metadata[name] = *text;
+      out.metadata[name] = text->substr(0, kMaxText);
     } else if (const auto* number = value.get<int64_t>()) {
       out.metadata[name] = std::to_string(*number);
     } else if (const auto* real = value.get<double>()) {
@@ -221,7 +226,7 @@ fs::path resolve_folder(const fs::path& folder, std::string& entry) {
 
 std::string first_bytes(const fs::path& path) {
   const RandomAccessFile file(path);
-  std::string out(std::min<uint64_t>(file.size(), 64), '\0');
+  std::string out(std::min<uint64_t>(file.size(), 1024), '\0');
   file.read_into(0, std::as_writable_bytes(std::span(out)));
   return out;
 }
@@ -231,7 +236,9 @@ Weights read_file(const fs::path& path, const std::string& entry) {
   const auto start = first_bytes(path);
   if (looks_like_legacy_torch(start)) return from_torch(path, entry, where);
   if (looks_like_zip(start)) {
-    const bool is_npz = start.find(".npy", 30) != std::string::npos;
+    const auto name_size =
+        start.size() < 30 ? 0 : static_cast<uint8_t>(start[26]) + 256 * static_cast<uint8_t>(start[27]);
+    const bool is_npz = start.size() > 30 && start.substr(30, name_size).ends_with(".npy");
     if (!is_npz) return from_torch(path, entry, where);
   }
   Weights out;

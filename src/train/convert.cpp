@@ -8,6 +8,7 @@
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
 #include "sdg/model/catalog.h"
+#include "sdg/nn/init.h"
 #include "sdg/train/checkpoint.h"
 
 namespace sdg::train {
@@ -74,6 +75,7 @@ void fit_positions(std::map<std::string, Tensor>& tensors, const model::Recognis
     notes.push_back(cat("position embeddings resized bilinearly from images of side ", network.shape.size, " to ",
                         config.data.size));
   } else {
+    const nn::WithoutInitialValues only_the_table;
     const auto fresh = build_network(config, classes, at::kCPU).model;
     positions = fresh->named_parameters()["pos_embed"].detach().clone();
     notes.push_back(cat("the fixed position table was made anew for images of side ", config.data.size, " instead of ",

@@ -24,7 +24,7 @@ int64_t peak_memory() {
 }  // namespace
 
 LoadReport bench_load(const std::filesystem::path& checkpoint) {
-  const c10::InferenceMode inference;
+  const at::NoGradGuard no_grad;
   LoadReport report;
   report.file_bytes = static_cast<int64_t>(std::filesystem::file_size(checkpoint));
   Trained trained;
