@@ -78,7 +78,8 @@ void print(const std::string& file, const nlohmann::ordered_json& all) {
   std::printf("%s: %s", file.c_str(), all["format"].get<std::string>().c_str());
   if (!entry.empty()) std::printf(", entry %s", entry.c_str());
   if (!all["entries"].empty()) std::printf(" (of %s)", join(all["entries"]).c_str());
-  if (!all["stripped"].empty()) std::printf(", without \"%s\"", all["stripped"].get<std::string>().c_str());
+  const auto stripped = all["stripped"].get<std::string>();
+  if (!stripped.empty()) std::printf(", without \"%s\"", stripped.c_str());
   std::printf("\n");
   for (const auto& [key, value] : all["metadata"].items()) {
     auto text = value.get<std::string>();
