@@ -63,6 +63,7 @@ enum Opcode : uint8_t {
   kStackGlobal = 0x93,
   kMemoize = 0x94,
   kFrame = 0x95,
+  kByteArray8 = 0x96,
 };
 
 std::string key_text(const TorchValue& key) {
@@ -207,6 +208,7 @@ class Machine {
         return true;
       case kBinUnicode8:
       case kBinBytes8:
+      case kByteArray8:
         push_text(take(number<uint64_t>()));
         return true;
       default:

@@ -60,6 +60,8 @@ const std::map<std::string, Kind, std::less<>>& callables() {
       {"numpy.ndarray", Kind::kOpaque},
       {"numpy.core.multiarray._reconstruct", Kind::kOpaque},
       {"numpy._core.multiarray._reconstruct", Kind::kOpaque},
+      {"numpy.core.numeric._frombuffer", Kind::kOpaque},
+      {"numpy._core.numeric._frombuffer", Kind::kOpaque},
       {"numpy.core.multiarray.scalar", Kind::kScalar},
       {"numpy._core.multiarray.scalar", Kind::kScalar},
       {"_codecs.encode", Kind::kEncode},

@@ -17,8 +17,8 @@ namespace sdg::io {
 namespace {
 
 constexpr size_t kMaxPickle = 64U << 20;  // bytes; a pickle holds names and numbers, tensors stand beside it
-// The pickled number 0x1950a86a20f9469cfc6c that opens a legacy file.
-constexpr std::string_view kLegacyStart("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
+// The pickled number 0x1950a86a20f9469cfc6c that opens a legacy file, after the protocol.
+constexpr std::string_view kLegacyMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
@@ -189,7 +189,11 @@ bool looks_like_zip(std::string_view first_bytes) {
   return first_bytes.starts_with("PK\x03\x04");
 }
 bool looks_like_legacy_torch(std::string_view first_bytes) {
-  return first_bytes.starts_with(kLegacyStart);
+  constexpr size_t kProtocol = 2, kFrame = 9;  // bytes; protocol 4 puts a frame around the number
+  if (!first_bytes.starts_with('\x80') || first_bytes.size() < kProtocol + kFrame) return false;
+  first_bytes.remove_prefix(kProtocol);
+  if (first_bytes.starts_with('\x95')) first_bytes.remove_prefix(kFrame);
+  return first_bytes.starts_with(kLegacyMagic);
 }
 
 TorchFile::TorchFile(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {
