@@ -64,6 +64,11 @@ nlohmann::ordered_json report(const io::Weights& weights, const std::optional<mo
                     {"unexpected", network->unexpected},
                     {"misshapen", network->misshapen},
                     {"notes", network->notes}};
+  if (!network->heads_known) {
+    out["network"]["notes"].push_back(
+        "no preset has this width and depth, and weights do not say how many attention heads there are: convert needs "
+        "--set model.heads=N");
+  }
   return out;
 }
 

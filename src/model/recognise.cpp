@@ -62,9 +62,6 @@ void choose_preset(Recognised& out, int64_t dim, int64_t depth, int64_t patch, i
   out.options.dim = dim;
   out.options.depth = depth;
   out.heads_known = false;
-  out.notes.push_back(
-      "no preset has this width and depth, and weights do not say how many attention heads there are: "
-      "give model.heads");
 }
 
 void read_head(Recognised& out, const Tensors& tensors) {
