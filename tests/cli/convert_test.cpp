@@ -52,7 +52,7 @@ TEST_F(Weights, ARunExportedToTorchAndBackDrawsTheSameImages) {
     ASSERT_EQ(there.code, 0) << there.err;
     const auto back = sdg("convert " + out +
                           " back.safetensors --set model.heads=2 --set condition.token_scale=0 "
-                          "--set condition.null_token=shared --set --set sample.steps=2");
+                          "--set condition.null_token=shared --set sample.steps=2");
     ASSERT_EQ(back.code, 0) << back.err;
     for (const auto& [from, to] :
          std::vector<std::pair<std::string, std::string>>{{checkpoint(), "a"}, {"back.safetensors", "b"}}) {
