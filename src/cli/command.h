@@ -25,5 +25,7 @@ Command config_command();
 Command clusters_command();
 Command sweep_command();
 Command bench_command();
+Command inspect_command();
+Command convert_command();
 
 }  // namespace sdg::cli

@@ -47,6 +47,12 @@ int64_t or_preset(int64_t option, int64_t preset) {
   return option > 0 ? option : preset;
 }
 
+UViTLayout layout_of(const std::string& name, ConditionKind condition) {
+  if (name == "baofff") return UViTLayout::kBaofff;
+  if (name == "sgfm_patch" || condition == ConditionKind::kPatchVector) return UViTLayout::kSgfmPatch;
+  return UViTLayout::kSgfm;
+}
+
 }  // namespace
 
 const std::vector<Preset>& presets() {
@@ -77,6 +83,9 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
     network.heads = or_preset(options.heads, preset.heads);
     network.condition = parse_condition_kind(shape.condition);
     network.classes = shape.classes;
+    network.null_label = options.null_label;
+    if (options.mlp_ratio > 0) network.mlp_ratio = options.mlp_ratio;
+    if (options.time_scale > 0) network.time_scale = options.time_scale;
     network.activation_checkpointing = options.activation_checkpointing;
     SDG_CHECK_USAGE(shape.size % network.patch == 0, "model ", options.name, ": images of side ", shape.size,
                     " cannot be cut into patches of ", network.patch, "; set model.patch to a divisor");
@@ -90,11 +99,14 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
   if (preset.family == "uvit") {
     auto network = fill(UViTOptions{});
     network.conv = preset.conv;
-    if (network.condition == ConditionKind::kPatchVector) network.layout = UViTLayout::kSgfmPatch;
+    network.layout = layout_of(options.layout, network.condition);
+    network.mlp_time_embed = options.mlp_time_embed;
+    network.qkv_bias = options.qkv_bias;
     return finish(UViT(network, where));
   }
   auto network = fill(DiTOptions{});
-  network.time_scale = preset.family == "dit" ? 1000 : 1;
+  if (options.time_scale == 0) network.time_scale = preset.family == "dit" ? 1000 : 1;
+  network.learn_sigma = options.learn_sigma;
   return finish(DiT(network, where));
 }
 

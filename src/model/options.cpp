@@ -18,6 +18,24 @@ void ModelOptions::visit(config::Fields& fields) {
                   "the tokens.",
           .unit = "pixels",
           .min = 0});
+  fields("mlp_ratio", &mlp_ratio,
+         {.help = "Hidden width of the MLPs as a multiple of the tokens' width; 0 is the usual 4.", .min = 0});
+  fields(
+      "learn_sigma", &learn_sigma,
+      {.help = "dit and sit: predict as many channels again, as the public checkpoints do (DiT: variances; SiT never "
+               "uses them)."});
+  fields("null_label", &null_label,
+         {.help = "Conditions by index: the table has a row for \"no label\", which guidance needs."});
+  fields(
+      "layout", &layout,
+      {.help = "uvit: tokens before the patches. sgfm: cls, time, condition; sgfm_patch: cls, time, conditions added "
+               "to the patches; baofff: label, time. auto is sgfm.",
+       .choices = {"auto", "baofff", "sgfm", "sgfm_patch"}});
+  fields("mlp_time_embed", &mlp_time_embed, {.help = "uvit: an MLP after the sinusoid of the time."});
+  fields("qkv_bias", &qkv_bias, {.help = "uvit: a bias in the attention's first map."});
+  fields("time_scale", &time_scale,
+         {.help = "The sinusoid of the time sees time_scale * t, t in [0, 1]; 0 takes the preset's (dit 1000, else 1).",
+          .min = 0});
   fields("activation_checkpointing", &activation_checkpointing,
          {.help = "Keep only the inputs of blocks for the backward pass and compute the rest again: the same gradients "
                   "in much less memory, for "

@@ -1,10 +1,12 @@
 #include "sdg/nn/layers.h"
 
+#include "sdg/nn/init.h"
+
 namespace sdg::nn {
 
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias, const at::TensorOptions& where) {
-  weight = register_parameter("weight", at::zeros({out, in}, where));
-  if (with_bias) bias = register_parameter("bias", at::zeros({out}, where));
+  weight = register_parameter("weight", initial_zeros({out, in}, where));
+  if (with_bias) bias = register_parameter("bias", initial_zeros({out}, where));
 }
 
 Tensor LinearImpl::forward(const Tensor& x) const {
@@ -13,7 +15,7 @@ Tensor LinearImpl::forward(const Tensor& x) const {
 
 LayerNormImpl::LayerNormImpl(int64_t dim, double eps, const at::TensorOptions& where) : eps_(eps) {
   weight = register_parameter("weight", at::ones({dim}, where));
-  bias = register_parameter("bias", at::zeros({dim}, where));
+  bias = register_parameter("bias", initial_zeros({dim}, where));
 }
 
 Tensor LayerNormImpl::forward(const Tensor& x) const {
@@ -21,7 +23,7 @@ Tensor LayerNormImpl::forward(const Tensor& x) const {
 }
 
 EmbeddingImpl::EmbeddingImpl(int64_t rows, int64_t dim, const at::TensorOptions& where) {
-  weight = register_parameter("weight", at::zeros({rows, dim}, where));
+  weight = register_parameter("weight", initial_zeros({rows, dim}, where));
 }
 
 Tensor EmbeddingImpl::forward(const Tensor& ids) const {
@@ -29,8 +31,8 @@ Tensor EmbeddingImpl::forward(const Tensor& ids) const {
 }
 
 Conv2dImpl::Conv2dImpl(int64_t in, int64_t out, int64_t kernel, const at::TensorOptions& where) {
-  weight = register_parameter("weight", at::zeros({out, in, kernel, kernel}, where));
-  bias = register_parameter("bias", at::zeros({out}, where));
+  weight = register_parameter("weight", initial_zeros({out, in, kernel, kernel}, where));
+  bias = register_parameter("bias", initial_zeros({out}, where));
 }
 
 Tensor Conv2dImpl::forward(const Tensor& x) const {

@@ -8,6 +8,7 @@
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
 #include "sdg/core/version.h"
+#include "sdg/nn/init.h"
 
 namespace sdg::train {
 namespace {
@@ -56,8 +57,15 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
   Trained trained;
   trained.path = checkpoint.string();
   trained.info = parse_info(file, trained.path);
-  trained.network = build_network(trained.info.config, trained.info.classes, device);
-  trained.network.load(file.tensors, weights + ".", trained.path);
+  const auto prediction = file.metadata.find("prediction");
+  SDG_CHECK(prediction == file.metadata.end() || prediction->second == "velocity", trained.path,
+            ": this network predicts ", prediction == file.metadata.end() ? "" : prediction->second,
+            ", not a velocity: it can be inspected and exported, not drawn from");
+  {
+    const nn::WithoutInitialValues all_come_from_the_file;
+    trained.network = build_network(trained.info.config, trained.info.classes, device);
+  }
+  trained.network.adopt(file.tensors, weights + ".", trained.path);
   trained.network.set_training(false);
   for (auto& parameter : trained.network.model->parameters()) parameter.requires_grad_(false);
   if (trained.network.head) {

@@ -52,6 +52,31 @@ void Network::load(const std::map<std::string, Tensor>& source, const std::strin
   }
 }
 
+void Network::adopt(const std::map<std::string, Tensor>& source, const std::string& prefix, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  const auto one = [&](const std::string& short_name, Tensor target, bool may_adopt) {
+    const auto name = prefix + short_name;
+    const auto found = source.find(name);
+    SDG_CHECK(found != source.end(), where, ": no tensor ", name, ": the file belongs to another configuration");
+    const auto& value = found->second;
+    SDG_CHECK(value.sizes() == target.sizes(), where, ": ", name, " is ", to_string(value.sizes()),
+              ", this configuration needs ", to_string(target.sizes()));
+    const bool same = may_adopt && value.scalar_type() == target.scalar_type() && value.device() == target.device() &&
+                      value.is_contiguous();
+    if (same) {
+      target.set_data(value);
+    } else {
+      target.copy_(value);
+    }
+  };
+  const auto all = [&](const torch::nn::Module& module) {
+    for (const auto& item : module.named_parameters()) one(item.key(), item.value(), true);
+    for (const auto& item : module.named_buffers()) one(item.key(), item.value(), false);
+  };
+  all(*model);
+  if (head) all(*head);
+}
+
 Network build_network(const RunConfig& config, int64_t classes, const at::Device& device) {
   Network network;
   network.model = model::build(config.model, model_shape(config, classes), seed_of(config), device);

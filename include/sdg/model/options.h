@@ -10,6 +10,13 @@ struct ModelOptions {
   std::string name = "uvit-tiny/2";  ///< preset, see model/catalog.h
   // 0 = as in the preset
   int64_t dim = 0, depth = 0, heads = 0, patch = 0;
+  double mlp_ratio = 0;         ///< hidden width of the MLPs over the tokens' width; 0 = 4
+  bool learn_sigma = false;     ///< dit, sit: predict as many channels again (DiT: variances; SiT: unused)
+  bool null_label = true;       ///< index conditions: the label table has a row for "no label"
+  std::string layout = "auto";  ///< uvit: auto (sgfm, or sgfm_patch for patch_vector) | baofff | sgfm | sgfm_patch
+  bool mlp_time_embed = false;  ///< uvit: an MLP after the time sinusoid
+  bool qkv_bias = false;        ///< uvit
+  double time_scale = 0;        ///< the time sinusoid sees time_scale * t; 0 = as in the preset
   bool activation_checkpointing = false;
   void visit(config::Fields& fields);
 };

@@ -18,6 +18,9 @@ struct Network {
   std::map<std::string, Tensor> tensors(const std::string& prefix) const;
   /// Copies values from `tensors`; throws Error, naming `where`, for missing or misshapen ones.
   void load(const std::map<std::string, Tensor>& tensors, const std::string& prefix, const std::string& where);
+  /// The same, but parameters become the given tensors where type and device agree, so that a mapped file is not held
+  /// twice.
+  void adopt(const std::map<std::string, Tensor>& tensors, const std::string& prefix, const std::string& where);
 };
 
 /// `classes` is the number of condition indices (source label and kmeans); ignored otherwise.
