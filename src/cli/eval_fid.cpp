@@ -43,7 +43,22 @@ Tensor images_of_npz(const std::string& path) {
 }
 
 data::Dataset open_dataset(const data::DataOptions& options, const std::string& config_dir) {
-  return data::Dataset(data::open_data(options, config_dir).images, options);
+  const auto opened = data::open_data(options, config_dir);
+  SDG_CHECK_USAGE(opened.images, opened.path,
+                  ": holds latents; a reference must be images, not what an autoencoder makes of them");
+  return data::Dataset(opened.images, options);
+}
+
+// Latents stand for images: those are the reference, at the size they were encoded at.
+data::DataOptions reference_options(const train::Trained& trained) {
+  auto options = trained.info.config.data;
+  if (const auto& latents = trained.info.latents) {
+    options.path = latents->images;
+    options.format = "auto";
+    options.size = latents->image_size();
+    options.channels = latents->image_channels;
+  }
+  return options;
 }
 
 metrics::Gaussian statistics_of(const std::string& path, data::DataOptions options,
@@ -78,9 +93,11 @@ int execute(const Arguments& arguments) {
                   "--images needs --reference: a data set, or an .npz with mu and sigma");
   train::Trained trained;
   train::RunConfig config;
+  data::DataOptions images;
   if (!from_images) {
     trained = load(arguments.sampling, device);
     config = trained.info.config;
+    images = reference_options(trained);
   }
   const std::string extractor_name = arguments.extractor.empty() ? config.eval.extractor : arguments.extractor;
   const auto extractor =
@@ -88,18 +105,22 @@ int execute(const Arguments& arguments) {
   const std::string reference = arguments.reference.empty() ? config.eval.reference : arguments.reference;
 
   // The reference first: a wrong path should not cost the time of sampling.
-  const auto target = statistics_of(reference, config.data, *extractor, arguments.reference_count, "reference");
+  SDG_CHECK(!trained.info.latents || !reference.empty() || fs::exists(images.path), "the images that were encoded, ",
+            images.path, ", are not there: name a reference with --reference");
+  const auto target = statistics_of(reference, images, *extractor, arguments.reference_count, "reference");
   metrics::Gaussian drawn;
   train::GenerateOptions options;
   if (from_images) {
-    drawn = statistics_of(arguments.images, config.data, *extractor, 0, "images");
+    drawn = statistics_of(arguments.images, images, *extractor, 0, "images");
   } else {
-    options = generate_options(arguments.sampling, trained, config.eval.count);
+    options = generate_options(arguments.sampling, trained, config.eval.count, device);
     drawn = statistics_of_samples(trained, options, device, *extractor);
   }
   if (!arguments.save_statistics.empty()) metrics::write_statistics(arguments.save_statistics, drawn);
   const double distance = metrics::frechet_distance(drawn, target);
-  const std::string reference_text = reference.empty() ? trained.info.data : reference;
+  const std::string reference_text = !reference.empty()     ? reference
+                                     : trained.info.latents ? images.path
+                                                            : trained.info.data;
 
   if (arguments.json) {
     ordered_json out{{"metric", extractor->metric_name()}, {"value", distance},

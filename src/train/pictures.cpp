@@ -16,20 +16,22 @@ int64_t picture_scale(int64_t size) {
 }
 
 Tensor sample_sheet(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
-                    int64_t count) {
+                    int64_t count, const ToImages& to_images) {
   GenerateOptions options;
   options.count = count;
   options.seed = kSheetSeed;
   options.steps = config.sample.steps;
   options.guidance = config.sample.guidance;
   options.solver = config.sample.solver;
+  options.to_images = to_images;
   const auto drawn = generate(config, network, prior, device, options);
   const auto columns = static_cast<int64_t>(std::lround(std::ceil(std::sqrt(static_cast<double>(count)))));
-  return io::image_grid(drawn.images, columns, 2, picture_scale(config.data.size));
+  return io::image_grid(drawn.images, columns, 2, picture_scale(drawn.images.size(3)));
 }
 
 Tensor cluster_sheet(const ClusterReport& report, const data::Dataset& dataset, int64_t clusters, int64_t rows,
-                     int64_t columns) {
+                     int64_t columns, const ToImages& to_images) {
+  const auto length = [](const std::vector<int64_t>& row) { return static_cast<int64_t>(row.size()); };
   std::vector<std::vector<int64_t>> members(static_cast<size_t>(clusters));
   const auto* assigned = report.assignments.const_data_ptr<int64_t>();
   for (size_t i = 0; i < report.indices.size(); ++i)
@@ -37,13 +39,14 @@ Tensor cluster_sheet(const ClusterReport& report, const data::Dataset& dataset, 
   std::stable_sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
   members.resize(static_cast<size_t>(std::min(rows, clusters)));
 
-  const auto blank = at::full_like(dataset.image(0), 255);
+  std::vector<int64_t> shown;
+  for (const auto& row : members) shown.insert(shown.end(), row.begin(), row.begin() + std::min(columns, length(row)));
+  const auto pictures = to_images ? to_images(dataset.values(shown)) : dataset.images(shown);
+  const auto blank = at::full_like(pictures[0], 255);
   std::vector<Tensor> cells;
-  for (const auto& row : members) {
-    for (int64_t column = 0; column < columns; ++column) {
-      const bool filled = column < static_cast<int64_t>(row.size());
-      cells.push_back(filled ? dataset.image(row[static_cast<size_t>(column)]) : blank);
-    }
+  for (int64_t next = 0; const auto& row : members) {
+    for (int64_t column = 0; column < columns; ++column)
+      cells.push_back(column < length(row) ? pictures[next++] : blank);
   }
   return io::image_grid(at::stack(cells), columns, 2, std::max<int64_t>(1, picture_scale(blank.size(2)) / 2));
 }
