@@ -49,7 +49,7 @@ int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.device);
   SDG_CHECK_USAGE(arguments.options.size > 0, "--size: must be at least 1 pixel, got ", arguments.options.size);
   data::DataOptions where;
-  where.path = arguments.in;
+  where.path = fs::absolute(arguments.in).lexically_normal().string();
   const auto opened = data::open_data(where, "");
   model::AutoencoderOptions known;
   known.scale = arguments.scale;

@@ -7,8 +7,10 @@
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
+#include "sdg/core/text.h"
 #include "sdg/io/npz.h"
 #include "sdg/train/evaluate.h"
+#include "sdg/train/latent_images.h"
 
 namespace sdg::cli {
 namespace {
@@ -42,25 +44,6 @@ Tensor images_of_npz(const std::string& path) {
   return found->second.permute({0, 3, 1, 2}).contiguous();
 }
 
-data::Dataset open_dataset(const data::DataOptions& options, const std::string& config_dir) {
-  const auto opened = data::open_data(options, config_dir);
-  SDG_CHECK_USAGE(opened.images, opened.path,
-                  ": holds latents; a reference must be images, not what an autoencoder makes of them");
-  return data::Dataset(opened.images, options);
-}
-
-// Latents stand for images: those are the reference, at the size they were encoded at.
-data::DataOptions reference_options(const train::Trained& trained) {
-  auto options = trained.info.config.data;
-  if (const auto& latents = trained.info.latents) {
-    options.path = latents->images;
-    options.format = "auto";
-    options.size = latents->image_size();
-    options.channels = latents->image_channels;
-  }
-  return options;
-}
-
 metrics::Gaussian statistics_of(const std::string& path, data::DataOptions options,
                                 metrics::FeatureExtractor& extractor, int64_t limit, const std::string& title) {
   ProgressBar bar(title, "img/s");
@@ -73,17 +56,7 @@ metrics::Gaussian statistics_of(const std::string& path, data::DataOptions optio
     options.path = path;
     options.format = "auto";
   }
-  return train::dataset_statistics(open_dataset(options, ""), extractor, limit, bar.callback());
-}
-
-metrics::Gaussian statistics_of_samples(const train::Trained& trained, const train::GenerateOptions& options,
-                                        const at::Device& device, metrics::FeatureExtractor& extractor) {
-  metrics::GaussianAccumulator accumulator(extractor.dim());
-  ProgressBar bar("sample", "img/s");
-  train::generate(
-      trained.info.config, trained.network, trained.prior, device, options,
-      [&](const train::Generated& piece) { accumulator.add(extractor.features(piece.images)); }, bar.callback());
-  return accumulator.result();
+  return train::dataset_statistics(train::open_images(options, ""), extractor, limit, bar.callback());
 }
 
 int execute(const Arguments& arguments) {
@@ -97,7 +70,7 @@ int execute(const Arguments& arguments) {
   if (!from_images) {
     trained = load(arguments.sampling, device);
     config = trained.info.config;
-    images = reference_options(trained);
+    images = train::reference_options(trained.info, arguments.reference.empty() && config.eval.reference.empty());
   }
   const std::string extractor_name = arguments.extractor.empty() ? config.eval.extractor : arguments.extractor;
   const auto extractor =
@@ -105,8 +78,6 @@ int execute(const Arguments& arguments) {
   const std::string reference = arguments.reference.empty() ? config.eval.reference : arguments.reference;
 
   // The reference first: a wrong path should not cost the time of sampling.
-  SDG_CHECK(!trained.info.latents || !reference.empty() || fs::exists(images.path), "the images that were encoded, ",
-            images.path, ", are not there: name a reference with --reference");
   const auto target = statistics_of(reference, images, *extractor, arguments.reference_count, "reference");
   metrics::Gaussian drawn;
   train::GenerateOptions options;
@@ -114,7 +85,8 @@ int execute(const Arguments& arguments) {
     drawn = statistics_of(arguments.images, images, *extractor, 0, "images");
   } else {
     options = generate_options(arguments.sampling, trained, config.eval.count, device);
-    drawn = statistics_of_samples(trained, options, device, *extractor);
+    ProgressBar bar("sample", "img/s");
+    drawn = train::sample_statistics(trained, options, device, *extractor, bar.callback());
   }
   if (!arguments.save_statistics.empty()) metrics::write_statistics(arguments.save_statistics, drawn);
   const double distance = metrics::frechet_distance(drawn, target);
@@ -168,10 +140,8 @@ Command eval_fid_command() {
             app.add_option("--reference-count", arguments->reference_count,
                            "take only this many images of the reference data set; 0 takes all")
                 ->type_name("N");
-            std::string names;
-            for (const auto& name : metrics::extractor_names()) names += (names.empty() ? "" : ", ") + name;
             app.add_option("--extractor", arguments->extractor,
-                           "feature network: " + names + "; only inception gives an FID")
+                           "feature network: " + join(metrics::extractor_names()) + "; only inception gives an FID")
                 ->type_name("NAME");
             app.add_option("--extractor-weights", arguments->weights,
                            "its weights, where they are not in the default place")

@@ -14,10 +14,11 @@ struct SamplingArguments {
   std::string run, checkpoint, device = "auto", weights = "ema", solver, config_class, autoencoder;
   std::optional<int64_t> count, batch, seed, steps, cluster;
   std::optional<double> guidance;
+  std::vector<double> interval;
 };
 
-/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --solver, --cluster, --class,
-/// --weights, --autoencoder, --device.
+/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --guidance-interval, --solver,
+/// --cluster, --class, --weights, --autoencoder, --device.
 void declare_sampling(CLI::App& app, SamplingArguments& arguments);
 
 /// Loads the checkpoint that the arguments mean and says on standard error which.

@@ -74,12 +74,14 @@ int execute(const Arguments& arguments) {
   if (arguments.dry_run) return dry_run(config, run);
 
   const train::RunFolder folder(run);
-  folder.create();
-  open_log_file(folder.log().string());
   catch_signals();
   ProgressBar bar("train", "img/s", static_cast<double>(config.train.batch));
   train::Observer observer;
-  observer.on_start = [&](const std::string& message) { say(cat(run, ": ", message)); };
+  // Not before: a run that is refused leaves no folder behind.
+  observer.on_start = [&](const std::string& message) {
+    open_log_file(folder.log().string());
+    say(cat(run, ": ", message));
+  };
   observer.on_event = [](const std::string& message) { say(message); };
   observer.on_step = [&](const train::StepReport& report) { bar.update(report.step, report.steps, note_of(report)); };
   observer.stop = [] { return caught_signal() != 0; };

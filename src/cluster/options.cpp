@@ -79,6 +79,15 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
          {.help = "Width inside the projection head; 0 is half the feature's width. Larger heads fit finer clusters "
                   "and cost memory.",
           .min = 0});
+  fields("standardize", &options.standardize,
+         {.help = "Bring every feature to mean 0 and variance 1 before the head, so that no few of them decide. The "
+                  "public code does not."});
+  fields("start", &options.start,
+         {.help = "The head begins to learn after this share of the steps. The features of the very first steps are "
+                  "little better than the pixels, and clusters found early tend to stay.",
+          .unit = "share of steps",
+          .min = 0,
+          .max = 1});
 }
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include "metrics/weights_file_impl.h"
 #include "sdg/core/error.h"
+#include "sdg/core/text.h"
 #include "sdg/core/shape.h"
 #include "sdg/io/tensor_file.h"
 #include "sdg/metrics/cifar_resnet.h"
@@ -146,12 +147,10 @@ const std::vector<std::string>& extractor_names() {
 
 std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights,
                                                  const at::Device& device, const std::filesystem::path& config_dir) {
-  std::string known;
   for (const auto& entry : entries()) {
     if (entry.source.extractor == name) return entry.build(find_weights(entry.source, weights, config_dir), device);
-    known += (known.empty() ? "" : ", ") + entry.source.extractor;
   }
-  throw UsageError(cat("extractor must be one of ", known, "; got ", name));
+  throw UsageError(cat("extractor must be one of ", join(extractor_names()), "; got ", name));
 }
 
 }  // namespace sdg::metrics

@@ -40,6 +40,9 @@ struct Drawing {
   const GenerateOptions& options;
 
   bool conditional() const { return prior.defined() && !options.unconditional && options.guidance != 0; }
+  double guidance_at(double t) const {
+    return t >= options.guidance_begin && t <= options.guidance_end ? options.guidance : 1.0;
+  }
 
   Tensor draw_clusters(const std::vector<int64_t>& samples) const {
     const auto n = static_cast<int64_t>(samples.size());
@@ -53,9 +56,10 @@ struct Drawing {
     const auto t = at::full({n}, time, x_t.options());
     if (!prior.defined()) return network.model->forward(x_t, t, unconditional_for(config)).velocity;
     if (!conditional()) return network.model->forward(x_t, t, model::Condition::null()).velocity;
-    if (options.guidance == 1.0) return network.model->forward(x_t, t, given).velocity;
+    const double w = guidance_at(time);
+    if (w == 1.0) return network.model->forward(x_t, t, given).velocity;
     const auto both = network.model->forward(at::cat({x_t, x_t}), at::cat({t, t}), join(given, n)).velocity;
-    return sample::guide(both.slice(0, n), both.slice(0, 0, n), options.guidance);
+    return sample::guide(both.slice(0, n), both.slice(0, 0, n), w);
   }
 
   Group draw_group(int64_t first) const {
@@ -78,6 +82,8 @@ struct Drawing {
 void check(const RunConfig& config, const Tensor& prior, const GenerateOptions& options) {
   SDG_CHECK_USAGE(options.count >= 1, "count must be at least 1, got ", options.count);
   SDG_CHECK_USAGE(options.steps >= 1, "steps must be at least 1, got ", options.steps);
+  SDG_CHECK_USAGE(options.guidance_begin <= options.guidance_end, "guidance interval: begin ", options.guidance_begin,
+                  " is after end ", options.guidance_end);
   SDG_CHECK_USAGE(options.cluster < 0 || prior.defined(),
                   "--cluster and --class need a conditional run, this one has condition.source ",
                   config.condition.source);

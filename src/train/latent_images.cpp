@@ -83,4 +83,23 @@ ToImages to_images_of(const CheckpointInfo& info, const std::string& files, cons
   return decode_with(decoder, device);
 }
 
+data::DataOptions reference_options(const CheckpointInfo& info, bool needed) {
+  auto options = info.config.data;
+  if (!info.latents) return options;
+  const auto& card = *info.latents;
+  SDG_CHECK(!needed || std::filesystem::exists(card.images), "the images that were encoded, ", card.images,
+            ", are not there; name them with --reference");
+  options.path = card.images;
+  options.format = "auto";
+  options.size = card.image_size();
+  options.channels = card.image_channels;
+  return options;
+}
+
+data::Dataset open_images(const data::DataOptions& options, const std::string& config_dir) {
+  const auto opened = data::open_data(options, config_dir);
+  SDG_CHECK_USAGE(opened.images, opened.path, ": holds latents; expected images");
+  return data::Dataset(opened.images, options);
+}
+
 }  // namespace sdg::train

@@ -69,6 +69,10 @@ Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor
   if (has_index(config)) prior_counts_ = at::bincount(ids_.cpu(), {}, classes_).to(at::kDouble);
 }
 
+bool Learner::clustering() const {
+  return config_.condition.source == "online" && steps_done_ >= cluster_step(config_);
+}
+
 Tensor Learner::prior() const {
   if (!prior_counts_.defined() || steps_done_ <= change_step(config_)) return {};
   const auto total = prior_counts_.sum().item<double>();
@@ -100,7 +104,7 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
   const std::vector<int64_t> samples(batch.sample.begin() + first, batch.sample.begin() + first + count);
   const bool online = config_.condition.source == "online";
   const bool conditioned = steps_done_ >= change_step(config_);
-  if (online) cluster_views(x, samples, shard);
+  if (online && clustering()) cluster_views(x, samples, shard);
 
   auto condition = unconditional_for(config_);
   if (conditioned) {
@@ -117,7 +121,7 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
   const auto t = rng::uniform({seed, rng::Purpose::kTime, 0}, samples, {}).to(device_);
   const auto path = flow::constant_velocity(x, eps, t, config_.flow.sigma_min);
   model::ForwardOptions options;
-  if (online && config_.cluster.views == "one") options.feature_depth = feature_depth(config_, *student_.model);
+  if (online && clustering() && config_.cluster.views == "one") options.feature_depth = feature_depth(config_, *student_.model);
   const auto out = student_.model->forward(path.x_t, t, condition, options);
   if (options.feature_depth >= 0) {
     shard.head_features = pool_tokens(out.features.detach(), student_.model->extra_tokens(), config_.cluster.pooling);
@@ -160,9 +164,16 @@ Tensor Learner::head_gradient(const std::vector<Shard>& shards, StepResult& resu
 
 void Learner::update_teacher() {
   const at::NoGradGuard no_grad;
-  const double keep = ema_decay(config_.train, steps_done_);
-  teacher_flat_.values().lerp_(flat_.values(), 1 - keep);
-  if (!student_.head) return;
+  const double keep_model = ema_decay(config_.train, steps_done_);
+  int64_t model_size = 0;
+  for (const auto& parameter : model_parameters_) model_size += parameter.numel();
+  auto ours = teacher_flat_.values();
+  ours.narrow(0, 0, model_size).lerp_(flat_.values().narrow(0, 0, model_size), 1 - keep_model);
+  if (!student_.head || !clustering()) return;
+  // The head's average starts anew with the head: its first steps say as little as the network's.
+  const double keep = ema_decay(config_.train, steps_done_ - cluster_step(config_));
+  const auto head_size = ours.numel() - model_size;
+  ours.narrow(0, model_size, head_size).lerp_(flat_.values().narrow(0, model_size, head_size), 1 - keep);
   const auto source = student_.head->named_buffers();
   for (auto& entry : teacher_.head->named_buffers()) {
     const auto& from = source[entry.key()];
@@ -175,7 +186,7 @@ void Learner::update_teacher() {
 }
 
 void Learner::update_prior(const std::vector<Shard>& shards) {
-  if (config_.condition.source != "online") return;
+  if (!clustering()) return;
   prior_counts_.mul_(kPriorDecay);
   for (const auto& shard : shards) prior_counts_ += at::bincount(shard.ids.cpu(), {}, classes_).to(at::kDouble);
 }
@@ -206,7 +217,7 @@ StepResult Learner::step(const data::Batch& batch) {
   }
   SDG_CHECK(std::isfinite(result.flow_loss), "step ", steps_done_, ": the loss is ",
             std::isnan(result.flow_loss) ? "nan" : "infinite", "; the weights were left as they were");
-  if (student_.head) gradient.add_(head_gradient(shards, result));
+  if (student_.head && clustering()) gradient.add_(head_gradient(shards, result));
 
   result.lr = learning_rate(config_.train, steps_done_);
   result.grad_norm = optimizer_.step(flat_.values(), gradient, result.lr);
@@ -217,6 +228,8 @@ StepResult Learner::step(const data::Batch& batch) {
 }
 
 void Learner::save(io::TensorFile& file) const {
+  SDG_CHECK(flat_.values().isfinite().all().item<bool>(), "step ", steps_done_,
+            ": the optimizer made weights that are not finite; no checkpoint was written, the earlier ones are as they were");
   file.tensors.merge(student_.tensors("model."));
   file.tensors.merge(teacher_.tensors("ema."));
   for (auto& [name, view] : flat_.named_views(optimizer_.exp_avg)) file.tensors["optimizer.exp_avg." + name] = view;

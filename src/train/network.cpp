@@ -56,7 +56,8 @@ Network build_network(const RunConfig& config, int64_t classes, const at::Device
     const int64_t dim = network.model->dim();
     const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
     network.head = cluster::PrototypeHead(
-        cluster::PrototypeHeadOptions{feature_dim(config, *network.model), hidden, dim, config.cluster.clusters});
+        cluster::PrototypeHeadOptions{feature_dim(config, *network.model), hidden, dim, config.cluster.clusters,
+                                      config.cluster.standardize});
     cluster::initialize(*network.head, seed_of(config));
     network.head->to(device);
   }
@@ -107,6 +108,10 @@ model::Condition unconditional_for(const RunConfig& config) {
   const bool own_token = config.condition.source == "none" ||
                          (config.condition.source == "online" && config.condition.null_token == "separate");
   return own_token ? model::Condition::unconditional() : model::Condition::null();
+}
+
+int64_t cluster_step(const RunConfig& config) {
+  return std::llround(config.cluster.start * static_cast<double>(config.train.steps));
 }
 
 int64_t change_step(const RunConfig& config) {

@@ -22,6 +22,8 @@ Tensor sample_sheet(const RunConfig& config, const Network& network, const Tenso
   options.seed = kSheetSeed;
   options.steps = config.sample.steps;
   options.guidance = config.sample.guidance;
+  options.guidance_begin = config.sample.guidance_begin;
+  options.guidance_end = config.sample.guidance_end;
   options.solver = config.sample.solver;
   options.to_images = to_images;
   const auto drawn = generate(config, network, prior, device, options);

@@ -35,6 +35,9 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
                   "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
                   config.cluster.window_end);
+  SDG_CHECK_USAGE(condition.source != "online" || config.cluster.start <= condition.change,
+                  "cluster.start: the head must begin no later than the conditions (condition.change ", condition.change,
+                  "), got ", config.cluster.start);
 }
 
 namespace {

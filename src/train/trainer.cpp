@@ -64,6 +64,7 @@ Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const dat
   io::TensorFile file;
   file.tensors["ids"] = labels.ids;
   file.metadata["made_from"] = source.path;
+  folder.create();
   io::write_tensors(stored, file);
   return labels.ids;
 }
@@ -111,6 +112,7 @@ class Run {
     Outcome outcome;
     outcome.resumed = folder_.has_checkpoint();
     if (outcome.resumed) restore();
+    folder_.create();
     write_config();
     start_message(outcome.resumed);
     lines_ = std::make_unique<io::JsonLines>(folder_.metrics(), learner_.steps_done());
@@ -168,7 +170,7 @@ class Run {
   void watch_clusters(const StepReport& report) {
     if (!report.result.sinkhorn) return;
     cluster_loss_ =
-        report.step == 1 ? report.result.cluster_loss : 0.98 * cluster_loss_ + 0.02 * report.result.cluster_loss;
+        cluster_loss_ == 0 ? report.result.cluster_loss : 0.98 * cluster_loss_ + 0.02 * report.result.cluster_loss;
     constexpr int64_t kPatience = 200;
     if (report.step < kPatience || report.step % kPatience != 0) return;
     const auto warning = cluster::collapse_warning(cluster::cluster_health(*report.result.sinkhorn, cluster_loss_));
@@ -315,7 +317,6 @@ std::vector<std::string> conflicting_keys(const RunConfig& old_config, const Run
 }
 
 Outcome train(const RunConfig& config, const RunFolder& folder, const Observer& observer) {
-  folder.create();
   Run run(config, folder, observer);
   return run.execute();
 }

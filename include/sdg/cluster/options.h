@@ -18,6 +18,8 @@ struct ClusterOptions {
   std::string pooling = "flat";
   int64_t depth = -1;
   int64_t hidden = 0;
+  bool standardize = true;
+  double start = 0;
   std::string averaging = "batch";
   void visit(config::Fields& fields);
 };

@@ -8,6 +8,8 @@
 #include "sdg/metrics/clustering.h"
 #include "sdg/metrics/feature_extractor.h"
 #include "sdg/metrics/gaussian.h"
+#include "sdg/train/checkpoint.h"
+#include "sdg/train/generate.h"
 #include "sdg/train/network.h"
 
 namespace sdg::train {
@@ -19,6 +21,10 @@ metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::Feat
 /// Feature statistics of images uint8 [N, C, S, S].
 metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtractor& extractor,
                                    const Progress& progress = {});
+
+/// Feature statistics of images drawn from a trained network.
+metrics::Gaussian sample_statistics(const Trained& trained, const GenerateOptions& options, const at::Device& device,
+                                    metrics::FeatureExtractor& extractor, const Progress& progress = {});
 
 /// How well the clusters of a network agree with labels that it never saw.
 struct ClusterReport {

@@ -14,6 +14,7 @@ struct GenerateOptions {
   int64_t seed = 0;
   int64_t steps = 25;
   double guidance = 1.0;  ///< v_u + w (v_c - v_u)
+  double guidance_begin = 0, guidance_end = 1;  ///< times between which w acts; elsewhere w is 1 (arXiv 2404.07724)
   std::string solver = "euler";
   int64_t cluster = -1;  ///< all images of this cluster or class; -1 draws one per image from the prior
   bool unconditional = false;

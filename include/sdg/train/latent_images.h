@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "sdg/data/latents.h"
+#include "sdg/data/dataset.h"
 #include "sdg/model/autoencoder.h"
 #include "sdg/train/checkpoint.h"
 
@@ -28,5 +28,12 @@ ToImages decode_with(std::shared_ptr<const model::Autoencoder> decoder, const at
 
 /// Of a trained network: empty for one of pixels. `files` as above, else data.autoencoder of its config.
 ToImages to_images_of(const CheckpointInfo& info, const std::string& files, const at::Device& device);
+
+/// The images that distances of a run are taken to: its training data or, of latents, the images that were encoded, at
+/// the size they were encoded at: never what the autoencoder makes of them. `needed`: throws Error where they are gone.
+sdg::data::DataOptions reference_options(const CheckpointInfo& info, bool needed);
+
+/// Throws UsageError for a file of latents.
+sdg::data::Dataset open_images(const sdg::data::DataOptions& options, const std::string& config_dir);
 
 }  // namespace sdg::train

@@ -48,6 +48,7 @@ class Learner {
 
  private:
   struct Shard;
+  bool clustering() const;
   void flow_shard(const data::Batch& batch, int64_t first, int64_t count, Shard& shard);
   void cluster_views(const Tensor& x, const std::vector<int64_t>& samples, Shard& shard);
   Tensor head_gradient(const std::vector<Shard>& shards, StepResult& result);

@@ -47,6 +47,9 @@ model::Condition condition_for(const RunConfig& config, const Network& teacher, 
 /// features.
 model::Condition unconditional_for(const RunConfig& config);
 
+/// First step in which the head learns.
+int64_t cluster_step(const RunConfig& config);
+
 /// First step that trains with conditions (0 for index sources, train.steps for source none).
 int64_t change_step(const RunConfig& config);
 
