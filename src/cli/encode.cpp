@@ -25,7 +25,7 @@ struct Arguments {
 constexpr const char* kExamples =
     "  sdg encode --autoencoder sd-vae-ft-mse/ --in imagenet/train --out imagenet256-latents.safetensors --flip "
     "--half\n"
-    "  sdg encode --autoencoder taef2_encoder.safetensors,taef2_decoder.safetensors --in photos.tar --out "
+    "  sdg encode --autoencoder taef2_encoder.pth,taef2_decoder.pth --in photos.tar --out "
     "photos.safetensors --psnr\n"
     "  sdg train --config imagenet256.yaml --set data.path=imagenet256-latents.safetensors   trains on them\n";
 

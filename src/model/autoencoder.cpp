@@ -8,7 +8,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/io/weights.h"
 #include "sdg/model/autoencoder_kl.h"
 #include "sdg/model/taesd.h"
 
@@ -33,7 +33,8 @@ std::vector<fs::path> split_files(const std::string& files) {
 
 // The names under which diffusers stores weights in a model's folder.
 fs::path weights_in(const fs::path& folder) {
-  for (const char* name : {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors"}) {
+  for (const char* name : {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors",
+                           "diffusion_pytorch_model.bin"}) {
     if (fs::is_regular_file(folder / name)) return folder / name;
   }
   throw Error(cat("autoencoder: ", folder.string(),
@@ -182,7 +183,7 @@ std::shared_ptr<const Autoencoder> load_autoencoder(const std::string& files, co
     SDG_CHECK(fs::exists(path), "autoencoder: weights ", path.string(), " not found");
     if (fs::is_directory(path)) path = weights_in(path);
     read_config(path.parent_path() / "config.json", known);
-    auto file = io::read_tensors(path);
+    auto file = io::read_weights(path);
     read_metadata(file.metadata, path.string(), known);
     // Two files of the public TAESD have the same names in both: each gets its own first.
     auto own = is_taesd(file.tensors) ? taesd_canonical_names(file.tensors) : std::move(file.tensors);

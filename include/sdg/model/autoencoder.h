@@ -71,9 +71,9 @@ struct AutoencoderOptions {
   std::optional<int64_t> norm_groups;  ///< of the KL autoencoder's group norms; 32 unless something says otherwise
 };
 
-/// Reads "FILE", "ENCODER,DECODER" or a diffusers folder (config.json and weights). The kind and all sizes follow from
-/// the tensors' names and shapes. Throws Error for a missing file, weights of another kind, and a KL autoencoder of
-/// unknown scale.
+/// Reads "FILE", "ENCODER,DECODER" (safetensors or torch files, see io/weights.h) or a diffusers folder (config.json
+/// and weights). The kind and all sizes follow from the tensors' names and shapes. Throws Error for a missing file,
+/// weights of another kind, and a KL autoencoder of unknown scale.
 std::shared_ptr<const Autoencoder> load_autoencoder(const std::string& files, const AutoencoderOptions& options = {},
                                                     const at::Device& device = at::kCPU);
 
