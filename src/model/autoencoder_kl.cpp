@@ -227,13 +227,13 @@ bool AutoencoderKl::has_decoder() const {
 Tensor AutoencoderKl::moments(const Tensor& images) const {
   check_images(images);
   const Half& half = *parts_->encoder;
-  Tensor x = half.in(images);
+  Tensor x = half.in(images.contiguous(at::MemoryFormat::ChannelsLast));
   for (const auto& level : half.levels) {
     for (const auto& block : level.blocks) x = block(x);
     if (level.resample) x = level.resample->halve(x);
   }
   x = half.out(half.norm.then_silu(half.middle(x)));  // [N, 2C, h, w]
-  return half.quant ? (*half.quant)(x) : x;
+  return (half.quant ? (*half.quant)(x) : x).contiguous();
 }
 
 LatentDistribution AutoencoderKl::encode(const Tensor& images) const {
@@ -243,12 +243,13 @@ LatentDistribution AutoencoderKl::encode(const Tensor& images) const {
 Tensor AutoencoderKl::decode(const Tensor& raw) const {
   check_raw(raw);
   const Half& half = *parts_->decoder;
-  Tensor x = half.middle(half.in(half.quant ? (*half.quant)(raw) : raw));
+  const Tensor z = raw.contiguous(at::MemoryFormat::ChannelsLast);
+  Tensor x = half.middle(half.in(half.quant ? (*half.quant)(z) : z));
   for (const auto& level : half.levels) {
     for (const auto& block : level.blocks) x = block(x);
     if (level.resample) x = (*level.resample)(at::upsample_nearest2d(x, {x.size(2) * 2, x.size(3) * 2}));
   }
-  return half.out(half.norm.then_silu(x));  // [N, 3, H, W]
+  return half.out(half.norm.then_silu(x)).contiguous();  // [N, 3, H, W]
 }
 
 LatentDistribution distribution_of_moments(const Tensor& moments) {

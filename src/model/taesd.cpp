@@ -202,12 +202,12 @@ bool Taesd::has_decoder() const {
 
 LatentDistribution Taesd::encode(const Tensor& images) const {
   check_images(images);
-  return {run(encoder_, images.add(1).div_(2)), {}};
+  return {run(encoder_, images.contiguous(at::MemoryFormat::ChannelsLast).add(1).div_(2)).contiguous(), {}};
 }
 
 Tensor Taesd::decode(const Tensor& raw) const {
   check_raw(raw);
-  return run(decoder_, raw).mul_(2).sub_(1);
+  return run(decoder_, raw.contiguous(at::MemoryFormat::ChannelsLast)).mul_(2).sub_(1).contiguous();
 }
 
 std::map<std::string, Tensor> taesd_canonical_names(const std::map<std::string, Tensor>& weights) {

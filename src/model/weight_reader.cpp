@@ -29,7 +29,8 @@ Tensor WeightReader::take(const std::string& name, at::IntArrayRef shape) {
   taken_.insert(name);
   elements_ += tensor.numel();
   if (tensor.is_meta()) return tensor;
-  return tensor.detach().to(device_, at::kFloat);
+  const Tensor own = tensor.detach().to(device_, at::kFloat);
+  return own.dim() == 4 ? own.contiguous(at::MemoryFormat::ChannelsLast) : own.contiguous();
 }
 
 void WeightReader::expect_all_taken() const {

@@ -6,6 +6,7 @@
 
 #include "cli/tiny_program.h"
 #include "model/autoencoder_weights.h"
+#include "sdg/core/error.h"
 #include "sdg/data/latents.h"
 #include "sdg/io/image.h"
 #include "sdg/io/tensor_file.h"

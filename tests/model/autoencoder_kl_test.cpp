@@ -136,7 +136,7 @@ TEST(AutoencoderKl, EveryImageIsComputedAlone) {
   const auto together = net.encode(images);
   EXPECT_EQ(together.mean.sizes(), at::IntArrayRef({3, 4, 4, 6}));
   for (int64_t i = 0; i < 3; ++i) {
-    EXPECT_TRUE(at::allclose(net.encode(images.narrow(0, i, 1)).mean[0], together.mean[i], 1e-5, 1e-6));
+    EXPECT_TRUE(at::allclose(net.encode(images.narrow(0, i, 1)).mean[0], together.mean[i], 1e-4, 2e-5));
   }
 }
 
@@ -166,7 +166,7 @@ TEST(AutoencoderKl, NamesTheTensorThatDoesNotFit) {
   auto misshapen = test::kl_weights(kTiny);
   misshapen["encoder.mid_block.resnets.0.conv1.weight"] = at::zeros({16, 8, 3, 3});
   EXPECT_THAT(test::message_of<Error>([&] { make(misshapen); }),
-              HasSubstr("encoder.mid_block.resnets.0.conv1.weight is [16, 8, 3, 3], expected [-1, 16, 3, 3]"));
+              HasSubstr("encoder.mid_block.resnets.0.conv1.weight is [16, 8, 3, 3], expected [*, 16, 3, 3]"));
   EXPECT_THAT(test::message_of<Error>([&] { make(test::kl_weights(kTiny), 32); }), HasSubstr("norm_num_groups"));
 }
 
