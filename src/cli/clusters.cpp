@@ -55,7 +55,8 @@ class Report {
         device_(device),
         config_(trained_.info.config),
         opened_(data::open_data(config_.data, config_.config_dir)),
-        dataset_(opened_.images, config_.data),
+        to_images_(train::to_images_of(trained_.info, arguments.source.autoencoder, device)),
+        dataset_(opened_, config_.data),
         indices_(train::evaluation_subset(dataset_.size(), arguments.images, 0)),
         page_(cat("Clusters of ", trained_.path)) {
     ProgressBar bar("assign", "img/s");
@@ -122,7 +123,13 @@ class Report {
     options.guidance_begin = config_.sample.guidance_begin;
     options.guidance_end = config_.sample.guidance_end;
     options.solver = config_.sample.solver;
+    options.to_images = to_images_;
     return train::generate(config_, trained_.network, trained_.prior, device_, options).images;
+  }
+
+  // Training images as a person sees them.
+  Tensor pictures(const std::vector<int64_t>& indices) const {
+    return to_images_ ? to_images_(dataset_.values(indices)) : dataset_.images(indices);
   }
 
   // A row a cluster: real members, a gap, images drawn with that condition.
@@ -130,6 +137,7 @@ class Report {
     page_.heading("Members (left) and images drawn from the cluster (right), largest clusters first");
     const auto n = arguments_.per_cluster;
     const auto* id = ids_.const_data_ptr<int64_t>();
+    const auto example = pictures({indices_.front()})[0];
     ProgressBar bar("draw", "clusters/s");
     int64_t done = 0;
     for (const auto cluster : order_) {
@@ -137,11 +145,10 @@ class Report {
       for (size_t i = 0; i < indices_.size() && static_cast<int64_t>(members.size()) < n; ++i) {
         if (id[i] == cluster) members.push_back(indices_[i]);
       }
-      const auto blank = at::full_like(dataset_.image(0), 255);
+      const auto shown = members.empty() ? Tensor() : pictures(members);
+      const auto blank = at::full_like(example, 255);
       std::vector<Tensor> cells;
-      for (int64_t i = 0; i < n; ++i)
-        cells.push_back(i < static_cast<int64_t>(members.size()) ? dataset_.image(members[static_cast<size_t>(i)])
-                                                                 : blank);
+      for (int64_t i = 0; i < n; ++i) cells.push_back(i < static_cast<int64_t>(members.size()) ? shown[i] : blank);
       cells.push_back(blank);
       if (trained_.prior.defined()) {
         const auto drawn = draw(cluster, n);
@@ -156,7 +163,7 @@ class Report {
   void overlays() {
     page_.heading("Images and their maps of clusters, one colour a cluster");
     const auto count = std::min<int64_t>(arguments_.shown, static_cast<int64_t>(indices_.size()));
-    page_.picture(train::overlay_sheet(ids_.slice(0, 0, count), indices_, dataset_), "");
+    page_.picture(train::overlay_sheet(ids_.slice(0, 0, count), indices_, dataset_, to_images_), "");
   }
 
   void history() {
@@ -192,8 +199,12 @@ class Report {
     options.steps = config_.sample.steps;
     options.guidance = config_.sample.guidance;
     options.solver = config_.sample.solver;
+    options.to_images = to_images_;
     const auto drawn = train::generate(config_, trained_.network, trained_.prior, device_, options).images;
-    const auto training = dataset_.images(indices_);
+    // Decoding takes its time: of latents only some are compared.
+    constexpr size_t kDecoded = 512;
+    const auto compared = to_images_ ? std::min(kDecoded, indices_.size()) : indices_.size();
+    const auto training = pictures({indices_.begin(), indices_.begin() + static_cast<int64_t>(compared)});
     const auto near = train::nearest_training(drawn, training);
     page_.heading("Generated images and their nearest training images");
     auto sorted = near.distance;
@@ -235,13 +246,15 @@ class Report {
         "holds each image's most frequent cluster).");
   }
 
-  int64_t scale() const { return std::max<int64_t>(1, train::picture_scale(config_.data.size) / 2); }
+  // Decoded latents are large enough as they are.
+  int64_t scale() const { return to_images_ ? 1 : std::max<int64_t>(1, train::picture_scale(config_.data.size) / 2); }
 
   const Arguments& arguments_;
   train::Trained trained_;
   at::Device device_;
   const train::RunConfig& config_;
   data::OpenedData opened_;
+  train::ToImages to_images_;
   data::Dataset dataset_;
   std::vector<int64_t> indices_;
   io::HtmlPage page_;
@@ -280,6 +293,9 @@ Command clusters_command() {
             ->check(CLI::PositiveNumber);
         app.add_option("--generated", arguments->generated, "images compared with the training images")
             ->check(CLI::PositiveNumber);
+        app.add_option("--autoencoder", arguments->source.autoencoder,
+                       "runs trained on latents: what decodes them; default: what made them")
+            ->type_name("FILES");
         app.add_option("--device", arguments->source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
         return [arguments] { return execute(*arguments); };
       }};

@@ -21,6 +21,8 @@ Command train_command();
 Command sample_command();
 Command eval_fid_command();
 Command eval_clusters_command();
+Command encode_command();
+Command decode_command();
 Command config_command();
 Command clusters_command();
 Command sweep_command();

@@ -52,7 +52,7 @@ int execute(const Arguments& arguments) {
   if (arguments.count > 0) trained.info.config.eval.cluster_images = arguments.count;
   const auto& config = trained.info.config;
   const auto opened = data::open_data(config.data, "");
-  const data::Dataset dataset(opened.images, config.data);
+  const data::Dataset dataset(opened, config.data);
   ProgressBar bar("clusters", "img/s");
   const auto report = report_of(trained, opened, dataset, device, bar);
   bar.finish();

@@ -10,6 +10,7 @@
 #include "sdg/core/text.h"
 #include "sdg/io/npz.h"
 #include "sdg/train/evaluate.h"
+#include "sdg/train/latent_images.h"
 
 namespace sdg::cli {
 namespace {
@@ -43,10 +44,6 @@ Tensor images_of_npz(const std::string& path) {
   return found->second.permute({0, 3, 1, 2}).contiguous();
 }
 
-data::Dataset open_dataset(const data::DataOptions& options, const std::string& config_dir) {
-  return data::Dataset(data::open_data(options, config_dir).images, options);
-}
-
 metrics::Gaussian statistics_of(const std::string& path, data::DataOptions options,
                                 metrics::FeatureExtractor& extractor, int64_t limit, const std::string& title) {
   ProgressBar bar(title, "img/s");
@@ -59,7 +56,7 @@ metrics::Gaussian statistics_of(const std::string& path, data::DataOptions optio
     options.path = path;
     options.format = "auto";
   }
-  return train::dataset_statistics(open_dataset(options, ""), extractor, limit, bar.callback());
+  return train::dataset_statistics(train::open_images(options, ""), extractor, limit, bar.callback());
 }
 
 int execute(const Arguments& arguments) {
@@ -69,9 +66,11 @@ int execute(const Arguments& arguments) {
                   "--images needs --reference: a data set, or an .npz with mu and sigma");
   train::Trained trained;
   train::RunConfig config;
+  data::DataOptions images;
   if (!from_images) {
     trained = load(arguments.sampling, device);
     config = trained.info.config;
+    images = train::reference_options(trained.info, arguments.reference.empty() && config.eval.reference.empty());
   }
   const std::string extractor_name = arguments.extractor.empty() ? config.eval.extractor : arguments.extractor;
   const auto extractor =
@@ -79,19 +78,21 @@ int execute(const Arguments& arguments) {
   const std::string reference = arguments.reference.empty() ? config.eval.reference : arguments.reference;
 
   // The reference first: a wrong path should not cost the time of sampling.
-  const auto target = statistics_of(reference, config.data, *extractor, arguments.reference_count, "reference");
+  const auto target = statistics_of(reference, images, *extractor, arguments.reference_count, "reference");
   metrics::Gaussian drawn;
   train::GenerateOptions options;
   if (from_images) {
-    drawn = statistics_of(arguments.images, config.data, *extractor, 0, "images");
+    drawn = statistics_of(arguments.images, images, *extractor, 0, "images");
   } else {
-    options = generate_options(arguments.sampling, trained, config.eval.count);
+    options = generate_options(arguments.sampling, trained, config.eval.count, device);
     ProgressBar bar("sample", "img/s");
     drawn = train::sample_statistics(trained, options, device, *extractor, bar.callback());
   }
   if (!arguments.save_statistics.empty()) metrics::write_statistics(arguments.save_statistics, drawn);
   const double distance = metrics::frechet_distance(drawn, target);
-  const std::string reference_text = reference.empty() ? trained.info.data : reference;
+  const std::string reference_text = !reference.empty()     ? reference
+                                     : trained.info.latents ? images.path
+                                                            : trained.info.data;
 
   if (arguments.json) {
     ordered_json out{{"metric", extractor->metric_name()}, {"value", distance},

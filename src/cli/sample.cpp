@@ -37,7 +37,7 @@ int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.sampling.device);
   const auto trained = load(arguments.sampling, device);
   const auto& config = trained.info.config;
-  const auto options = generate_options(arguments.sampling, trained, config.sample.count);
+  const auto options = generate_options(arguments.sampling, trained, config.sample.count, device);
   const bool as_npz = !arguments.npz.empty();
   if (!as_npz) {
     std::error_code failed;
@@ -76,7 +76,7 @@ int execute(const Arguments& arguments) {
   int64_t columns = 1;
   while (columns * columns < shown.size(0)) ++columns;
   const auto grid = fs::path(arguments.out) / "grid.png";
-  io::write_png(grid, io::image_grid(shown, columns, 2, train::picture_scale(config.data.size)));
+  io::write_png(grid, io::image_grid(shown, columns, 2, train::picture_scale(shown.size(3))));
   say(cat("wrote ", written, " images and ", grid.string()));
   return 0;
 }

@@ -7,6 +7,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
 #include "sdg/sample/solver.h"
+#include "sdg/train/latent_images.h"
 #include "sdg/train/run_folder.h"
 
 namespace sdg::cli {
@@ -53,6 +54,9 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments) {
       ->excludes(cluster);
   app.add_option("--weights", arguments.weights, "ema (the average) or model (the raw weights)")
       ->check(CLI::IsMember({"ema", "model"}));
+  app.add_option("--autoencoder", arguments.autoencoder,
+                 "runs trained on latents: what decodes them; default: what made them")
+      ->type_name("FILES");
   app.add_option("--device", arguments.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
 }
 
@@ -65,7 +69,7 @@ train::Trained load(const SamplingArguments& arguments, const at::Device& device
 }
 
 train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
-                                        int64_t default_count) {
+                                        int64_t default_count, const at::Device& device) {
   const auto& defaults = trained.info.config.sample;
   train::GenerateOptions options;
   options.count = arguments.count.value_or(default_count);
@@ -83,6 +87,7 @@ train::GenerateOptions generate_options(const SamplingArguments& arguments, cons
                   options.cluster);
   sample::evaluations_per_step(options.solver);  // an unknown name stops here, before anything that takes time
   if (!arguments.config_class.empty()) options.cluster = class_index(arguments.config_class, trained);
+  options.to_images = train::to_images_of(trained.info, arguments.autoencoder, device);
   return options;
 }
 

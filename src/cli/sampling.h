@@ -11,21 +11,22 @@
 namespace sdg::cli {
 
 struct SamplingArguments {
-  std::string run, checkpoint, device = "auto", weights = "ema", solver, config_class;
+  std::string run, checkpoint, device = "auto", weights = "ema", solver, config_class, autoencoder;
   std::optional<int64_t> count, batch, seed, steps, cluster;
   std::optional<double> guidance;
   std::vector<double> interval;
 };
 
-/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --guidance-interval, --solver, --cluster, --class,
-/// --weights, --device.
+/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --guidance-interval, --solver,
+/// --cluster, --class, --weights, --autoencoder, --device.
 void declare_sampling(CLI::App& app, SamplingArguments& arguments);
 
 /// Loads the checkpoint that the arguments mean and says on standard error which.
 train::Trained load(const SamplingArguments& arguments, const at::Device& device);
 
-/// The arguments over the checkpoint's own sampling options. `default_count` where neither says.
+/// The arguments over the checkpoint's own sampling options. `default_count` where neither says. Where the network
+/// draws latents, this loads what decodes them.
 train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
-                                        int64_t default_count);
+                                        int64_t default_count, const at::Device& device);
 
 }  // namespace sdg::cli

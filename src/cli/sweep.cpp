@@ -14,6 +14,7 @@
 #include "sdg/io/image.h"
 #include "sdg/sample/solver.h"
 #include "sdg/train/evaluate.h"
+#include "sdg/train/latent_images.h"
 #include "sdg/train/run_folder.h"
 #include "sdg/train/sweep.h"
 
@@ -27,7 +28,7 @@ struct Arguments {
   std::vector<double> guidance;
   std::vector<int64_t> steps, seeds;
   std::vector<std::string> solvers, intervals;
-  std::string out = "sweep", extractor, weights, reference, device = "auto";
+  std::string out = "sweep", extractor, weights, reference, autoencoder, device = "auto";
   int64_t count = 0, batch = 0;
 };
 
@@ -114,28 +115,30 @@ class Measurer {
     const auto& config = trained_.info.config;
     extractor_ = metrics::make_extractor(arguments.extractor.empty() ? config.eval.extractor : arguments.extractor,
                                          arguments.weights.empty() ? config.eval.weights : arguments.weights);
+    to_images_ = train::to_images_of(trained_.info, arguments.autoencoder, device);
     reference_ = arguments.reference.empty() ? config.eval.reference : arguments.reference;
   }
   const train::RunConfig& config() const { return trained_.info.config; }
   int64_t step() const { return trained_.info.step; }
   std::string metric() const { return extractor_->metric_name(); }
 
-  double distance(const train::GenerateOptions& options, const std::string& title) {
+  double distance(train::GenerateOptions options, const std::string& title) {
+    options.to_images = to_images_;
     if (!target_) target_ = target();
     ProgressBar bar(title, "img/s");
-    return metrics::frechet_distance(
-        train::sample_statistics(trained_, options, device_, *extractor_, bar.callback()), *target_);
+    return metrics::frechet_distance(train::sample_statistics(trained_, options, device_, *extractor_, bar.callback()),
+                                     *target_);
   }
 
  private:
   metrics::Gaussian target() {
     if (!reference_.empty() && fs::path(reference_).extension() == ".npz") return metrics::read_statistics(reference_);
-    auto options = config().data;
+    auto options = train::reference_options(trained_.info, reference_.empty());
     if (!reference_.empty()) {
       options.path = reference_;
       options.format = "auto";
     }
-    const data::Dataset dataset(data::open_data(options, reference_.empty() ? config().config_dir : "").images, options);
+    const auto dataset = train::open_images(options, reference_.empty() ? config().config_dir : "");
     ProgressBar bar("reference", "img/s");
     return train::dataset_statistics(dataset, *extractor_, 0, bar.callback());
   }
@@ -145,6 +148,7 @@ class Measurer {
   std::unique_ptr<metrics::FeatureExtractor> extractor_;
   std::string reference_;
   std::optional<metrics::Gaussian> target_;
+  train::ToImages to_images_;
 };
 
 train::GenerateOptions options_of(const train::SweepRow& row, int64_t batch) {
@@ -239,34 +243,38 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command sweep_command() {
-  return {"sweep", "Measure many sampling settings with the same noise: a table, a chart, the best one.", kExamples,
-          [](CLI::App& app) {
-            auto arguments = std::make_shared<Arguments>();
-            app.add_option("--run", arguments->runs,
-                           "LABEL=DIR[,DIR...] or DIR (repeatable); runs of one label are repetitions; default: the "
-                           "newest run under runs/")
-                ->type_name("RUNS");
-            const auto list = [&](const char* name, auto& target, const std::string& help, const char* type) {
-              app.add_option(name, target, help)->delimiter(',')->type_name(type);
-            };
-            list("--guidance", arguments->guidance, "strengths w, e.g. 1,1.5,2,3", "W,W...");
-            list("--steps", arguments->steps, "solver steps, e.g. 5,10,25", "N,N...");
-            list("--solver", arguments->solvers, "solvers: " + join(sample::solver_names()), "NAME,...");
-            list("--interval", arguments->intervals, "times between which guidance acts, e.g. 0:1,0.3:1", "B:E,...");
-            list("--seed", arguments->seeds, "seeds of the noise; several are repetitions", "N,N...");
-            app.add_option("--count", arguments->count, "images a point; default: eval.count of the run")
-                ->check(CLI::NonNegativeNumber);
-            app.add_option("--batch", arguments->batch, "images under way at once")->check(CLI::NonNegativeNumber);
-            app.add_option("--extractor", arguments->extractor, "feature network; default: the run's")
-                ->type_name("NAME");
-            app.add_option("--extractor-weights", arguments->weights, "its weights")->type_name("FILE");
-            app.add_option("--reference", arguments->reference, "data set or .npz to compare with; default: the "
-                                                                "training data")
-                ->type_name("PATH");
-            app.add_option("--out", arguments->out, "folder of the results; a sweep there goes on")->type_name("DIR");
-            app.add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
-            return [arguments] { return execute(*arguments); };
-          }};
+  return {
+      "sweep", "Measure many sampling settings with the same noise: a table, a chart, the best one.", kExamples,
+      [](CLI::App& app) {
+        auto arguments = std::make_shared<Arguments>();
+        app.add_option("--run", arguments->runs,
+                       "LABEL=DIR[,DIR...] or DIR (repeatable); runs of one label are repetitions; default: the "
+                       "newest run under runs/")
+            ->type_name("RUNS");
+        const auto list = [&](const char* name, auto& target, const std::string& help, const char* type) {
+          app.add_option(name, target, help)->delimiter(',')->type_name(type);
+        };
+        list("--guidance", arguments->guidance, "strengths w, e.g. 1,1.5,2,3", "W,W...");
+        list("--steps", arguments->steps, "solver steps, e.g. 5,10,25", "N,N...");
+        list("--solver", arguments->solvers, "solvers: " + join(sample::solver_names()), "NAME,...");
+        list("--interval", arguments->intervals, "times between which guidance acts, e.g. 0:1,0.3:1", "B:E,...");
+        list("--seed", arguments->seeds, "seeds of the noise; several are repetitions", "N,N...");
+        app.add_option("--count", arguments->count, "images a point; default: eval.count of the run")
+            ->check(CLI::NonNegativeNumber);
+        app.add_option("--batch", arguments->batch, "images under way at once")->check(CLI::NonNegativeNumber);
+        app.add_option("--extractor", arguments->extractor, "feature network; default: the run's")->type_name("NAME");
+        app.add_option("--extractor-weights", arguments->weights, "its weights")->type_name("FILE");
+        app.add_option("--reference", arguments->reference,
+                       "data set or .npz to compare with; default: the "
+                       "training data")
+            ->type_name("PATH");
+        app.add_option("--autoencoder", arguments->autoencoder,
+                       "runs trained on latents: what decodes them; default: what made them")
+            ->type_name("FILES");
+        app.add_option("--out", arguments->out, "folder of the results; a sweep there goes on")->type_name("DIR");
+        app.add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+        return [arguments] { return execute(*arguments); };
+      }};
 }
 
 }  // namespace sdg::cli

@@ -16,8 +16,8 @@ namespace {
 enum class Status : uint8_t { kUnread, kCached, kBroken };
 
 int64_t checked_channels(const DataOptions& options) {
-  SDG_CHECK_USAGE(options.channels == 1 || options.channels == 3, "data.channels: expected 1 or 3, got ",
-                  options.channels);
+  SDG_CHECK_USAGE(options.channels == 1 || options.channels == 3, "data.channels: expected 1 or 3 of images, got ",
+                  options.channels, " (latents are made with sdg encode)");
   SDG_CHECK_USAGE(options.size > 0, "data.size: expected at least 1 pixel, got ", options.size);
   return options.channels;
 }
@@ -105,30 +105,68 @@ struct Dataset::State {
   }
 };
 
+namespace {
+
+void check_latents(const LatentSource& latents, const DataOptions& options) {
+  const LatentCard& card = latents.card();
+  SDG_CHECK_USAGE(options.size == card.size && options.channels == card.channels, "data: these latents are ",
+                  card.channels, "x", card.size, "x", card.size, ", the model is to see ", options.channels, "x",
+                  options.size, "x", options.size, ": set data.size=", card.size, " and data.channels=", card.channels);
+  SDG_CHECK_USAGE(!options.flip || latents.has_flips(),
+                  "data.flip: these latents hold no mirrored images, and a mirrored latent is not the latent of the "
+                  "mirrored image: encode with --flip or set data.flip=false");
+}
+
+}  // namespace
+
 Dataset::Dataset(std::shared_ptr<ImageSource> source, const DataOptions& options)
     : state_(std::make_unique<State>(std::move(source), options)) {}
+
+Dataset::Dataset(std::shared_ptr<LatentSource> latents, const DataOptions& options) : latents_(std::move(latents)) {
+  check_latents(*latents_, options);
+}
+
+Dataset::Dataset(const OpenedData& opened, const DataOptions& options) : latents_(opened.latents) {
+  if (latents_) {
+    check_latents(*latents_, options);
+  } else {
+    state_ = std::make_unique<State>(opened.images, options);
+  }
+}
+
 Dataset::~Dataset() = default;
 
+Dataset::State& Dataset::pixels() const {
+  SDG_CHECK(state_, "data: latents have no pixels until they are decoded");
+  return *state_;
+}
+
 int64_t Dataset::size() const {
-  return state_->count;
+  return latents_ ? latents_->size() : state_->count;
 }
 int64_t Dataset::channels() const {
-  return state_->channels;
+  return latents_ ? latents_->card().channels : state_->channels;
 }
 int64_t Dataset::image_size() const {
-  return state_->side;
+  return latents_ ? latents_->card().size : state_->side;
 }
 int64_t Dataset::cache_capacity() const {
-  return state_->capacity;
+  return latents_ ? 0 : state_->capacity;
 }
 
 int64_t Dataset::broken() const {
+  if (latents_) return 0;
   const std::lock_guard lock(state_->mutex);
   return state_->broken;
 }
 
+Tensor Dataset::values(at::IntArrayRef indices) const {
+  if (latents_) return latents_->means(indices);
+  return images(indices).to(at::kFloat).div_(127.5).sub_(1);
+}
+
 void Dataset::read_into(int64_t index, uint8_t* out) const {
-  State& state = *state_;
+  State& state = pixels();
   SDG_CHECK(index >= 0 && index < state.count, "data: expected an image index in [0, ", state.count, "), got ", index);
   for (int64_t tried = 0; tried < state.count; ++tried) {
     if (state.try_read((index + tried) % state.count, out)) return;
@@ -146,9 +184,10 @@ Tensor Dataset::image(int64_t index) const {
 Tensor Dataset::images(at::IntArrayRef indices) const {
   Tensor out = at::empty({static_cast<int64_t>(indices.size()), channels(), image_size(), image_size()}, at::kByte);
   auto* row = out.mutable_data_ptr<uint8_t>();
+  const int64_t image_bytes = pixels().image_bytes;
   for (const int64_t index : indices) {
     read_into(index, row);
-    row += state_->image_bytes;
+    row += image_bytes;
   }
   return out;
 }

@@ -52,4 +52,13 @@ OpenedData open_folder(const fs::path& path) {
   return data;
 }
 
+OpenedData open_image(const fs::path& path) {
+  SDG_CHECK(fs::is_regular_file(path), "data: expected an image file, got ", path.string());
+  OpenedData data;
+  data.images = std::make_shared<FolderSource>((path.parent_path() / "").string(),
+                                               std::vector<std::string>{path.filename().string()});
+  data.description = describe("image " + path.string(), data);
+  return data;
+}
+
 }  // namespace sdg::data

@@ -89,6 +89,32 @@ struct Loader::State {
   }
 
   void load_rows(Batch& batch, int64_t first, int64_t count) {
+    if (dataset.latents()) {
+      load_latents(batch, first, count);
+    } else {
+      load_images(batch, first, count);
+    }
+  }
+
+  // The latent of a sample is drawn anew each time, keyed by the sample.
+  void load_latents(Batch& batch, int64_t first, int64_t count) {
+    const auto& latents = *dataset.latents();
+    const int64_t size = dataset.image_size(), channels = dataset.channels(), values = channels * size * size;
+    const auto samples = at::IntArrayRef(batch.sample).slice(static_cast<size_t>(first), static_cast<size_t>(count));
+    const Tensor draws = options.flip ? rng::uniform({options.seed, rng::Purpose::kFlip, 0}, samples, {1}) : Tensor();
+    const Tensor noise = latents.has_noise()
+                             ? rng::normal({options.seed, rng::Purpose::kLatent, 0}, samples, {channels, size, size})
+                             : Tensor();
+    float* out = batch.images.mutable_data_ptr<float>() + first * values;
+    for (int64_t i = 0; i < count; ++i, out += values) {
+      const int64_t index = order.image_of(samples[static_cast<size_t>(i)]);
+      batch.index[static_cast<size_t>(first + i)] = index;
+      const bool flipped = options.flip && draws.const_data_ptr<float>()[i] < 0.5F;
+      latents.read_into(index, flipped, noise.defined() ? noise.const_data_ptr<float>() + i * values : nullptr, out);
+    }
+  }
+
+  void load_images(Batch& batch, int64_t first, int64_t count) {
     const int64_t size = dataset.image_size(), rows = dataset.channels() * size, values = rows * size;
     const auto samples = at::IntArrayRef(batch.sample).slice(static_cast<size_t>(first), static_cast<size_t>(count));
     const Tensor draws = options.flip ? rng::uniform({options.seed, rng::Purpose::kFlip, 0}, samples, {1}) : Tensor();

@@ -8,27 +8,33 @@ void DataOptions::visit(config::Fields& fields) {
       {.help = "Where the images are: a folder (class = sub-folder; without sub-folders there are no classes), a .tar "
                "of one, or a "
                ".safetensors file with uint8 `images` [N, H, W] or [N, C, H, W] and, if there are classes, integer "
-               "`labels` [N]. "
+               "`labels` [N], or one of latents as `sdg encode` writes it. "
                "A relative path is tried beside the config, in the working folder, then among the shipped configs."});
   fields(
       "format", &format,
       {.help = "What the path holds. auto tells a folder, .tar and .safetensors apart; set it where the name misleads.",
-       .choices = {"auto", "folder", "tar", "tensors"}});
-  fields("size", &size,
-         {.help = "Side of the square images the model sees. Images of any other size are shrunk or enlarged so that "
-                  "the short side fits, "
-                  "then cut at the centre (ADM's crop). A model with patches needs a multiple of the patch size.",
-          .unit = "pixels",
+       .choices = {"auto", "folder", "tar", "tensors", "latents", "image"}});
+  fields("autoencoder", &autoencoder,
+         {.help = "Latents only: the autoencoder that turns them into pictures, FILE, ENCODER,DECODER or a diffusers "
+                  "folder. Empty: the one that made them, where the latents file says it was."});
+  fields(
+      "size", &size,
+      {.help =
+           "Side of the square images the model sees. Images of any other size are shrunk or enlarged so that "
+           "the short side fits, "
+           "then cut at the centre (ADM's crop). Latents are taken as they are: their own side. A model with patches "
+           "needs a multiple of the patch size.",
+       .unit = "pixels",
+       .min = 1,
+       .max = 1024});
+  fields("channels", &channels,
+         {.help = "1 (grey), 3 (RGB), or the channels of latents (4 of Stable Diffusion, 32 of TAEF2). Colour becomes "
+                  "grey by ITU-R 601 luma, grey becomes colour by repetition.",
           .min = 1,
           .max = 1024});
-  fields("channels", &channels,
-         {.help = "1 (grey), 3 (RGB), or 4 (latents: such a network can be built and costed, its data cannot be read "
-                  "yet). Colour becomes grey by ITU-R 601 luma, grey becomes colour by repetition.",
-          .min = 1,
-          .max = 4});
   fields("flip", &flip,
          {.help = "Mirror each image left to right with probability 0.5, drawn anew each time. For photographs; not "
-                  "for digits or text."});
+                  "for digits or text. Latents must have been encoded with --flip."});
   fields("threads", &threads,
          {.help = "Threads that read and decode the next batches while this one trains. 0 loads in the training "
                   "thread. The images do not "

@@ -42,7 +42,7 @@ Listing list_or_throw(const std::vector<std::string>& paths, const std::string& 
 }
 
 std::string describe(const std::string& what, const OpenedData& data) {
-  const int64_t images = data.images->size();
+  const int64_t images = data.size();
   std::string text = cat(what, ": ", images, images == 1 ? " image, " : " images, ");
   if (!data.labels) return text + "no classes";
   const size_t classes = data.labels->class_names().size();

@@ -13,6 +13,13 @@ OpenedData open_tar(const std::filesystem::path& path);
 /// Bytes are taken as they are, 0 black and 255 white. Classes are 0 .. the largest label, named by their numbers.
 OpenedData open_tensors(const std::filesystem::path& path);
 
+/// Latents of images, see data/latents.h. Classes are named by their numbers.
+OpenedData open_latents(const std::filesystem::path& path);
+/// One image file.
+OpenedData open_image(const std::filesystem::path& path);
+
+/// Classes 0 .. the largest of `stored` [count], named by their numbers; throws Error unless they can be labels.
+std::shared_ptr<LabelSource> number_labels(const Tensor& stored, int64_t count, const std::string& where);
 /// int64 [size] and a name for each class.
 std::shared_ptr<LabelSource> make_labels(Tensor labels, std::vector<std::string> class_names);
 /// Null where the listing has no classes.

@@ -28,6 +28,8 @@ Tensor checked_images(const Tensor& images, const std::string& where) {
   return images.dim() == 3 ? images.unsqueeze(1) : images;  // [N, C, H, W]
 }
 
+}  // namespace
+
 std::shared_ptr<LabelSource> number_labels(const Tensor& stored, int64_t count, const std::string& where) {
   SDG_CHECK(
       at::isIntegralType(stored.scalar_type(), /*includeBool=*/false) && stored.dim() == 1 && stored.size(0) == count,
@@ -41,8 +43,6 @@ std::shared_ptr<LabelSource> number_labels(const Tensor& stored, int64_t count, 
   for (int64_t i = 0; i <= most; ++i) names.push_back(std::to_string(i));
   return make_labels(std::move(labels), std::move(names));
 }
-
-}  // namespace
 
 OpenedData open_tensors(const std::filesystem::path& path) {
   const std::string where = path.string();

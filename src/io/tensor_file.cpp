@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstring>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "io/posix_impl.h"
@@ -39,47 +38,16 @@ Tensor view_of(const TensorEntry& entry, const std::shared_ptr<MappedFile>& file
   return at::from_blob(bytes.data(), entry.shape, [file](void*) {}, options);
 }
 
-struct Item {
-  const std::string* name;
-  const Tensor* tensor;
-  size_t alignment;
-};
-
-std::vector<Item> in_file_order(const TensorFile& file, const std::string& where) {
-  std::vector<Item> items;
+// In the order of the file.
+std::vector<TensorEntry> entries_of(const TensorFile& file, const std::string& where) {
+  std::vector<TensorEntry> entries;
   for (const auto& [name, tensor] : file.tensors) {
-    SDG_CHECK(name != "__metadata__", where, ": a tensor cannot be called __metadata__");
     SDG_CHECK(tensor.defined(), where, ": tensor '", name, "' is undefined");
     SDG_CHECK(tensor.layout() == at::kStrided && !tensor.is_meta(), where, ": tensor '", name,
               "' must be dense and hold data");
-    SDG_CHECK(!tensor_dtype_name(tensor.scalar_type()).empty(), where, ": tensor '", name,
-              "': safetensors have no dtype for ", c10::toString(tensor.scalar_type()));
-    items.push_back({&name, &tensor, c10::elementSize(tensor.scalar_type())});
+    entries.push_back({name, tensor.scalar_type(), tensor.sizes().vec()});
   }
-  // Widest first, so that every tensor starts on a multiple of its element size; the map has them by name already.
-  std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.alignment > b.alignment; });
-  return items;
-}
-
-std::string header_text(const std::vector<Item>& items, const TensorFile& file, const std::string& where) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
-  uint64_t at = 0;
-  for (const auto& item : items) {
-    const uint64_t end = at + item.tensor->numel() * item.alignment;
-    header[*item.name] = {{"dtype", tensor_dtype_name(item.tensor->scalar_type())},
-                          {"shape", item.tensor->sizes().vec()},
-                          {"data_offsets", {at, end}}};
-    at = end;
-  }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(cat(where, ": names and metadata must be UTF-8: ", error.what()));
-  }
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  return text;
+  return entries;
 }
 
 }  // namespace
@@ -112,14 +80,12 @@ TensorFile read_tensor_header(const std::filesystem::path& path) {
 }
 
 void write_tensors(const std::filesystem::path& path, const TensorFile& file) {
-  const auto items = in_file_order(file, path.string());
-  const std::string header = header_text(items, file, path.string());
+  auto entries = entries_of(file, path.string());
+  const std::string header = tensor_header_bytes(entries, file.metadata, path.string());
   write_atomically(path, [&](std::ostream& out) {
-    const uint64_t length = header.size();
-    out.write(reinterpret_cast<const char*>(&length), sizeof(length));
     out << header;
-    for (const auto& item : items) {  // one at a time on the CPU
-      const Tensor data = item.tensor->detach().to(at::kCPU).resolve_neg().contiguous();
+    for (const auto& entry : entries) {  // one at a time on the CPU
+      const Tensor data = file.tensors.at(entry.name).detach().to(at::kCPU).resolve_neg().contiguous();
       out.write(static_cast<const char*>(data.const_data_ptr()), static_cast<std::streamsize>(data.nbytes()));
     }
   });

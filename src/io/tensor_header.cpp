@@ -169,6 +169,37 @@ TensorHeader parse_tensor_header(std::span<const std::byte> file, const std::str
   return header;
 }
 
+std::string tensor_header_bytes(std::vector<TensorEntry>& entries, const std::map<std::string, std::string>& metadata,
+                                const std::string& where) {
+  const auto width = [](const TensorEntry& entry) { return c10::elementSize(entry.dtype); };
+  std::stable_sort(entries.begin(), entries.end(), [&](const auto& a, const auto& b) { return width(a) > width(b); });
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t at = 0;
+  for (auto& entry : entries) {
+    SDG_CHECK(entry.name != "__metadata__", where, ": a tensor cannot be called __metadata__");
+    SDG_CHECK(!tensor_dtype_name(entry.dtype).empty(), where, ": tensor '", entry.name,
+              "': safetensors have no dtype for ", c10::toString(entry.dtype));
+    entry.begin = at;
+    entry.end = at + byte_count(entry, where);
+    header[entry.name] = {
+        {"dtype", tensor_dtype_name(entry.dtype)}, {"shape", entry.shape}, {"data_offsets", {entry.begin, entry.end}}};
+    at = entry.end;
+  }
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(cat(where, ": names and metadata must be UTF-8: ", error.what()));
+  }
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  SDG_CHECK(text.size() <= kMaxHeader, where, ": a header of ", text.size(), " bytes, the limit is ", kMaxHeader);
+  const uint64_t length = text.size();
+  std::string bytes(kLengthBytes, '\0');
+  std::memcpy(bytes.data(), &length, kLengthBytes);
+  return bytes + text;
+}
+
 std::string_view tensor_dtype_name(at::ScalarType dtype) {
   const auto* known =
       std::find_if(kDtypes.begin(), kDtypes.end(), [&](const auto& row) { return row.second == dtype; });

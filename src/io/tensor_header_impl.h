@@ -30,6 +30,11 @@ struct TensorHeader {
 /// Throws Error, beginning with `where`, unless the header describes every byte of `file` exactly once.
 TensorHeader parse_tensor_header(std::span<const std::byte> file, const std::string& where);
 
+/// What a file begins with: the length of the header, the header, spaces up to a multiple of 8. The entries' `begin`
+/// and `end` are set: they lie one after another, widest elements first, so that each starts on a multiple of its size.
+std::string tensor_header_bytes(std::vector<TensorEntry>& entries, const std::map<std::string, std::string>& metadata,
+                                const std::string& where);
+
 /// "F32" of at::kFloat; empty where the format has no name for the type.
 std::string_view tensor_dtype_name(at::ScalarType dtype);
 

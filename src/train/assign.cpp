@@ -52,7 +52,7 @@ Tensor chunk_features(const RunConfig& config, const Network& network, const dat
 }  // namespace
 
 Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device) {
-  return dataset.images(indices).to(device).to(at::kFloat).div_(127.5).sub_(1);
+  return dataset.values(indices).to(device);
 }
 
 Tensor extract_features(const RunConfig& config, const Network& network, const data::Dataset& dataset,

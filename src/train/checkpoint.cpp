@@ -25,6 +25,7 @@ void describe(io::TensorFile& file, const CheckpointInfo& info) {
   file.metadata["classes"] = std::to_string(info.classes);
   file.metadata["class_names"] = nlohmann::json(info.class_names).dump();
   file.metadata["data"] = info.data;
+  if (info.latents) file.metadata["latents"] = nlohmann::json(data::to_metadata(*info.latents)).dump();
   file.metadata["labels_read"] = info.labels_read ? "yes" : "no";
 }
 
@@ -41,6 +42,10 @@ CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) 
     info.step = std::stoll(get("step"));
     info.classes = std::stoll(get("classes"));
     info.class_names = nlohmann::json::parse(get("class_names")).get<std::vector<std::string>>();
+    if (const auto latents = file.metadata.find("latents"); latents != file.metadata.end()) {
+      info.latents = data::parse_latent_card(
+          nlohmann::json::parse(latents->second).get<std::map<std::string, std::string>>(), where);
+    }
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {

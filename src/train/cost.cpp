@@ -50,7 +50,8 @@ Cost estimate_cost(const RunConfig& config) {
   int64_t classes = config.cluster.clusters;
   try {
     const auto opened = data::open_data(config.data, config.config_dir);
-    cost.images = opened.images->size();
+    if (opened.latents) data::Dataset(opened, config.data);  // of another shape they could not be trained on
+    cost.images = opened.size();
     cost.steps_per_epoch = static_cast<double>(cost.images) / static_cast<double>(config.train.batch);
     if (config.condition.source == "label" && opened.labels)
       classes = static_cast<int64_t>(opened.labels->class_names().size());

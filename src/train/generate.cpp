@@ -27,6 +27,11 @@ model::Condition join(const model::Condition& given, int64_t n) {
   return model::Condition::given(twice, drop);
 }
 
+/// Consecutive images before they are pictures.
+struct Group {
+  Tensor x, clusters;
+};
+
 struct Drawing {
   const RunConfig& config;
   const Network& network;
@@ -64,20 +69,19 @@ struct Drawing {
     return sample::guide(both.slice(0, n), both.slice(0, 0, n), w);
   }
 
-  Generated draw_group(int64_t first) const {
+  Group draw_group(int64_t first) const {
     const c10::InferenceMode inference;
     const auto samples = rng::indices(first, group_size(device));
     const Shape shape{config.data.channels, config.data.size, config.data.size};
-    Generated out;
+    Group out;
     out.clusters = draw_clusters(samples);
-    auto x =
+    const auto x =
         rng::normal({static_cast<uint64_t>(options.seed), rng::Purpose::kSampleNoise, 0}, samples, shape).to(device);
     const auto given =
         conditional() ? condition_for(config, network, out.clusters.to(device)) : model::Condition::unconditional();
-    x = sample::integrate(
+    out.x = sample::integrate(
         options.solver, [&](const Tensor& x_t, double t) { return velocity(x_t, t, given); }, x,
         sample::uniform_grid(options.steps));
-    out.images = io::to_uint8(x).cpu();
     return out;
   }
 };
@@ -114,7 +118,7 @@ void generate(const RunConfig& config, const Network& network, const Tensor& pri
   const int64_t at_once = std::max<int64_t>(1, options.batch / group);
   for (int64_t start = first_group; start <= last_group; start += at_once) {
     const int64_t groups = std::min(at_once, last_group - start + 1);
-    std::vector<Generated> drawn(static_cast<size_t>(groups));
+    std::vector<Group> drawn(static_cast<size_t>(groups));
     const auto one = [&](int64_t i) { drawn[static_cast<size_t>(i)] = drawing.draw_group((start + i) * group); };
     if (device.is_cpu()) {
       worker_pool().run(groups, one);
@@ -122,14 +126,16 @@ void generate(const RunConfig& config, const Network& network, const Tensor& pri
       for (int64_t i = 0; i < groups; ++i) one(i);
     }
     Generated piece;
-    std::vector<Tensor> images, clusters;
+    std::vector<Tensor> x, clusters;
     for (const auto& each : drawn) {
-      images.push_back(each.images);
+      x.push_back(each.x);
       clusters.push_back(each.clusters);
     }
     const int64_t from = std::max(begin, start * group) - start * group;
     const int64_t to = std::min(end, (start + groups) * group) - start * group;
-    piece.images = at::cat(images).slice(0, from, to);
+    const c10::InferenceMode inference;
+    const auto wanted = at::cat(x).slice(0, from, to);
+    piece.images = options.to_images ? options.to_images(wanted) : io::to_uint8(wanted).cpu();
     piece.clusters = at::cat(clusters).slice(0, from, to);
     take(piece);
     if (progress) progress(start * group + to - begin, options.count);

@@ -48,6 +48,22 @@ void check_config(const RunConfig& config) {
 
 namespace {
 
+// Each of "ENCODER,DECODER" by its whole path; what is not there is left for the loading to name.
+void resolve_autoencoder(RunConfig& config) {
+  namespace fs = std::filesystem;
+  std::string resolved;
+  std::istringstream parts(config.data.autoencoder);
+  for (std::string part; std::getline(parts, part, ',');) {
+    if (!resolved.empty()) resolved += ",";
+    try {
+      resolved += fs::absolute(config::find_beside(part, config.config_dir)).lexically_normal().string();
+    } catch (const Error&) {
+      resolved += part;
+    }
+  }
+  config.data.autoencoder = resolved;
+}
+
 // A run must find its data again from anywhere: what is not shipped is remembered by its whole path.
 void resolve_data(RunConfig& config) {
   namespace fs = std::filesystem;
@@ -78,6 +94,7 @@ RunConfig load_config(const std::string& name, const std::vector<std::string>& o
   for (const auto& text : overrides) config::apply_override(fields, text);
   config.config_dir = std::filesystem::absolute(path).parent_path().string();
   resolve_data(config);
+  resolve_autoencoder(config);
   check_config(config);
   return config;
 }

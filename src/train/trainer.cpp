@@ -29,8 +29,8 @@ using Clock = std::chrono::steady_clock;
 // A run may go on with these changed: they say how long it lasts and what is reported, not what is learned.
 bool may_change(const std::string& key) {
   static const std::set<std::string> free_keys{
-      "device",          "data.threads",        "data.cache_mb",    "data.path", "train.steps",
-      "train.log_every", "train.picture_every", "train.save_every", "train.keep"};
+      "device",      "data.threads",    "data.cache_mb",       "data.path",        "data.autoencoder",
+      "train.steps", "train.log_every", "train.picture_every", "train.save_every", "train.keep"};
   return free_keys.count(key) || key.rfind("sample.", 0) == 0 || key.rfind("eval.", 0) == 0;
 }
 
@@ -45,6 +45,8 @@ struct Supply {
   Tensor ids;
   int64_t classes = 0;
   std::vector<std::string> class_names;
+  ToImages to_images;    // of latents
+  bool pictures = true;  // can what is drawn be shown
 };
 
 Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const data::Dataset& dataset,
@@ -72,7 +74,12 @@ Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::D
                    const Observer& observer) {
   Supply supply;
   supply.opened = data::open_data(config.data, config.config_dir);
-  supply.dataset = std::make_unique<data::Dataset>(supply.opened.images, config.data);
+  supply.dataset = std::make_unique<data::Dataset>(supply.opened, config.data);
+  if (const auto& latents = supply.opened.latents) {
+    supply.pictures = config.train.picture_every > 0;  // else nobody needs the autoencoder
+    if (supply.pictures)
+      supply.to_images = decode_with(load_decoder(latents->card(), config.data.autoencoder, device), device);
+  }
   const auto& source = config.condition.source;
   const bool clusters = source == "online" || source == "kmeans";
   SDG_CHECK_USAGE(!clusters || config.cluster.clusters <= supply.dataset->size(),
@@ -200,7 +207,10 @@ class Run {
     const int64_t step = learner_.steps_done();
     pictured_at_ = step;
     const auto name = [&](const char* what) { return folder_.pictures() / cat(what, "-", step, ".png"); };
-    const auto sheet = sample_sheet(config_, learner_.teacher(), learner_.prior(), device_);
+    if (!supply_.pictures) return;
+    const bool latents = static_cast<bool>(supply_.to_images);  // decoding takes its time: fewer of them
+    const auto sheet =
+        sample_sheet(config_, learner_.teacher(), learner_.prior(), device_, latents ? 16 : 64, supply_.to_images);
     io::write_png(name("samples"), sheet);
     events_->image("samples", sheet, step);
     std::string message = cat("wrote ", name("samples").string());
@@ -208,9 +218,11 @@ class Run {
       const auto report =
           evaluate_clusters(config_, learner_.teacher(), *supply_.dataset, supply_.opened.labels.get(), device_);
       constexpr int64_t kMapsShown = 32;
-      const auto clusters = patch_level(config_) ? overlay_sheet(report.assignments.slice(0, 0, kMapsShown),
-                                                                 report.indices, *supply_.dataset)
-                                                 : cluster_sheet(report, *supply_.dataset, config_.cluster.clusters);
+      const auto clusters = patch_level(config_)
+                                ? overlay_sheet(report.assignments.slice(0, 0, latents ? 8 : kMapsShown),
+                                                report.indices, *supply_.dataset, supply_.to_images)
+                                : cluster_sheet(report, *supply_.dataset, config_.cluster.clusters, latents ? 8 : 24,
+                                                latents ? 8 : 16, supply_.to_images);
       io::write_png(name("clusters"), clusters);
       events_->image("clusters", clusters, step);
       io::Row row{{"clusters_with_images", static_cast<double>(report.used)}};
@@ -239,6 +251,7 @@ class Run {
     info.classes = supply_.classes;
     info.class_names = supply_.class_names;
     info.data = supply_.opened.description;
+    if (supply_.opened.latents) info.latents = supply_.opened.latents->card();
     info.labels_read = config_.condition.source == "label";
     describe(file, info);
     const bool best = scheduled && learner_.steps_done() > 0 && smooth_loss() < best_loss_;

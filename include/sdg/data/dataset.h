@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "sdg/core/tensor.h"
+#include "sdg/data/latents.h"
 #include "sdg/data/options.h"
 
 namespace sdg::data {
@@ -28,26 +29,34 @@ class LabelSource {
   virtual std::vector<std::string> class_names() const = 0;
 };
 
-/// What a path holds. `labels` is null where the data set has no classes.
+/// What a path holds: images or latents. `labels` is null where the data set has no classes.
 struct OpenedData {
   std::shared_ptr<ImageSource> images;
+  std::shared_ptr<LatentSource> latents;
   std::shared_ptr<LabelSource> labels;
   std::string description;  ///< "folder /data/x: 300 images, 300 classes"
+  std::string path;         ///< where it was found
+
+  int64_t size() const { return latents ? latents->size() : images->size(); }
 };
 
-/// Opens a folder of images (class = sub-folder, or none), a tar of either, or a safetensors file with `images` uint8
-/// [N,H,W] or [N,C,H,W] and optional `labels`. `config_dir` is where relative paths are tried first. Throws Error for a
-/// missing path or an empty folder.
+/// Opens a folder of images (class = sub-folder, or none), a tar of either, one image, a safetensors file with `images`
+/// uint8 [N,H,W] or [N,C,H,W] and optional `labels`, or one of latents (data/latents.h). `config_dir` is where relative
+/// paths are tried first. Throws Error for a missing path or an empty folder.
 OpenedData open_data(const DataOptions& options, const std::string& config_dir);
 
-/// Images at the model's resolution and channel count (ADM centre crop, method.md 9.1), cached in memory while they
-/// fit. A broken image is logged by name, counted and replaced by the next good one (by index, cyclic, so that the
-/// replacement does not depend on who reads first); past the configured share every read of a broken image throws an
-/// Error. Thread-safe.
+/// What the model sees: images at its resolution and channel count (ADM centre crop, method.md 9.1), cached in memory
+/// while they fit, or latents as they are. A broken image is logged by name, counted and replaced by the next good one
+/// (by index, cyclic, so that the replacement does not depend on who reads first); past the configured share every read
+/// of a broken image throws an Error. Thread-safe.
 class Dataset {
  public:
   /// Throws Error for an empty source and UsageError for options that make no image.
   Dataset(std::shared_ptr<ImageSource> source, const DataOptions& options);
+  /// Throws UsageError where options.size and options.channels are not those of the latents, or mirrored ones are
+  /// asked for and not stored.
+  Dataset(std::shared_ptr<LatentSource> latents, const DataOptions& options);
+  Dataset(const OpenedData& opened, const DataOptions& options);
   ~Dataset();
   Dataset(const Dataset&) = delete;
   Dataset& operator=(const Dataset&) = delete;
@@ -56,6 +65,11 @@ class Dataset {
   /// C and S of what it gives.
   int64_t channels() const;
   int64_t image_size() const;
+  /// Latents instead of images, or null. image, images and read_into then throw an Error: latents are no pixels.
+  const LatentSource* latents() const { return latents_.get(); }
+  /// float32 [indices.size(), C, S, S] as models see them: images in [-1, 1], the means of latents in model units.
+  Tensor values(at::IntArrayRef indices) const;
+
   /// uint8 [C, S, S]
   Tensor image(int64_t index) const;
   /// uint8 [indices.size(), C, S, S]
@@ -69,7 +83,10 @@ class Dataset {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  State& pixels() const;
+
+  std::shared_ptr<LatentSource> latents_;
+  std::unique_ptr<State> state_;  // of images
 };
 
 }  // namespace sdg::data

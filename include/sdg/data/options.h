@@ -8,7 +8,8 @@ namespace sdg::data {
 struct DataOptions {
   std::string path =
       "digits.safetensors";     ///< looked up beside the config, in the working folder, then among the shipped configs
-  std::string format = "auto";  ///< auto | folder | tar | tensors
+  std::string format = "auto";  ///< auto | folder | tar | tensors | latents | image
+  std::string autoencoder;      ///< latents: what decodes them; empty: what their file names
   int64_t size = 8;             ///< side of the square images the model sees
   int64_t channels = 1;
   bool flip = false;

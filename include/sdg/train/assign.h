@@ -8,7 +8,7 @@
 
 namespace sdg::train {
 
-/// Images of `indices` as float32 [-1, 1] on the device.
+/// Images of `indices` as float32 [-1, 1], or latents (their means) in model units, on the device.
 Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device);
 
 /// Pooled features [indices.size(), F] on the CPU, at cluster.teacher_time, through noise keyed by the image's index.

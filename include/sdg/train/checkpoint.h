@@ -1,8 +1,10 @@
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sdg/data/latents.h"
 #include "sdg/io/tensor_file.h"
 #include "sdg/train/network.h"
 
@@ -12,10 +14,11 @@ namespace sdg::train {
 struct CheckpointInfo {
   RunConfig config;
   int64_t step = 0;
-  int64_t classes = 0;                   ///< condition indices of source label and kmeans
-  std::vector<std::string> class_names;  ///< source label: of the data set
-  std::string data;                      ///< description of the training data
-  bool labels_read = false;              ///< could this run read labels for training
+  int64_t classes = 0;                           ///< condition indices of source label and kmeans
+  std::vector<std::string> class_names;          ///< source label: of the data set
+  std::string data;                              ///< description of the training data
+  std::optional<sdg::data::LatentCard> latents;  ///< what was trained on, where it was latents
+  bool labels_read = false;                      ///< could this run read labels for training
 };
 
 /// Adds the metadata to `file`: format, sdg and LibTorch version, config (as YAML), step, provenance.

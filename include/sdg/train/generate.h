@@ -19,10 +19,12 @@ struct GenerateOptions {
   int64_t cluster = -1;  ///< all images of this cluster or class; -1 draws one per image from the prior
   Tensor map;            ///< patch level: int64 [L], the clusters of all patches of every image; undefined draws maps
   bool unconditional = false;
+  std::function<Tensor(const Tensor& x)> to_images;  ///< what was drawn -> uint8 pictures (train/latent_images.h);
+                                                     ///< empty rounds pixels in [-1, 1]
 };
 
 struct Generated {
-  Tensor images;    ///< uint8 [n, C, S, S]
+  Tensor images;    ///< uint8 [n, C, S, S]; of latents what they decode to
   Tensor clusters;  ///< int64 [n] (patch level [n, L]) the condition of each, -1 where there is none
 };
 

@@ -1,0 +1,68 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sdg/core/tensor.h"
+
+/// Files of latents, as `sdg encode` writes them: safetensors with `mean` [N, C, S, S] in the autoencoder's raw units,
+/// `logvar` of the same shape where it gives a distribution, both once more as `mean_flipped` and `logvar_flipped` for
+/// the mirrored images, `labels` int64 [N] where there are classes, `names` (bytes, one line an image) and, of
+/// `--psnr`, `psnr` float32 [N]. The metadata is a LatentCard.
+namespace sdg::data {
+
+/// What latents are, so that nobody trains on them in the wrong units.
+struct LatentCard {
+  int64_t channels = 4;                ///< C
+  int64_t size = 32;                   ///< S
+  int64_t factor = 8;                  ///< pixels of a side for one latent
+  int64_t image_channels = 3;          ///< of the images they were
+  double scale = 1, shift = 0;         ///< model units = scale * (raw - shift)
+  std::string kind;                    ///< of the autoencoder: "kl", "taesd"
+  std::string autoencoder;             ///< its files, as load_autoencoder takes them
+  std::string encoder_id, decoder_id;  ///< fingerprints of its weights; "" where unknown
+  std::string images;                  ///< the data set that was encoded
+
+  int64_t image_size() const { return size * factor; }
+};
+
+/// As metadata of a safetensors file, with `format`.
+std::map<std::string, std::string> to_metadata(const LatentCard& card);
+/// Throws Error, beginning with `where`, for metadata of something else.
+LatentCard parse_latent_card(const std::map<std::string, std::string>& metadata, const std::string& where);
+/// Do the metadata say that the file holds latents?
+bool is_latents(const std::map<std::string, std::string>& metadata);
+
+/// Latents by index, from a mapped file: memory is the system's page cache. Thread-safe.
+class LatentSource {
+ public:
+  /// Throws Error for a file that is not as above.
+  explicit LatentSource(const std::filesystem::path& path);
+
+  int64_t size() const { return mean_.size(0); }
+  const LatentCard& card() const { return card_; }
+  bool has_flips() const { return mean_flipped_.defined(); }
+  /// Is there a distribution to draw from?
+  bool has_noise() const { return logvar_.defined(); }
+  /// "" or the image's name in its data set.
+  std::string name(int64_t index) const;
+  /// [N], or undefined.
+  const Tensor& labels() const { return labels_; }
+
+  /// scale * (mean + exp(logvar / 2) * noise - shift), C * S * S floats; the mean where `noise` is null.
+  void read_into(int64_t index, bool flipped, const float* noise, float* out) const;
+  /// The means in model units, float32 [n, C, S, S].
+  Tensor means(at::IntArrayRef indices) const;
+  /// The means in raw units, float32 [n, C, S, S], from `first` on.
+  Tensor raw_means(int64_t first, int64_t count) const;
+
+ private:
+  std::string where_;
+  LatentCard card_;
+  Tensor mean_, logvar_, mean_flipped_, logvar_flipped_, labels_;
+  std::vector<std::string> names_;
+};
+
+}  // namespace sdg::data
