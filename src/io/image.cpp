@@ -22,11 +22,11 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 
 // What the bytes are instead, for the error message.
 std::string describe(std::string_view text) {
+  using namespace std::string_view_literals;
   if (text.empty()) return "the file is empty";
   if (text.starts_with("GIF8")) return "GIF is not supported: convert it to PNG";
-  if (text.starts_with("RIFF") && text.substr(8, 4) == "WEBP")
-    return "WebP is not supported: convert it to PNG or JPEG";
-  if (text.starts_with("II*") || text.starts_with("MM\0*")) return "TIFF is not supported: convert it to PNG";
+  if (text.starts_with("RIFF") && text.find("WEBP") == 8) return "WebP is not supported: convert it to PNG or JPEG";
+  if (text.starts_with("II*") || text.starts_with("MM\0*"sv)) return "TIFF is not supported: convert it to PNG";
   std::string shown = "it begins with";
   for (const char c : text.substr(0, 8)) {
     constexpr std::string_view kDigits = "0123456789abcdef";

@@ -102,6 +102,9 @@ TEST(Image, PnmOfOneAndTwoBytesAValue) {
 }
 
 TEST(Image, WhatIsNoImageIsNamedAndDescribed) {
+  for (const std::string start :
+       {"R", "RIFF", "RIFF$", "RIFF1234WE", "MM", "MM*", "II", "GIF8", "BM", "P5", "\xFF\xD8\xFF"})
+    EXPECT_THAT(rejection(start), StartsWith("a.jpg: ")) << start;
   EXPECT_EQ(rejection("hello, world"),
             "a.jpg: not an image (it begins with 68 65 6c 6c 6f 2c 20 77: expected JPEG, PNG, BMP, PPM or PGM)");
   EXPECT_EQ(rejection(""), "a.jpg: not an image (the file is empty)");
