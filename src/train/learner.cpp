@@ -114,16 +114,19 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
   }
 
   const auto eps = rng::normal({seed, rng::Purpose::kNoise, 0}, samples, x.sizes().slice(1)).to(device_);
-  const auto t = rng::uniform({seed, rng::Purpose::kTime, 0}, samples, {}).to(device_);
-  const auto path = flow::constant_velocity(x, eps, t, config_.flow.sigma_min);
+  const auto u = rng::uniform({seed, rng::Purpose::kTime, 0}, samples, {}).to(device_);
+  const auto point = student_.predictions.training_point(x, eps, u);
   model::ForwardOptions options;
+  options.dropout = std::make_shared<model::DropoutDraw>(model::DropoutDraw{seed, samples});
   if (online && config_.cluster.views == "one") options.feature_depth = feature_depth(config_, *student_.model);
-  const auto out = student_.model->forward(path.x_t, t, condition, options);
+  const auto out = student_.model->forward(point.input, point.time, condition, options);
   if (options.feature_depth >= 0) {
     shard.head_features = pool_tokens(out.features.detach(), student_.model->extra_tokens(), config_.cluster.pooling);
-    shard.head_t = t;
+    shard.head_t = point.t;
   }
-  const auto loss_sum = flow::velocity_loss(out.velocity, path.velocity).sum();
+  auto losses = flow::velocity_loss(out.velocity, point.target);  // [n]
+  if (point.weight.defined()) losses = losses * point.weight;
+  const auto loss_sum = losses.sum();
   shard.loss_sum = loss_sum.item<double>();
   const auto scaled = loss_sum / static_cast<double>(batch.images.size(0));
   shard.gradient =
