@@ -28,7 +28,7 @@ PredictionTable::PredictionTable(const model::Prediction& prediction, double sig
   const auto target = prediction.target;
   if (prediction.path == model::Path::kStraight) {
     if (target == model::Target::kNoise || target == model::Target::kScore) earliest_ = kEndDistance;
-    if (target == model::Target::kData) latest_ = 1 - kEndDistance;
+    if (target == model::Target::kData || target == model::Target::kScore) latest_ = 1 - kEndDistance;
     return;
   }
   if (device.is_meta()) return;

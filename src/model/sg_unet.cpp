@@ -81,7 +81,7 @@ Tensor SgUNetImpl::told(const Condition& condition, int64_t count) const {
   if (o.condition == ConditionKind::kIndex) {
     auto given = condition;
     given.drop = Tensor();
-    const auto rows = resolve_index(given, o.condition_dim, o.condition_dim, count, null.device(), "SG U-Net");
+    const auto rows = resolve_index(given, o.condition_dim, /*null_row=*/-1, count, null.device(), "SG U-Net");
     value = at::one_hot(rows, o.condition_dim).to(null.scalar_type());
   }
   if (o.condition == ConditionKind::kPatchVector) {

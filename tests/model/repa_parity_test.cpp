@@ -1,6 +1,7 @@
 // REPA's SiT against stored outputs of the public code (shared/fixtures repa_sit_forward).
 #include <gtest/gtest.h>
 
+#include "sdg/core/error.h"
 #include "sdg/model/catalog.h"
 #include "sdg/model/dit.h"
 #include "support/fixture.h"

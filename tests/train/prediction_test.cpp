@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/flow/betas.h"
 #include "sdg/train/generate.h"

@@ -5,6 +5,7 @@
 
 #include <numbers>
 
+#include "sdg/core/error.h"
 #include "sdg/flow/betas.h"
 #include "sdg/flow/path.h"
 #include "sdg/model/catalog.h"

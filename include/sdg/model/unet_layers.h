@@ -56,7 +56,7 @@ struct ResBlockOptions {
 /// State-dict names: in_layers.{0,2}, emb_layers.1, out_layers.{0,3}, skip_connection.
 class ResBlockImpl : public UNetLayer {
  public:
-  ResBlockImpl(const ResBlockOptions& options, const at::TensorOptions& where = {});
+  explicit ResBlockImpl(const ResBlockOptions& options, const at::TensorOptions& where = {});
   Tensor forward(const Tensor& x, const UNetSignal& signal) const override;
   int64_t out_side(int64_t side) const override;
   int64_t macs(int64_t side) const override;
