@@ -60,7 +60,7 @@ TEST(Attention, WorksOnAPartOfABiggerTensor) {
 
 TEST(Attention, QkNormMakesTheSizeOfTheQueriesMatterNot) {
   const at::NoGradGuard no_grad;
-  nn::Attention attention(8, 2, true, {}, /*qk_norm=*/true);
+  nn::Attention attention(8, 2, true, at::TensorOptions(), /*qk_norm=*/true);
   for (auto& parameter : attention->parameters())
     parameter.copy_(test::fixed_normal(parameter.sizes(), static_cast<uint64_t>(parameter.numel())));
   const auto x = test::fixed_normal({2, 5, 8}, 3).to(at::kFloat);
@@ -73,7 +73,7 @@ TEST(Attention, QkNormMakesTheSizeOfTheQueriesMatterNot) {
 }
 
 TEST(Attention, WithQkNormHasTheRightGradient) {
-  nn::Attention attention(8, 2, true, {}, /*qk_norm=*/true);
+  nn::Attention attention(8, 2, true, at::TensorOptions(), /*qk_norm=*/true);
   attention->to(at::kDouble);
   std::vector<Tensor> inputs{test::fixed_normal({2, 5, 8}, 1).requires_grad_()};
   std::vector<std::string> names{"x"};
