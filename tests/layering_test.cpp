@@ -27,13 +27,17 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"cluster", {"core", "config"}},
     {"metrics", {"core", "config", "io", "nn"}},
 };
+// Single headers of a folder that is otherwise out of sight: plain words that both sides need.
+const std::map<std::string, std::set<std::string>> kAllowedHeaders = {
+    {"flow", {"model/prediction.h"}},
+};
 
 fs::path source_dir() {
   return SDG_SOURCE_DIR;
 }
 
 TEST(Layering, IncludesPointOnlyToEarlierFolders) {
-  const std::regex include_line("^\\s*#include\\s+\"(?:sdg/)?([a-z]+)/[^\"]+\"");
+  const std::regex include_line("^\\s*#include\\s+\"(?:sdg/)?(([a-z]+)/[^\"]+)\"");
   int seen = 0;
   for (const auto& root : {source_dir() / "include" / "sdg", source_dir() / "src"}) {
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
@@ -47,11 +51,13 @@ TEST(Layering, IncludesPointOnlyToEarlierFolders) {
       std::smatch match;
       while (std::getline(file, line)) {
         if (!std::regex_search(line, match, include_line)) continue;
-        const std::string target = match[1];
+        const std::string header = match[1], target = match[2];
         const auto target_rank = std::find(kOrder.begin(), kOrder.end(), target);
         if (target_rank == kOrder.end() || target == folder) continue;
         ++seen;
         EXPECT_LT(target_rank, rank) << entry.path() << " includes " << match[0];
+        const auto headers = kAllowedHeaders.find(folder);
+        if (headers != kAllowedHeaders.end() && headers->second.count(header)) continue;
         const auto allowed = kAllowed.find(folder);
         if (allowed != kAllowed.end()) {
           EXPECT_TRUE(allowed->second.count(target)) << entry.path() << " may not know " << target;

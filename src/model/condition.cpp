@@ -11,8 +11,9 @@ ConditionKind parse_condition_kind(std::string_view name) {
   if (name == "none") return ConditionKind::kNone;
   if (name == "index") return ConditionKind::kIndex;
   if (name == "vector") return ConditionKind::kVector;
-  SDG_CHECK_USAGE(name == "patch_vector", "condition must be none, index, vector or patch_vector, got \"", name, "\"");
-  return ConditionKind::kPatchVector;
+  if (name == "patch_vector") return ConditionKind::kPatchVector;
+  SDG_CHECK_USAGE(name == "map", "condition must be none, index, vector, patch_vector or map, got \"", name, "\"");
+  return ConditionKind::kMap;
 }
 
 std::string to_string(ConditionKind kind) {
@@ -25,6 +26,8 @@ std::string to_string(ConditionKind kind) {
       return "vector";
     case ConditionKind::kPatchVector:
       return "patch_vector";
+    case ConditionKind::kMap:
+      return "map";
   }
   return "unknown";
 }
@@ -70,6 +73,18 @@ Tensor resolve_vector(const Condition& condition, const Tensor& null, const Tens
     check_shape(drop, {count, value.size(1)}, cat(where, ": condition.drop"));
   }
   return at::where(drop.unsqueeze(2), null, value);
+}
+
+Tensor resolve_map(const Condition& condition, const Tensor& null, int64_t channels, int64_t count,
+                   std::string_view where) {
+  const auto side = null.size(-1);
+  const auto empty = null.expand({count, channels, side, side});
+  if (condition.mode != Condition::Mode::kGiven) return empty;
+  SDG_CHECK(condition.map.defined(), where, ": this network needs a map of ", channels, " channels, and got none");
+  check_shape(condition.map, {count, channels, side, side}, cat(where, ": condition.map"));
+  if (!condition.drop.defined()) return condition.map;
+  check_shape(condition.drop, {count}, cat(where, ": condition.drop"));
+  return at::where(condition.drop.view({count, 1, 1, 1}), empty, condition.map);
 }
 
 }  // namespace sdg::model

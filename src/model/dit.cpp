@@ -22,6 +22,9 @@ void check(const DiTOptions& o) {
                   " and ", o.channels, " channels");
   SDG_CHECK_USAGE(o.condition != ConditionKind::kIndex || o.classes > 0,
                   "DiT: condition index needs at least one class, got ", o.classes);
+  SDG_CHECK_USAGE(o.condition != ConditionKind::kMap, "DiT: it cannot carry the condition map");
+  SDG_CHECK_USAGE(o.projector_dims.empty() || (o.projector_depth > 0 && o.projector_depth <= o.depth),
+                  "DiT: projectors must stand after one of the blocks 1 to ", o.depth, ", got ", o.projector_depth);
 }
 
 int64_t hidden(const DiTOptions& o) {
@@ -43,7 +46,7 @@ Tensor modulated(const Tensor& x, const Tensor& shift, const Tensor& scale) {
 }  // namespace
 
 DiTBlockImpl::DiTBlockImpl(const DiTOptions& o, const at::TensorOptions& where) {
-  attn = register_module("attn", nn::Attention(o.dim, o.heads, /*qkv_bias=*/true, where));
+  attn = register_module("attn", nn::Attention(o.dim, o.heads, /*qkv_bias=*/true, where, o.qk_norm));
   mlp = register_module("mlp", nn::Mlp(o.dim, hidden(o), nn::Gelu::kTanh, where));
   modulation = nn::add_scope(*this, "adaLN_modulation").register_module("1", nn::Linear(o.dim, 6 * o.dim, true, where));
 }
@@ -52,6 +55,16 @@ Tensor DiTBlockImpl::forward(const Tensor& input, const Tensor& silu_c) const {
   const auto m = modulation->forward(silu_c).unsqueeze(1).chunk(6, 2);                   // 6 x [N, 1, D]
   const auto x = at::addcmul(input, m[2], attn->forward(modulated(input, m[0], m[1])));  // [N, T, D]
   return at::addcmul(x, m[5], mlp->forward(modulated(x, m[3], m[4])));
+}
+
+ProjectorImpl::ProjectorImpl(int64_t in, int64_t hidden, int64_t out, const at::TensorOptions& where) {
+  first = register_module("0", nn::Linear(in, hidden, true, where));
+  second = register_module("2", nn::Linear(hidden, hidden, true, where));
+  third = register_module("4", nn::Linear(hidden, out, true, where));
+}
+
+Tensor ProjectorImpl::forward(const Tensor& x) const {
+  return third->forward(at::silu(second->forward(at::silu(first->forward(x)))));
 }
 
 DiTImpl::DiTImpl(const DiTOptions& options, const at::TensorOptions& where) : options_(options) {
@@ -72,6 +85,12 @@ DiTImpl::DiTImpl(const DiTOptions& options, const at::TensorOptions& where) : op
   auto& list = nn::add_scope(*this, "blocks");
   for (int64_t i = 0; i < o.depth; ++i)
     block_list.push_back(list.register_module(std::to_string(i), DiTBlock(o, where)));
+  if (!o.projector_dims.empty()) {
+    auto& aims = nn::add_scope(*this, "projectors");
+    for (const auto width : o.projector_dims)
+      projectors.push_back(
+          aims.register_module(std::to_string(projectors.size()), Projector(o.dim, o.projector_hidden, width, where)));
+  }
   auto& last = nn::add_scope(*this, "final_layer");
   final_linear = last.register_module("linear", nn::Linear(o.dim, o.patch * o.patch * out_channels(o), true, where));
   final_modulation =
@@ -97,6 +116,7 @@ Tensor DiTImpl::conditioning(const Tensor& t, const Condition& condition) const 
       return time + resolve_vector(condition, null_embed, unconditional_embed, n, 0, "DiT").squeeze(1);
     case ConditionKind::kPatchVector:
       return time;
+    case ConditionKind::kMap:
     case ConditionKind::kNone:
       break;
   }
@@ -145,6 +165,13 @@ Tensor DiTImpl::prediction(const Tensor& x_t, const Tensor& t, const Condition& 
   return run(x_t, t, condition, {}).image;
 }
 
+std::vector<Tensor> DiTImpl::project(const Tensor& features) const {
+  check_shape(features, {-1, patch_tokens(), options_.dim}, "DiT: features to project");
+  std::vector<Tensor> out;
+  for (const auto& projector : projectors) out.push_back(projector->forward(features));
+  return out;
+}
+
 int64_t DiTImpl::macs() const {
   const auto& o = options_;
   const auto d = o.dim, tokens = patch_tokens(), area = o.patch * o.patch;
@@ -163,7 +190,9 @@ void initialize(DiTImpl& net, uint64_t seed) {
                                 name.ends_with(".bias");
     const bool is_embedding =
         name.starts_with("t_embedder") || name.starts_with("y_embedder") || name.ends_with("_embed");
-    if (starts_at_zero) {
+    if (name.ends_with("_norm.weight")) {
+      nn::Initializer::constant(item.value(), 1);
+    } else if (starts_at_zero) {
       nn::Initializer::constant(item.value(), 0);
     } else if (is_embedding) {
       init.normal(item.value(), name, 0.02);

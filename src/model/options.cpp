@@ -4,18 +4,22 @@ namespace sdg::model {
 
 void ModelOptions::visit(config::Fields& fields) {
   fields("name", &name,
-         {.help = "Preset of the network: uvit-{tiny,mini,S,M,L,H}/{2,4}, dit- or sit-{tiny,S,B,L,XL}/{2,4,8}; the "
-                  "number is the patch size. "
-                  "Bigger networks and smaller patches cost more and fit better."});
-  fields("dim", &dim, {.help = "Width of the tokens; 0 takes the preset's.", .min = 0});
+         {.help = "Preset of the network: uvit-{tiny,mini,S,M,L,H}/{2,4}, dit- or sit-{tiny,S,B,L,XL}/{2,4,8}, where "
+                  "the number is the patch size; U-Nets adm-{tiny,mini,64,128,256,512,lsun}, sg-{unet,unet-fast,"
+                  "unet-fast-s64,unetca,unetca-fast,unetca-fast-s64}. Bigger networks and smaller patches cost more "
+                  "and fit better."});
+  fields(
+      "dim", &dim,
+      {.help = "Width of the tokens (U-Nets: of the first level, a multiple of 32); 0 takes the preset's.", .min = 0});
   fields("depth", &depth,
-         {.help = "Number of blocks (U-ViT: depth/2 on each side of a middle one); 0 takes the preset's.",
+         {.help = "Number of blocks (U-ViT: depth/2 on each side of a middle one; U-Nets: residual blocks a level); 0 "
+                  "takes the preset's.",
           .unit = "blocks",
           .min = 0});
   fields("heads", &heads, {.help = "Attention heads, a divisor of the width; 0 takes the preset's.", .min = 0});
   fields("patch", &patch,
          {.help = "Side of a patch, a divisor of the image's side; 0 takes the preset's. Half the patch is four times "
-                  "the tokens.",
+                  "the tokens. U-Nets have none.",
           .unit = "pixels",
           .min = 0});
   fields("mlp_ratio", &mlp_ratio,
@@ -40,6 +44,27 @@ void ModelOptions::visit(config::Fields& fields) {
          {.help = "Keep only the inputs of blocks for the backward pass and compute the rest again: the same gradients "
                   "in much less memory, for "
                   "about a third more time."});
+  fields("layout", &layout,
+         {.help = "U-ViT only: the tokens before the patches. sgfm is [cls, time, condition], baofff the original "
+                  "[label, time].",
+          .choices = {"sgfm", "baofff"}});
+  fields("dropout", &dropout,
+         {.help = "U-Nets only: share of each residual block's hidden values left out in training; -1 takes the "
+                  "preset's. Helps where small data is learned by heart.",
+          .min = -1,
+          .max = 0.99});
+  fields("learn_sigma", &learn_sigma,
+         {.help = "Predict as many further channels, the variances of public DiT and ADM checkpoints. Sampling along "
+                  "the velocity leaves them out; training here does not use them. U-ViT and sg have none."});
+  fields("prediction", &prediction,
+         {.help = "What the network predicts. Public DiT, ADM and U-ViT checkpoints predict noise; all samplers work "
+                  "with all of them.",
+          .choices = {"velocity", "noise", "data", "score"}});
+  fields("path", &path,
+         {.help = "How the network's inputs mix data and noise, and which time it is told: straight is this program's "
+                  "own path with t from 0 to 1; linear (DiT, ADM), cosine, sqrt_linear (Self-Guided Diffusion) and "
+                  "stable_diffusion (U-ViT on latents) are 1000 steps of discrete betas.",
+          .choices = {"straight", "linear", "cosine", "sqrt_linear", "stable_diffusion"}});
 }
 
 }  // namespace sdg::model

@@ -22,7 +22,8 @@ void check(const UViTOptions& o) {
                   "U-ViT: condition index needs at least one class, got ", o.classes);
   bool fits = o.condition == ConditionKind::kNone;
   if (o.layout == UViTLayout::kBaofff) fits |= o.condition == ConditionKind::kIndex;
-  if (o.layout == UViTLayout::kSgfm) fits |= o.condition != ConditionKind::kPatchVector;
+  if (o.layout == UViTLayout::kSgfm)
+    fits |= o.condition == ConditionKind::kIndex || o.condition == ConditionKind::kVector;
   if (o.layout == UViTLayout::kSgfmPatch) fits |= o.condition == ConditionKind::kPatchVector;
   SDG_CHECK_USAGE(fits, "U-ViT: this token layout cannot carry the condition ", to_string(o.condition));
 }

@@ -9,6 +9,7 @@ namespace {
 // heads 17 instead of 26 us an image, forward and backward; at 67 tokens the two are even, beyond that the blocked
 // kernel wins.
 constexpr int64_t kFewTokens = 64;
+constexpr double kNormEps = 1e-5;
 
 Tensor small_attention(const Tensor& qkv, int64_t heads) {
   const auto n = qkv.size(0), tokens = qkv.size(1), width = qkv.size(2) / 3 / heads;
@@ -34,14 +35,23 @@ Tensor attention(const Tensor& qkv, int64_t heads) {
   return mixed.transpose(1, 2).reshape({n, tokens, dim});  // [N, T, D]
 }
 
-AttentionImpl::AttentionImpl(int64_t dim, int64_t heads, bool qkv_bias, const at::TensorOptions& where)
+AttentionImpl::AttentionImpl(int64_t dim, int64_t heads, bool qkv_bias, const at::TensorOptions& where, bool qk_norm)
     : heads_(heads) {
   qkv = register_module("qkv", Linear(dim, 3 * dim, qkv_bias, where));
   proj = register_module("proj", Linear(dim, dim, true, where));
+  if (!qk_norm) return;
+  q_norm = register_module("q_norm", LayerNorm(dim / heads, kNormEps, where));
+  k_norm = register_module("k_norm", LayerNorm(dim / heads, kNormEps, where));
 }
 
 Tensor AttentionImpl::forward(const Tensor& x) const {
-  return proj->forward(attention(qkv->forward(x), heads_));
+  auto packed = qkv->forward(x);  // [N, T, 3D]
+  if (q_norm) {
+    const auto n = x.size(0), tokens = x.size(1), dim = x.size(2);
+    const auto parts = packed.view({n, tokens, 3, heads_, dim / heads_}).unbind(2);  // 3 x [N, T, heads, D/heads]
+    packed = at::stack({q_norm->forward(parts[0]), k_norm->forward(parts[1]), parts[2]}, 2).flatten(2);
+  }
+  return proj->forward(attention(packed, heads_));
 }
 
 }  // namespace sdg::nn

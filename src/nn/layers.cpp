@@ -1,5 +1,6 @@
 #include "sdg/nn/layers.h"
 
+#include "sdg/core/error.h"
 #include "sdg/nn/init.h"
 
 namespace sdg::nn {
@@ -30,13 +31,26 @@ Tensor EmbeddingImpl::forward(const Tensor& ids) const {
   return at::embedding(weight, ids);
 }
 
-Conv2dImpl::Conv2dImpl(int64_t in, int64_t out, int64_t kernel, const at::TensorOptions& where) {
+GroupNormImpl::GroupNormImpl(int64_t groups, int64_t channels, double eps, const at::TensorOptions& where)
+    : groups_(groups), eps_(eps) {
+  SDG_CHECK(groups > 0 && channels % groups == 0, "group norm: ", channels, " channels do not fall into ", groups,
+            " groups");
+  weight = register_parameter("weight", at::ones({channels}, where));
+  bias = register_parameter("bias", initial_zeros({channels}, where));
+}
+
+Tensor GroupNormImpl::forward(const Tensor& x) const {
+  return at::group_norm(x, groups_, weight, bias, eps_);
+}
+
+Conv2dImpl::Conv2dImpl(int64_t in, int64_t out, int64_t kernel, const at::TensorOptions& where, int64_t stride)
+    : stride_(stride) {
   weight = register_parameter("weight", initial_zeros({out, in, kernel, kernel}, where));
   bias = register_parameter("bias", initial_zeros({out}, where));
 }
 
 Tensor Conv2dImpl::forward(const Tensor& x) const {
-  return at::conv2d(x, weight, bias, /*stride=*/1, /*padding=*/weight.size(-1) / 2);
+  return at::conv2d(x, weight, bias, stride_, /*padding=*/weight.size(-1) / 2);
 }
 
 torch::nn::Module& add_scope(torch::nn::Module& parent, const std::string& name) {

@@ -62,10 +62,6 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
   Trained trained;
   trained.path = checkpoint.string();
   trained.info = parse_info(file, trained.path);
-  const auto prediction = file.metadata.find("prediction");
-  SDG_CHECK(prediction == file.metadata.end() || prediction->second == "velocity", trained.path,
-            ": this network predicts ", prediction == file.metadata.end() ? "" : prediction->second,
-            ", not a velocity: it can be inspected and exported, not drawn from");
   {
     const nn::WithoutInitialValues all_come_from_the_file;
     trained.network = build_network(trained.info.config, trained.info.classes, device);

@@ -65,9 +65,11 @@ Cost estimate_cost(const RunConfig& config) {
   const bool cpu = parse_device(config.device).is_cpu();
   const int64_t at_once =
       cpu ? std::min<int64_t>(config.train.batch, config.train.shard * worker_pool().threads()) : config.train.batch;
-  const int64_t tokens = network.model->patch_tokens() + network.model->extra_tokens();
-  cost.activation_bytes = at_once * network.model->blocks() * tokens * network.model->dim() * kFloatsPerTokenAndBlock *
-                          static_cast<int64_t>(sizeof(float));
+  int64_t values = 0;  // that all blocks put out for one image
+  for (int64_t depth = 0; depth < network.model->blocks(); ++depth)
+    values +=
+        (network.model->feature_tokens(depth) + network.model->extra_tokens()) * network.model->feature_dim(depth);
+  cost.activation_bytes = at_once * values * kFloatsPerTokenAndBlock * static_cast<int64_t>(sizeof(float));
   return cost;
 }
 

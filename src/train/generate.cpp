@@ -61,11 +61,11 @@ struct Drawing {
   Tensor velocity(const Tensor& x_t, double time, const model::Condition& given) const {
     const int64_t n = x_t.size(0);
     const auto t = at::full({n}, time, x_t.options());
-    if (!prior.defined()) return network.model->forward(x_t, t, unconditional_for(config)).velocity;
-    if (!conditional()) return network.model->forward(x_t, t, model::Condition::null()).velocity;
+    if (!prior.defined()) return network.velocity(x_t, t, unconditional_for(config));
+    if (!conditional()) return network.velocity(x_t, t, model::Condition::null());
     const double w = guidance_at(time);
-    if (w == 1.0) return network.model->forward(x_t, t, given).velocity;
-    const auto both = network.model->forward(at::cat({x_t, x_t}), at::cat({t, t}), join(given, n)).velocity;
+    if (w == 1.0) return network.velocity(x_t, t, given);
+    const auto both = network.velocity(at::cat({x_t, x_t}), at::cat({t, t}), join(given, n));
     return sample::guide(both.slice(0, n), both.slice(0, 0, n), w);
   }
 

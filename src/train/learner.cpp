@@ -122,17 +122,19 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
     condition = condition_for(config_, teacher_, shard.ids, draws.drop.to(device_));
   }
 
-  const auto t = draws.t.to(device_);
-  const auto path = flow::constant_velocity(x, draws.eps.to(device_), t, config_.flow.sigma_min);
+  const auto point = student_.predictions.training_point(x, draws.eps.to(device_), draws.t.to(device_));
   model::ForwardOptions options;
+  options.dropout = std::make_shared<model::DropoutDraw>(model::DropoutDraw{seed_of(config_), samples});
   const bool own_view = online && clustering() && config_.cluster.views == "one";
   if (own_view) options.feature_depth = feature_depth(config_, *student_.model);
-  const auto out = student_.model->forward(path.x_t, t, condition, options);
+  const auto out = student_.model->forward(point.input, point.time, condition, options);
   if (own_view) {
     shard.head_features = pool_tokens(config_, out.features.detach(), student_.model->extra_tokens());
-    shard.head_t = t;
+    shard.head_t = point.t;
   }
-  const auto loss_sum = flow::velocity_loss(out.velocity, path.velocity).sum();
+  auto losses = flow::velocity_loss(out.velocity, point.target);  // [n]
+  if (point.weight.defined()) losses = losses * point.weight;
+  const auto loss_sum = losses.sum();
   shard.loss_sum = loss_sum.item<double>();
   const auto scaled = loss_sum / static_cast<double>(batch.images.size(0));
   shard.gradient =

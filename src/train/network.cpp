@@ -27,7 +27,13 @@ model::ModelShape model_shape(const RunConfig& config, int64_t classes) {
 
 void Network::to(const at::Device& device) {
   model->to(device);
+  predictions.to(device);
   if (head) head->to(device);
+}
+
+Tensor Network::velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const {
+  const auto point = predictions.at(x_t, t);
+  return predictions.velocity(model->forward(point.input, point.time, condition).velocity, point);
 }
 
 void Network::set_training(bool training) {
@@ -80,6 +86,7 @@ void Network::adopt(const std::map<std::string, Tensor>& source, const std::stri
 Network build_network(const RunConfig& config, int64_t classes, const at::Device& device) {
   Network network;
   network.model = model::build(config.model, model_shape(config, classes), seed_of(config), device);
+  network.predictions = flow::PredictionTable(network.model->predicts(), config.flow.sigma_min, device);
   if (config.condition.source == "online" && !device.is_meta()) {
     const int64_t dim = network.model->dim();
     const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
@@ -103,8 +110,9 @@ bool patch_level(const RunConfig& config) {
 }
 
 int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model) {
-  if (patch_level(config)) return model.dim();
-  return config.cluster.pooling == "flat" ? model.patch_tokens() * model.dim() : model.dim();
+  const auto depth = feature_depth(config, model), width = model.feature_dim(depth);
+  if (patch_level(config)) return width;
+  return config.cluster.pooling == "flat" ? model.feature_tokens(depth) * width : width;
 }
 
 Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_tokens) {
@@ -125,7 +133,8 @@ Tensor features_at(const RunConfig& config, const Network& network, const Tensor
   model::ForwardOptions options;
   options.feature_depth = feature_depth(config, *network.model);
   options.features_only = true;
-  const auto out = network.model->forward(sample.x_t, t, unconditional_for(config), options);
+  const auto point = network.predictions.at(sample.x_t, t);
+  const auto out = network.model->forward(point.input, point.time, unconditional_for(config), options);
   return pool_tokens(config, out.features, network.model->extra_tokens());
 }
 

@@ -37,7 +37,7 @@ std::string plain(double value) {
 }
 
 template <class Value>
-std::set<Value> values_of(const std::vector<SweepGroup>& groups, Value SweepRow::*member) {
+std::set<Value> values_of(const std::vector<SweepGroup>& groups, Value SweepRow::* member) {
   std::set<Value> out;
   for (const auto& group : groups) out.insert(group.setting.*member);
   return out;
@@ -110,9 +110,8 @@ bool same_point(const SweepRow& a, const SweepRow& b) {
 std::vector<SweepGroup> group_repetitions(const std::vector<SweepRow>& rows) {
   std::vector<SweepGroup> groups;
   for (const auto& row : rows) {
-    auto found = std::find_if(groups.begin(), groups.end(), [&](const SweepGroup& group) {
-      return setting_key(group.setting) == setting_key(row);
-    });
+    auto found = std::find_if(groups.begin(), groups.end(),
+                              [&](const SweepGroup& group) { return setting_key(group.setting) == setting_key(row); });
     if (found == groups.end()) {
       groups.push_back({row, row.value, row.value, 1});
       continue;
@@ -193,9 +192,8 @@ io::LineChart sweep_chart(const std::vector<SweepRow>& rows) {
 std::string sweep_best(const std::vector<SweepRow>& rows) {
   const auto groups = group_repetitions(rows);
   SDG_CHECK(!groups.empty(), "sweep: no points");
-  const auto& best = *std::min_element(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
-    return a.setting.value < b.setting.value;
-  });
+  const auto& best = *std::min_element(groups.begin(), groups.end(),
+                                       [](const auto& a, const auto& b) { return a.setting.value < b.setting.value; });
   const auto& at = best.setting;
   return cat("best: ", at.label, " at guidance ", plain(at.guidance), ", ", at.steps, " ", at.solver, " steps, ",
              at.metric, " ", number(at.value),

@@ -36,15 +36,23 @@ TEST(Catalog, EveryPresetBuildsAtFullSizeOnTheMetaDevice) {
   for (const auto& preset : presets()) {
     ModelOptions options;
     options.name = preset.name;
-    const auto net = build(options, {.size = 32, .channels = 4, .condition = "index", .classes = 1000}, 1, at::kMeta);
+    const auto net = build(options, {.size = 64, .channels = 4, .condition = "index", .classes = 1000}, 1, at::kMeta);
     EXPECT_TRUE(names.insert(preset.name).second) << preset.name << " stands twice";
-    EXPECT_EQ(net->dim(), preset.dim) << preset.name;
-    EXPECT_EQ(net->patch_tokens(), (32 / preset.patch) * (32 / preset.patch)) << preset.name;
+    const auto dim = preset.family == "adm" ? 4 * preset.dim : preset.family == "sg" ? 1000 : preset.dim;
+    const bool is_unet = preset.family == "adm" || preset.family == "sg";
+    const auto side = is_unet ? 64 >> (preset.unet.levels.size() - 1) : 64 / preset.patch;
+    EXPECT_EQ(net->dim(), dim) << preset.name;
+    EXPECT_EQ(net->patch_tokens(), side * side) << preset.name;
+    EXPECT_EQ(net->feature_tokens(net->default_feature_depth()), side * side) << preset.name;
+    EXPECT_GT(net->macs(), 0) << preset.name;
     for (const auto& parameter : net->parameters()) ASSERT_TRUE(parameter.is_meta()) << preset.name;
   }
   for (const auto* name :
-       {"uvit-tiny/2", "uvit-S/2", "uvit-S/4", "uvit-M/4", "uvit-L/2", "uvit-L/4", "uvit-H/2", "dit-S/8", "dit-B/4",
-        "dit-L/2", "dit-XL/2", "sit-S/2", "sit-B/8", "sit-L/4", "sit-XL/2", "dit-tiny/2", "sit-tiny/2"})
+       {"uvit-tiny/2",  "uvit-S/2",         "uvit-S/4",  "uvit-M/4",       "uvit-L/2",          "uvit-L/4",
+        "uvit-H/2",     "dit-S/8",          "dit-B/4",   "dit-L/2",        "dit-XL/2",          "sit-S/2",
+        "sit-B/8",      "sit-L/4",          "sit-XL/2",  "dit-tiny/2",     "sit-tiny/2",        "adm-tiny",
+        "adm-64",       "adm-128",          "adm-256",   "adm-512",        "adm-lsun",          "sg-unet",
+        "sg-unet-fast", "sg-unet-fast-s64", "sg-unetca", "sg-unetca-fast", "sg-unetca-fast-s64"})
     EXPECT_TRUE(names.count(name)) << name;
 }
 
@@ -62,6 +70,85 @@ TEST(Catalog, EveryFamilyAndConditionGivesAVelocityAndFeatures) {
       EXPECT_LT(net->default_feature_depth(), net->blocks());
     }
   }
+}
+
+// Counts of the public code (method notes 3.1, 3.2, 3.4, 3.5). Ours has a row for "no label" in every table, which
+// public U-ViT-M/4 and ADM have not.
+TEST(Catalog, PublishedNetworksHaveThePublishedParameters) {
+  const auto count = [](const std::string& name, const ModelShape& what) {
+    ModelOptions options;
+    options.name = name;
+    options.layout = "baofff";
+    options.learn_sigma = !name.starts_with("uvit") && !name.starts_with("sg");
+    return parameter_count(*build(options, what, 1, at::kMeta));
+  };
+  const ModelShape latents{.size = 32, .channels = 4, .condition = "index", .classes = 1000};
+  const std::vector<std::pair<std::string, int64_t>> of_latents{
+      {"S/2", 32963360},  {"S/4", 32945024},   {"S/8", 33148160},   {"B/2", 130512416},
+      {"B/4", 130475648}, {"B/8", 130881536},  {"L/2", 458102816},  {"L/4", 458053760},
+      {"L/8", 458594816}, {"XL/2", 675129632}, {"XL/4", 675074432}, {"XL/8", 675683072}};
+  for (const auto& [size, parameters] : of_latents) {
+    EXPECT_EQ(count("dit-" + size, latents), parameters) << size;
+    EXPECT_EQ(count("sit-" + size, latents), parameters) << size;
+  }
+  EXPECT_EQ(count("uvit-L/2", latents), 286763172);
+  EXPECT_EQ(count("uvit-H/2", latents), 500832016);
+  EXPECT_EQ(count("uvit-S/2", {.size = 32, .channels = 3, .condition = "none"}), 44255328);
+  const auto images = [](int64_t size) {
+    return ModelShape{.size = size, .channels = 3, .condition = "index", .classes = 1000};
+  };
+  EXPECT_EQ(count("uvit-M/4", images(64)), 130940292 + 768);
+  EXPECT_EQ(count("adm-256", images(256)), 553838086 + 4 * 256);
+  EXPECT_EQ(count("adm-64", images(64)), 295904454 + 4 * 192);
+  EXPECT_EQ(count("sg-unet-fast", {.size = 32, .channels = 3, .condition = "index", .classes = 5000}), 75281803);
+}
+
+TEST(Catalog, UNetsCarryTheirConditionsOnSmallImages) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> can{
+      {"adm-tiny", {"none", "index", "vector"}},
+      {"sg-unet-fast", {"none", "index", "vector"}},
+      {"sg-unetca-fast", {"none", "index", "vector", "patch_vector"}}};
+  for (const auto& [name, conditions] : can)
+    for (const auto& condition : conditions) {
+      ModelOptions options;
+      options.name = name;
+      options.dim = 32;
+      const auto net = build(options, shape(condition), 1);
+      const auto depth = net->default_feature_depth();
+      const auto out = net->forward(at::ones({2, 1, 8, 8}), at::full({2}, 0.5), Condition::null(), {depth});
+      EXPECT_EQ(out.velocity.sizes(), (Shape{2, 1, 8, 8})) << name << " " << condition;
+      EXPECT_EQ(out.features.sizes(), (Shape{2, net->feature_tokens(depth), net->feature_dim(depth)}))
+          << name << " " << condition;
+      if (condition != "vector") continue;
+      const auto told = Condition::given(at::ones({2, net->dim()}));
+      EXPECT_EQ(net->forward(at::ones({2, 1, 8, 8}), at::full({2}, 0.5), told).velocity.sizes(), (Shape{2, 1, 8, 8}));
+    }
+  ModelOptions options;
+  options.name = "adm-tiny";
+  EXPECT_THAT(message_of([&] { build(options, shape("patch_vector"), 1); }), HasSubstr("patch_vector"));
+  EXPECT_THAT(message_of([&] { build(options, shape("none", 9), 1); }), HasSubstr("multiple of 2"));
+}
+
+TEST(Catalog, TheNetworkSaysWhatItPredicts) {
+  ModelOptions options;
+  EXPECT_EQ(build(options, shape("none"), 1)->predicts(), Prediction{});
+  options.prediction = "noise";
+  options.path = "cosine";
+  EXPECT_EQ(build(options, shape("none"), 1)->predicts(), (Prediction{Target::kNoise, Path::kCosine}));
+  options.path = "sine";
+  EXPECT_THAT(message_of([&] { build(options, shape("none"), 1); }), HasSubstr("\"sine\""));
+}
+
+// Public DiT sees the step number; on the straight path that is a thousand times t.
+TEST(Catalog, StepNumbersReachTheNetworkAsTheyAre) {
+  ModelOptions options;
+  options.name = "dit-tiny/2";
+  const auto straight = std::dynamic_pointer_cast<DiTImpl>(build(options, shape("none"), 1));
+  options.prediction = "noise";
+  options.path = "linear";
+  const auto steps = std::dynamic_pointer_cast<DiTImpl>(build(options, shape("none"), 1));
+  const auto t = at::tensor({0.25F});
+  EXPECT_TRUE(at::equal(steps->conditioning(t * 1000, {}), straight->conditioning(t, {})));
 }
 
 TEST(Catalog, OptionsOverrideThePreset) {

@@ -57,3 +57,33 @@ TEST(Attention, WorksOnAPartOfABiggerTensor) {
   const auto part = wide.slice(2, 2, 38);
   EXPECT_TRUE(at::allclose(nn::attention(part, 4), nn::attention(part.contiguous(), 4)));
 }
+
+TEST(Attention, QkNormMakesTheSizeOfTheQueriesMatterNot) {
+  const at::NoGradGuard no_grad;
+  nn::Attention attention(8, 2, true, at::TensorOptions(), /*qk_norm=*/true);
+  for (auto& parameter : attention->parameters())
+    parameter.copy_(test::fixed_normal(parameter.sizes(), static_cast<uint64_t>(parameter.numel())));
+  const auto x = test::fixed_normal({2, 5, 8}, 3).to(at::kFloat);
+  const auto before = attention->forward(x);
+  attention->qkv->weight.slice(0, 0, 16).mul_(7);  // queries and keys, not values
+  attention->qkv->bias.slice(0, 0, 16).mul_(7);
+  EXPECT_TRUE(at::allclose(attention->forward(x), before, 1e-3, 1e-3));
+  attention->qkv->weight.slice(0, 16).mul_(7);
+  EXPECT_FALSE(at::allclose(attention->forward(x), before, 1e-2, 1e-2));
+}
+
+TEST(Attention, WithQkNormHasTheRightGradient) {
+  nn::Attention attention(8, 2, true, at::TensorOptions(), /*qk_norm=*/true);
+  attention->to(at::kDouble);
+  std::vector<Tensor> inputs{test::fixed_normal({2, 5, 8}, 1).requires_grad_()};
+  std::vector<std::string> names{"x"};
+  uint64_t seed = 3;
+  for (auto& item : attention->named_parameters()) {
+    const at::NoGradGuard no_grad;
+    item.value().copy_(test::fixed_normal(item.value().sizes(), seed++));
+    if (item.key() == "k_norm.bias") continue;  // the same for all keys: the softmax does not see it
+    inputs.push_back(item.value());
+    names.push_back(item.key());
+  }
+  test::expect_gradients_match([&] { return attention->forward(inputs[0]); }, inputs, names);
+}

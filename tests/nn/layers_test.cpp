@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nn/finite_difference.h"
+#include "sdg/core/error.h"
 #include "sdg/nn/mlp.h"
 #include "sdg/nn/patch.h"
 
@@ -63,4 +64,30 @@ TEST(Unpatchify, PutsEveryPixelWhereItBelongs) {
 TEST(Patchify, RefusesSidesThatArePatchless) {
   EXPECT_ANY_THROW(nn::patchify(at::zeros({1, 1, 5, 4}), 2));
   EXPECT_ANY_THROW(nn::unpatchify(at::zeros({1, 5, 4}), 2, 1));
+}
+
+TEST(GroupNorm, EqualsItsDefinition) {
+  nn::GroupNorm norm(2, 6, 1e-5);
+  norm->to(at::kDouble);
+  const at::NoGradGuard no_grad;
+  norm->weight.copy_(test::fixed_normal({6}, 1));
+  norm->bias.copy_(test::fixed_normal({6}, 2));
+  const auto x = test::fixed_normal({3, 6, 2, 5}, 3);
+  for (int64_t image = 0; image < 3; ++image)
+    for (int64_t channel = 0; channel < 6; ++channel) {
+      const auto group = x[image].slice(0, channel / 3 * 3, channel / 3 * 3 + 3);
+      const auto expected =
+          (x[image][channel] - group.mean()) / at::sqrt(group.var(false) + 1e-5) * norm->weight[channel] +
+          norm->bias[channel];
+      EXPECT_TRUE(at::allclose(norm->forward(x)[image][channel], expected, 1e-10, 1e-12));
+    }
+  EXPECT_THROW(nn::GroupNorm(4, 6, 1e-5), Error);
+}
+
+TEST(Conv2d, StrideTwoTakesEveryOtherPixel) {
+  nn::Conv2d whole(2, 3, 3), half(2, 3, 3, at::TensorOptions(), 2);
+  const at::NoGradGuard no_grad;
+  for (auto* conv : {&whole, &half}) (*conv)->weight.copy_(test::fixed_normal({3, 2, 3, 3}, 1));
+  const auto x = test::fixed_normal({1, 2, 6, 6}, 2).to(at::kFloat);
+  EXPECT_TRUE(at::allclose(half->forward(x), whole->forward(x).slice(2, 0, 6, 2).slice(3, 0, 6, 2), 1e-5, 1e-6));
 }

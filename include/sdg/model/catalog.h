@@ -5,17 +5,23 @@
 #include <vector>
 
 #include "sdg/model/options.h"
+#include "sdg/model/unet_trunk.h"
 #include "sdg/model/velocity_model.h"
 
 namespace sdg::model {
 
 /// One row of the preset table.
 struct Preset {
-  std::string name;  ///< "uvit-L/2", "dit-XL/2", "sit-B/4", …
-  std::string
-      family;  ///< uvit, dit or sit. dit and sit are one network, whose time sinusoid sees 1000 t in dit and t in sit
-  int64_t dim, depth, heads, patch;
-  bool conv = true;  ///< uvit: 3x3 convolution at the end
+  std::string name;    ///< "uvit-L/2", "dit-XL/2", "sit-B/4", "adm-256", "sg-unet-fast", …
+  std::string family;  ///< uvit, dit, sit, adm or sg. dit and sit are one network, whose time sinusoid sees 1000 t in
+                       ///< dit and t in sit.
+  int64_t dim = 0;     ///< width of the tokens; U-Nets: of the first level
+  int64_t depth = 0;   ///< blocks; U-Nets: residual blocks a level
+  int64_t heads = 0;   ///< attention heads; 0 where their width is fixed instead
+  int64_t patch = 1;
+  bool conv = true;                ///< uvit: 3x3 convolution at the end
+  UNetOptions unet = {};           ///< adm, sg: the switches of the trunk
+  bool context_attention = false;  ///< sg: the networks called unetca
 };
 const std::vector<Preset>& presets();
 /// The row of that name; throws UsageError that names the nearest ones.

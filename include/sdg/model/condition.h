@@ -13,9 +13,10 @@ enum class ConditionKind {
   kIndex,        ///< a class or cluster number, looked up in the network's own table
   kVector,       ///< a vector of the network's width, such as a prototype
   kPatchVector,  ///< one such vector for every patch
+  kMap,          ///< an image of M channels as large as x_t, such as a segmentation, joined to it
 };
 
-/// "none", "index", "vector", "patch_vector"; throws UsageError for anything else.
+/// "none", "index", "vector", "patch_vector", "map"; throws UsageError for anything else.
 ConditionKind parse_condition_kind(std::string_view name);
 std::string to_string(ConditionKind kind);
 
@@ -29,5 +30,10 @@ Tensor resolve_index(const Condition& condition, int64_t classes, int64_t null_r
 /// kind vector.
 Tensor resolve_vector(const Condition& condition, const Tensor& null, const Tensor& unconditional, int64_t count,
                       int64_t patches, std::string_view where);
+
+/// The maps the network is told, [N, M, S, S]: the given ones, `null` [1, 1, S, S] in every channel where they are
+/// dropped, and in the other two modes.
+Tensor resolve_map(const Condition& condition, const Tensor& null, int64_t channels, int64_t count,
+                   std::string_view where);
 
 }  // namespace sdg::model

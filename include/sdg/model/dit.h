@@ -17,10 +17,14 @@ struct DiTOptions {
   int64_t heads = 16;
   double mlp_ratio = 4;
   ConditionKind condition = ConditionKind::kIndex;
-  int64_t classes = 1000;    ///< labels of kind index, without the null one
-  bool null_label = true;    ///< kind index: the table has a row `classes` for "no label"
-  bool learn_sigma = false;  ///< predict C further channels (DiT: variances; SiT: unused)
-  double time_scale = 1;     ///< the sinusoid sees time_scale * t
+  int64_t classes = 1000;               ///< labels of kind index, without the null one
+  bool null_label = true;               ///< kind index: the table has a row `classes` for "no label"
+  bool learn_sigma = false;             ///< predict C further channels (DiT: variances; SiT: unused)
+  double time_scale = 1;                ///< the sinusoid sees time_scale * t
+  bool qk_norm = false;                 ///< layer norms of queries and keys
+  std::vector<int64_t> projector_dims;  ///< REPA: widths of the features that the projectors aim at, one each
+  int64_t projector_hidden = 2048;      ///< REPA: width of their hidden layers
+  int64_t projector_depth = 8;          ///< REPA: number of blocks before the projected tokens
   bool activation_checkpointing =
       false;  ///< keep only block inputs for the backward pass: less memory, a third more time
 };
@@ -39,10 +43,22 @@ class DiTBlockImpl : public torch::nn::Module {
 };
 TORCH_MODULE(DiTBlock);
 
+/// Three linear maps with SiLU between: from tokens to the features of another network (Yu et al., "Representation
+/// alignment for generation", 2025). State-dict names: 0, 2, 4.
+class ProjectorImpl : public torch::nn::Module {
+ public:
+  ProjectorImpl(int64_t in, int64_t hidden, int64_t out, const at::TensorOptions& where = {});
+  Tensor forward(const Tensor& x) const;  ///< [..., in] -> [..., out]
+
+  nn::Linear first{nullptr}, second{nullptr}, third{nullptr};
+};
+TORCH_MODULE(Projector);
+
 /// DiT (Peebles and Xie, 2023) and SiT (Ma et al., 2024), which have one network: a transformer whose layer norms are
 /// steered by time and condition, and which starts as the zero map. State-dict names are those of the public code; kind
-/// vector adds null_embed and unconditional_embed [1, 1, D], kind none has no y_embedder. Weights are zero until
-/// initialize() or load_weights(). forward changes nothing in the module: several threads may call it at once.
+/// vector adds null_embed and unconditional_embed [1, 1, D], kind none has no y_embedder. REPA's SiT is this network
+/// with projectors (its time and velocity run the other way: t = 1 is noise). Weights are zero until initialize() or
+/// load_weights(). forward changes nothing in the module: several threads may call it at once.
 class DiTImpl : public VelocityModel {
  public:
   explicit DiTImpl(const DiTOptions& options, const at::TensorOptions& where = {});
@@ -59,6 +75,8 @@ class DiTImpl : public VelocityModel {
 
   /// All predicted channels: [N, 2C, S, S] with learn_sigma, else [N, C, S, S].
   Tensor prediction(const Tensor& x_t, const Tensor& t, const Condition& condition);
+  /// Features of projector_depth - 1, [N, L, D], to the widths of projector_dims, [N, L, Z] each.
+  std::vector<Tensor> project(const Tensor& features) const;
   /// c: what the layer norms are steered by, time plus condition, [N, D]. (Kind patch_vector: time alone; its vectors
   /// join the patches.)
   Tensor conditioning(const Tensor& t, const Condition& condition) const;
@@ -70,6 +88,7 @@ class DiTImpl : public VelocityModel {
   nn::TimeMlp t_embedder{nullptr};
   nn::Embedding y_embedder{nullptr};
   std::vector<DiTBlock> block_list;
+  std::vector<Projector> projectors;
   nn::Linear final_modulation{nullptr}, final_linear{nullptr};
 
  private:

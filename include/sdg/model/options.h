@@ -18,6 +18,10 @@ struct ModelOptions {
   bool qkv_bias = false;        ///< uvit
   double time_scale = 0;        ///< the time sinusoid sees time_scale * t; 0 = as in the preset
   bool activation_checkpointing = false;
+  std::string layout = "sgfm";
+  double dropout = -1;  // -1 = as in the preset
+  bool learn_sigma = false;
+  std::string prediction = "velocity", path = "straight";
   void visit(config::Fields& fields);
 };
 
@@ -25,7 +29,9 @@ struct ModelOptions {
 struct ModelShape {
   int64_t size = 8;  ///< side of the input in pixels or latents
   int64_t channels = 1;
-  std::string condition = "none";  ///< none | index | vector | patch_vector
+  std::string condition = "none";  ///< none | index | vector | patch_vector | map
   int64_t classes = 0;             ///< number of indices, without the null one (kind index)
+  int64_t map_channels = 0;        ///< channels of the map (kind map)
+  int64_t condition_dim = 0;       ///< width of condition vectors; 0: the network's own. Only family sg takes others.
 };
 }  // namespace sdg::model

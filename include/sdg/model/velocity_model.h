@@ -3,8 +3,10 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "sdg/core/tensor.h"
+#include "sdg/model/prediction.h"
 
 namespace sdg::model {
 
@@ -18,35 +20,59 @@ struct Condition {
   Mode mode = Mode::kUnconditional;
   Tensor value;  ///< kind index: int64 [N]; kind vector: float [N, D]; kind patch_vector: float [N, L, D]
   Tensor drop;   ///< bool [N] (or [N, L] for patch_vector), true = null instead of the value; may be undefined
+  Tensor map;    ///< float [N, M, S, S], for networks that take a map; dropped together with the value
 
   static Condition unconditional() { return {}; }
-  static Condition null() { return {Mode::kNull, {}, {}}; }
-  static Condition given(Tensor value, Tensor drop = {}) { return {Mode::kGiven, std::move(value), std::move(drop)}; }
+  static Condition null() { return {Mode::kNull, {}, {}, {}}; }
+  static Condition given(Tensor value, Tensor drop = {}, Tensor map = {}) {
+    return {Mode::kGiven, std::move(value), std::move(drop), std::move(map)};
+  }
+  static Condition given_map(Tensor map, Tensor drop = {}) { return given({}, std::move(drop), std::move(map)); }
+};
+
+/// Which dropout masks are drawn: row i's are a function of (seed, samples[i], layer).
+struct DropoutDraw {
+  uint64_t seed = 0;
+  std::vector<int64_t> samples;  ///< [N]
 };
 
 struct ForwardOptions {
   int64_t feature_depth = -1;  ///< block whose output tokens are wanted, 0-based in order of computation; -1 none
   bool features_only = false;  ///< stop after that block: velocity stays undefined and the rest is not computed
+  std::shared_ptr<const DropoutDraw> dropout = nullptr;  ///< null: nothing is dropped, as in sampling
 };
 
 struct ForwardOutput {
-  Tensor velocity;  ///< [N, C, H, W]
-  Tensor features;  ///< [N, T, D] all tokens after the asked block, extra tokens first; undefined unless asked for
+  Tensor velocity;  ///< [N, C, H, W] what the model predicts(): the velocity, unless it was built to predict another
+  Tensor features;  ///< [N, T, D] all tokens after the asked block, extra tokens first; undefined unless asked for.
+                    ///< Feature maps of a U-Net come as one token per pixel, row by row.
 };
 
-/// A network that predicts dx_t/dt. Parameters carry the public state-dict names of the model they stand for.
+/// A network that predicts dx_t/dt, or what predicts() says (flow/prediction_table.h turns that into dx_t/dt).
+/// Parameters carry the public state-dict names of the model they stand for.
 class VelocityModel : public torch::nn::Module {
  public:
-  /// x_t [N, C, S, S]; t [N] in [0, 1].
+  /// x_t [N, C, S, S]; t [N] in [0, 1], or the step number n of a path of betas.
   virtual ForwardOutput forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                 const ForwardOptions& options = {}) = 0;
   virtual int64_t blocks() const = 0;                 ///< number of depths at which features can be had
   virtual int64_t default_feature_depth() const = 0;  ///< the middle block
-  virtual int64_t dim() const = 0;                    ///< D
+  virtual int64_t dim() const = 0;                    ///< D, also the width of condition vectors
   virtual int64_t extra_tokens() const = 0;           ///< tokens before the patches in `features`
-  virtual int64_t patch_tokens() const = 0;           ///< L
+  virtual int64_t patch_tokens() const = 0;           ///< L, at the default feature depth
+  /// Width, and number without the extra tokens, of the features after the block `depth`. They change with the depth in
+  /// a U-Net.
+  virtual int64_t feature_dim(int64_t /*depth*/) const { return dim(); }
+  virtual int64_t feature_tokens(int64_t /*depth*/) const { return patch_tokens(); }
   /// Multiply-adds of one forward pass of one image.
   virtual int64_t macs() const = 0;
+
+  /// What `velocity` of the output means. The network computes the same whatever stands here.
+  const Prediction& predicts() const { return predicts_; }
+  void set_predicts(const Prediction& predicts) { predicts_ = predicts; }
+
+ private:
+  Prediction predicts_;
 };
 
 }  // namespace sdg::model

@@ -7,13 +7,15 @@ namespace sdg::nn {
 /// T, D]. softmax(q k^T / sqrt(D / heads)) v per head.
 Tensor attention(const Tensor& qkv, int64_t heads);
 
-/// Multi-head self-attention. State-dict names: qkv.weight [3D, D] (and bias), proj.{weight, bias}.
+/// Multi-head self-attention. State-dict names: qkv.weight [3D, D] (and bias), proj.{weight, bias}; with qk_norm
+/// q_norm and k_norm, layer norms over the width of a head that queries and keys pass.
 class AttentionImpl : public torch::nn::Module {
  public:
-  AttentionImpl(int64_t dim, int64_t heads, bool qkv_bias, const at::TensorOptions& where = {});
+  AttentionImpl(int64_t dim, int64_t heads, bool qkv_bias, const at::TensorOptions& where = {}, bool qk_norm = false);
   Tensor forward(const Tensor& x) const;  ///< [N, T, D] -> [N, T, D]
 
   Linear qkv{nullptr}, proj{nullptr};
+  LayerNorm q_norm{nullptr}, k_norm{nullptr};
 
  private:
   int64_t heads_;

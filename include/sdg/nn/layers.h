@@ -43,14 +43,32 @@ class EmbeddingImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Embedding);
 
-/// Convolution with odd square kernel, stride 1, that keeps the size.
+/// Normalises groups of neighbouring channels over their pixels (Wu and He, "Group normalization", 2018), with scale
+/// and shift of every channel. `channels` must be a multiple of `groups`.
+class GroupNormImpl : public torch::nn::Module {
+ public:
+  GroupNormImpl(int64_t groups, int64_t channels, double eps, const at::TensorOptions& where = {});
+  Tensor forward(const Tensor& x) const;  ///< [N, C, ...] -> [N, C, ...]
+
+  Tensor weight, bias;  ///< [C]; 1 and 0 until filled
+
+ private:
+  int64_t groups_;
+  double eps_;
+};
+TORCH_MODULE(GroupNorm);
+
+/// Convolution with odd square kernel, padded by half of it: stride 1 keeps the size, stride 2 halves it.
 class Conv2dImpl : public torch::nn::Module {
  public:
-  Conv2dImpl(int64_t in, int64_t out, int64_t kernel, const at::TensorOptions& where = {});
+  Conv2dImpl(int64_t in, int64_t out, int64_t kernel, const at::TensorOptions& where = {}, int64_t stride = 1);
   Tensor forward(const Tensor& x) const;
 
   Tensor weight;  ///< [out, in, kernel, kernel]
   Tensor bias;    ///< [out]
+
+ private:
+  int64_t stride_;
 };
 TORCH_MODULE(Conv2d);
 

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "sdg/cluster/prototype_head.h"
+#include "sdg/flow/prediction_table.h"
 #include "sdg/model/velocity_model.h"
 #include "sdg/train/run_config.h"
 
@@ -11,7 +12,10 @@ namespace sdg::train {
 struct Network {
   std::shared_ptr<model::VelocityModel> model;
   cluster::PrototypeHead head{nullptr};
+  flow::PredictionTable predictions;  ///< from the model's answers to velocities
 
+  /// dx_t/dt at (x_t, t) of our path, whatever the model predicts. x_t [N, C, S, S], t [N].
+  Tensor velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const;
   void to(const at::Device& device);
   void set_training(bool training);
   /// Every parameter and buffer under `prefix` + public name (the head's as projection_head.* and prototypes.weight).

@@ -1,0 +1,66 @@
+#pragma once
+#include <optional>
+
+#include "sdg/flow/betas.h"
+#include "sdg/flow/path.h"
+#include "sdg/model/prediction.h"
+
+namespace sdg::flow {
+
+/// A point of our path as a network knows it: input = signal x + noise eps.
+struct NetworkPoint {
+  Tensor input;          ///< [N, C, H, W] what the network is shown
+  Tensor time;           ///< [N] what it is told: t, or the step number n (between whole numbers, too)
+  Tensor signal, noise;  ///< [N, 1, 1, 1]; undefined where the network predicts our velocity as it is
+};
+
+/// What a network of that kind learns from one draw.
+struct TrainingPoint {
+  Tensor input, time;  ///< as in NetworkPoint
+  Tensor t;            ///< [N] our time of that point
+  Tensor target;       ///< [N, C, H, W] what it should predict
+  Tensor weight;       ///< [N] of its squared error; undefined stands for 1
+};
+
+/// The one table by which everything else deals in velocities of the straight path, whatever the network predicts and
+/// on whichever path it was trained:
+///
+///   predicts      eps                        x
+///   noise         o                          (z - b o) / a
+///   data          (z - a o) / b              o
+///   score         -b o                       (z + b^2 o) / a
+///   velocity      b z + a o                  a z - b o           (path of betas: o = a eps - b x)
+///
+/// with z = a x + b eps, and then velocity = x - (1 - s) eps. On the straight path z = x_t, a = t and b = 1 - (1 - s)
+/// t. A path of betas meets ours where the signal-to-noise ratios agree: z = x_t / |(a_t, b_t)|, and the network is
+/// told the step n of that ratio. Where the table would divide by nothing, at the ends of the path or beyond the first
+/// and the last step, the network is shown the nearest point at which it knows what to say, along the same z / |(a,
+/// b)|.
+class PredictionTable {
+ public:
+  explicit PredictionTable(const model::Prediction& prediction = {}, double sigma_min = kSigmaMin,
+                           const at::Device& device = at::kCPU);
+
+  /// x_t [N, C, H, W], t [N] in [0, 1].
+  NetworkPoint at(const Tensor& x_t, const Tensor& t) const;
+  /// Velocity of our path, from the network's answer [N, C, H, W] at that point.
+  Tensor velocity(const Tensor& answer, const NetworkPoint& point) const;
+
+  /// A draw of training: data x and noise eps [N, C, H, W] at the place u [N] in [0, 1) of the network's own path,
+  /// which is t, or n = floor(1000 u). Weights are those under which every target but velocity has unit scale: b^2 for
+  /// the score, 1 for the others.
+  TrainingPoint training_point(const Tensor& x, const Tensor& eps, const Tensor& u) const;
+
+  void to(const at::Device& device);
+  /// The network's answer is the velocity, and its place is (x_t, t).
+  bool is_plain_velocity() const { return prediction_ == model::Prediction{}; }
+
+ private:
+  model::Prediction prediction_;
+  double sigma_min_;
+  std::optional<NoiseLevels> levels_;  // of a path of betas
+  Tensor abar_;                        // its alphas_cumprod, on the device
+  double earliest_ = 0, latest_ = 1;   // times between which the network is asked
+};
+
+}  // namespace sdg::flow

@@ -1,0 +1,138 @@
+#include "sdg/flow/prediction_table.h"
+
+#include <cmath>
+
+#include "sdg/core/error.h"
+
+namespace sdg::flow {
+namespace {
+
+// Where a straight path's prediction of noise or data says too little of the other one (SiT keeps the same distance).
+constexpr double kEndDistance = 1e-3;
+
+Tensor per_image(const Tensor& values, const Tensor& like) {
+  return values.view({-1, 1, 1, 1}).to(like.scalar_type());
+}
+
+// Our t at which log(t / (1 - (1 - s) t)) = l.
+double time_of(double log_ratio, double sigma_min) {
+  const double ratio = std::exp(log_ratio);
+  return std::min(1.0, ratio / (1 + (1 - sigma_min) * ratio));
+}
+
+}  // namespace
+
+PredictionTable::PredictionTable(const model::Prediction& prediction, double sigma_min, const at::Device& device)
+    : prediction_(prediction), sigma_min_(sigma_min) {
+  if (is_plain_velocity()) return;
+  const auto target = prediction.target;
+  if (prediction.path == model::Path::kStraight) {
+    if (target == model::Target::kNoise || target == model::Target::kScore) earliest_ = kEndDistance;
+    if (target == model::Target::kData || target == model::Target::kScore) latest_ = 1 - kEndDistance;
+    return;
+  }
+  if (device.is_meta()) return;
+  levels_.emplace(prediction.path, device);
+  abar_ = alphas_cumprod(prediction.path).to(device);
+  earliest_ = time_of(levels_->lowest(), sigma_min);
+  // A prediction of the noise stays exact up to the data, though the network cannot tell the last levels apart.
+  if (target != model::Target::kNoise) latest_ = time_of(levels_->highest(), sigma_min);
+}
+
+void PredictionTable::to(const at::Device& device) {
+  if (!levels_ || device.is_meta()) return;
+  levels_.emplace(prediction_.path, device);
+  abar_ = abar_.to(device);
+}
+
+NetworkPoint PredictionTable::at(const Tensor& x_t, const Tensor& t) const {
+  SDG_CHECK(t.dim() == 1 && t.size(0) == x_t.size(0), "prediction table: t must be [", x_t.size(0), "], got ",
+            to_string(t.sizes()));
+  if (is_plain_velocity()) return {x_t, t, {}, {}};
+  const auto asked = t.to(at::kDouble);
+  const auto place = asked.clamp(earliest_, latest_);
+  const auto noise_share = [&](const Tensor& time) { return 1 - (1 - sigma_min_) * time; };
+  const auto norm = [&](const Tensor& time) { return at::sqrt(time.square() + noise_share(time).square()); };
+  NetworkPoint out;
+  if (!levels_) {
+    out.input = x_t * per_image(norm(place) / norm(asked), x_t);
+    out.time = place.to(t.scalar_type());
+    out.signal = per_image(place, x_t);
+    out.noise = per_image(noise_share(place), x_t);
+    return out;
+  }
+  out.input = x_t / per_image(norm(asked), x_t);
+  out.time = (levels_->step_of(at::log(place / noise_share(place))) + first_step(prediction_.path)).to(t.scalar_type());
+  out.signal = per_image(place / norm(place), x_t);
+  out.noise = per_image(noise_share(place) / norm(place), x_t);
+  return out;
+}
+
+Tensor PredictionTable::velocity(const Tensor& answer, const NetworkPoint& point) const {
+  if (is_plain_velocity()) return answer;
+  const auto &z = point.input, &a = point.signal, &b = point.noise;
+  SDG_CHECK(answer.sizes() == z.sizes(), "prediction table: the answer must be ", to_string(z.sizes()), ", got ",
+            to_string(answer.sizes()));
+  Tensor eps, x;
+  switch (prediction_.target) {
+    case model::Target::kNoise:
+      eps = answer;
+      x = (z - b * eps) / a;
+      break;
+    case model::Target::kData:
+      x = answer;
+      eps = (z - a * x) / b;
+      break;
+    case model::Target::kScore:
+      eps = -b * answer;
+      x = (z - b * eps) / a;
+      break;
+    case model::Target::kVelocity:
+      eps = b * z + a * answer;
+      x = a * z - b * answer;
+      break;
+  }
+  return x - (1 - sigma_min_) * eps;
+}
+
+TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps, const Tensor& u) const {
+  TrainingPoint out;
+  if (is_plain_velocity()) {
+    auto sample = constant_velocity(x, eps, u, sigma_min_);
+    return {sample.x_t, u, u, sample.velocity, {}};
+  }
+  Tensor a, b;  // [N, 1, 1, 1]
+  if (!levels_) {
+    out.input = constant_velocity(x, eps, u, sigma_min_).x_t;
+    out.time = out.t = u;
+    a = per_image(u, x);
+    b = 1 - (1 - sigma_min_) * a;
+  } else {
+    const auto n = (u.to(at::kDouble) * static_cast<double>(kSteps)).floor().clamp(0, kSteps - 1);
+    const auto abar = abar_.index_select(0, n.to(at::kLong));
+    const auto ratio = at::sqrt(abar / (1 - abar));
+    a = per_image(abar.sqrt(), x);
+    b = per_image((1 - abar).sqrt(), x);
+    out.input = a * x + b * eps;
+    out.time = (n + first_step(prediction_.path)).to(u.scalar_type());
+    out.t = (ratio / (1 + (1 - sigma_min_) * ratio)).to(u.scalar_type());
+  }
+  switch (prediction_.target) {
+    case model::Target::kNoise:
+      out.target = eps;
+      break;
+    case model::Target::kData:
+      out.target = x;
+      break;
+    case model::Target::kScore:
+      out.target = -eps / b;
+      out.weight = b.flatten().square();
+      break;
+    case model::Target::kVelocity:
+      out.target = a * eps - b * x;
+      break;
+  }
+  return out;
+}
+
+}  // namespace sdg::flow
