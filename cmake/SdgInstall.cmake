@@ -1,6 +1,11 @@
 # `cmake --install` gives the library, its headers, the program, the shipped configs and find_package(sdg).
 include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sdg)
 install(TARGETS sdg RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS sdg_lib EXPORT sdg_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS sdg_lib EXPORT sdg_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT sdg_targets FILE sdgTargets.cmake NAMESPACE sdg:: DESTINATION ${package_dir})
+configure_package_config_file(cmake/sdgConfig.cmake.in ${CMAKE_BINARY_DIR}/sdgConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/sdgConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/sdgConfig.cmake ${CMAKE_BINARY_DIR}/sdgConfigVersion.cmake cmake/SdgTorch.cmake DESTINATION ${package_dir})
 install(DIRECTORY include/sdg DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY configs/ DESTINATION ${CMAKE_INSTALL_DATADIR}/sdg/configs)

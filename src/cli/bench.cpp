@@ -13,6 +13,7 @@ struct Arguments {
   std::string config = "digits.yaml";
   std::vector<std::string> set;
   int64_t rounds = 20;
+  std::string load;
 };
 
 constexpr const char* kExamples =
@@ -20,7 +21,17 @@ constexpr const char* kExamples =
     "  sdg bench --config cifar10.yaml --rounds 5\n"
     "  tools/bench.sh                                   the same beside a plain PyTorch step\n";
 
+int report_load(const std::string& checkpoint) {
+  const auto report = train::bench_load(checkpoint);
+  const auto gigabytes = [](int64_t bytes) { return static_cast<double>(bytes) * 1e-9; };
+  std::printf("loaded in %.2f s, first forward pass %.2f s; file %.3f GB, peak memory %.3f GB = %.2f of the file\n",
+              report.load_seconds, report.forward_seconds, gigabytes(report.file_bytes), gigabytes(report.peak_bytes),
+              static_cast<double>(report.peak_bytes) / static_cast<double>(report.file_bytes));
+  return 0;
+}
+
 int execute(const Arguments& arguments) {
+  if (!arguments.load.empty()) return report_load(arguments.load);
   const auto config = train::load_config(arguments.config, arguments.set);
   const auto report = train::bench(config, arguments.rounds);
   std::printf("%s, batch %lld, %d threads (%s); matrix-product peak %.1f GFLOP/s float32\n\n",
@@ -43,6 +54,8 @@ Command bench_command() {
             app.add_option("--config", arguments->config, "config file, or the name of a shipped one")
                 ->type_name("FILE|NAME");
             app.add_option("--rounds", arguments->rounds, "rounds; medians are printed")->check(CLI::Range(1, 10000));
+            app.add_option("--load", arguments->load, "measure only how long this checkpoint takes to load")
+                ->type_name("FILE");
             app.add_option("--set", arguments->set, "override one option (repeatable)")
                 ->type_name("KEY=VALUE")
                 ->expected(1)

@@ -22,6 +22,10 @@ Command sample_command();
 Command eval_fid_command();
 Command eval_clusters_command();
 Command config_command();
+Command clusters_command();
+Command sweep_command();
 Command bench_command();
+Command inspect_command();
+Command convert_command();
 
 }  // namespace sdg::cli

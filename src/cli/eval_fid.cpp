@@ -7,6 +7,7 @@
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
+#include "sdg/core/text.h"
 #include "sdg/io/npz.h"
 #include "sdg/train/evaluate.h"
 
@@ -61,16 +62,6 @@ metrics::Gaussian statistics_of(const std::string& path, data::DataOptions optio
   return train::dataset_statistics(open_dataset(options, ""), extractor, limit, bar.callback());
 }
 
-metrics::Gaussian statistics_of_samples(const train::Trained& trained, const train::GenerateOptions& options,
-                                        const at::Device& device, metrics::FeatureExtractor& extractor) {
-  metrics::GaussianAccumulator accumulator(extractor.dim());
-  ProgressBar bar("sample", "img/s");
-  train::generate(
-      trained.info.config, trained.network, trained.prior, device, options,
-      [&](const train::Generated& piece) { accumulator.add(extractor.features(piece.images)); }, bar.callback());
-  return accumulator.result();
-}
-
 int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.sampling.device);
   const bool from_images = !arguments.images.empty();
@@ -95,7 +86,8 @@ int execute(const Arguments& arguments) {
     drawn = statistics_of(arguments.images, config.data, *extractor, 0, "images");
   } else {
     options = generate_options(arguments.sampling, trained, config.eval.count);
-    drawn = statistics_of_samples(trained, options, device, *extractor);
+    ProgressBar bar("sample", "img/s");
+    drawn = train::sample_statistics(trained, options, device, *extractor, bar.callback());
   }
   if (!arguments.save_statistics.empty()) metrics::write_statistics(arguments.save_statistics, drawn);
   const double distance = metrics::frechet_distance(drawn, target);
@@ -147,10 +139,8 @@ Command eval_fid_command() {
             app.add_option("--reference-count", arguments->reference_count,
                            "take only this many images of the reference data set; 0 takes all")
                 ->type_name("N");
-            std::string names;
-            for (const auto& name : metrics::extractor_names()) names += (names.empty() ? "" : ", ") + name;
             app.add_option("--extractor", arguments->extractor,
-                           "feature network: " + names + "; only inception gives an FID")
+                           "feature network: " + join(metrics::extractor_names()) + "; only inception gives an FID")
                 ->type_name("NAME");
             app.add_option("--extractor-weights", arguments->weights,
                            "its weights, where they are not in the default place")

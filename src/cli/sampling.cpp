@@ -5,6 +5,7 @@
 
 #include "cli/terminal.h"
 #include "sdg/core/error.h"
+#include "sdg/core/text.h"
 #include "sdg/sample/solver.h"
 #include "sdg/train/run_folder.h"
 
@@ -38,9 +39,12 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments) {
   app.add_option("--guidance", arguments.guidance,
                  "w in v_u + w (v_c - v_u): 1.0 is conditional, 0 unconditional, above 1 trades variety for fidelity")
       ->type_name("W");
-  std::string solvers;
-  for (const auto& name : sample::solver_names()) solvers += (solvers.empty() ? "" : ", ") + name;
-  app.add_option("--solver", arguments.solver, "ODE solver: " + solvers)->type_name("NAME");
+  app.add_option("--guidance-interval", arguments.interval,
+                 "two times between which guidance acts (0 noise, 1 image); elsewhere w is 1. Default 0 1")
+      ->type_name("BEGIN END")
+      ->expected(2)
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--solver", arguments.solver, "ODE solver: " + join(sample::solver_names()))->type_name("NAME");
   auto* cluster =
       app.add_option("--cluster", arguments.cluster, "draw only this cluster; default: as frequent as in training")
           ->type_name("K");
@@ -69,18 +73,15 @@ train::GenerateOptions generate_options(const SamplingArguments& arguments, cons
   options.seed = arguments.seed.value_or(defaults.seed);
   options.steps = arguments.steps.value_or(defaults.steps);
   options.guidance = arguments.guidance.value_or(defaults.guidance);
+  options.guidance_begin = arguments.interval.empty() ? defaults.guidance_begin : arguments.interval.at(0);
+  options.guidance_end = arguments.interval.empty() ? defaults.guidance_end : arguments.interval.at(1);
   options.solver = arguments.solver.empty() ? defaults.solver : arguments.solver;
   options.cluster = arguments.cluster.value_or(-1);
   SDG_CHECK_USAGE(options.batch >= 1, "--batch: must be at least 1, got ", options.batch);
   SDG_CHECK_USAGE(options.seed >= 0, "--seed: must be at least 0, got ", options.seed);
   SDG_CHECK_USAGE(!arguments.cluster || *arguments.cluster >= 0, "--cluster: must be at least 0, got ",
                   options.cluster);
-  const auto& solvers = sample::solver_names();
-  if (std::find(solvers.begin(), solvers.end(), options.solver) == solvers.end()) {
-    std::string known;
-    for (const auto& name : solvers) known += (known.empty() ? "" : ", ") + name;
-    throw UsageError(cat("--solver: expected one of ", known, ", got \"", options.solver, "\""));
-  }
+  sample::evaluations_per_step(options.solver);  // an unknown name stops here, before anything that takes time
   if (!arguments.config_class.empty()) options.cluster = class_index(arguments.config_class, trained);
   return options;
 }

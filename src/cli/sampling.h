@@ -14,9 +14,10 @@ struct SamplingArguments {
   std::string run, checkpoint, device = "auto", weights = "ema", solver, config_class;
   std::optional<int64_t> count, batch, seed, steps, cluster;
   std::optional<double> guidance;
+  std::vector<double> interval;
 };
 
-/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --solver, --cluster, --class,
+/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --guidance-interval, --solver, --cluster, --class,
 /// --weights, --device.
 void declare_sampling(CLI::App& app, SamplingArguments& arguments);
 

@@ -28,13 +28,17 @@ constexpr const char* kExamples =
     "  sdg train --config cifar10.yaml --run runs/c10   a shipped config, in a folder of your choice\n"
     "  sdg train --config cifar10.yaml --run runs/c10   the same again goes on where it stopped\n"
     "  sdg train --resume runs/c10                      so does this, from the run's own config\n"
+    "  sdg train --config digits.yaml,paper.yaml        the same data, the method exactly as in the paper\n"
     "  sdg train --config imagenet256.yaml --dry-run    what it would do, and what that takes\n"
     "  sdg train --set condition.source=label --set train.steps=4000\n";
 
 std::string run_of(const Arguments& arguments) {
   if (!arguments.run.empty()) return arguments.run;
   if (!arguments.resume.empty() && !arguments.resume.front().empty()) return arguments.resume.front();
-  const auto stem = std::filesystem::path(arguments.config.empty() ? "digits" : arguments.config).stem().string();
+  std::string stem;
+  std::stringstream names(arguments.config.empty() ? "digits" : arguments.config);
+  for (std::string each; std::getline(names, each, ',');)
+    stem += (stem.empty() ? "" : "-") + std::filesystem::path(each).stem().string();
   return (std::filesystem::path("runs") / stem).string();
 }
 
@@ -74,12 +78,14 @@ int execute(const Arguments& arguments) {
   if (arguments.dry_run) return dry_run(config, run);
 
   const train::RunFolder folder(run);
-  folder.create();
-  open_log_file(folder.log().string());
   catch_signals();
   ProgressBar bar("train", "img/s", static_cast<double>(config.train.batch));
   train::Observer observer;
-  observer.on_start = [&](const std::string& message) { say(cat(run, ": ", message)); };
+  // Not before: a run that is refused leaves no folder behind.
+  observer.on_start = [&](const std::string& message) {
+    open_log_file(folder.log().string());
+    say(cat(run, ": ", message));
+  };
   observer.on_event = [](const std::string& message) { say(message); };
   observer.on_step = [&](const train::StepReport& report) { bar.update(report.step, report.steps, note_of(report)); };
   observer.stop = [] { return caught_signal() != 0; };
@@ -99,31 +105,32 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command train_command() {
-  return {"train", "Train a network, cluster its own features, let the clusters guide it.", kExamples,
-          [](CLI::App& app) {
-            auto arguments = std::make_shared<Arguments>();
-            app.add_option("--config", arguments->config,
-                           "config file, or the name of a shipped one (sdg config --list); default digits.yaml")
-                ->type_name("FILE|NAME");
-            app.add_option("--run", arguments->run, "folder of the run; default runs/<name of the config>")
-                ->type_name("DIR");
-            app.add_option("--resume", arguments->resume, "go on with the run in --run, or in the folder given here")
-                ->expected(0, 1)
-                ->type_name("[DIR]")
-                ->each([](const std::string&) {});
-            app.add_flag("--dry-run", arguments->dry_run,
-                         "print the resolved configuration, parameters, memory and steps per epoch; train nothing");
-            app.add_option("--set", arguments->set,
-                           "override one option (repeatable); all options: sdg config --help-options")
-                ->type_name("KEY=VALUE")
-                ->expected(1)
-                ->take_all();
-            auto* resume = app.get_option("--resume");
-            return [arguments, resume] {
-              if (resume->count() > 0 && arguments->resume.empty()) arguments->resume.emplace_back();
-              return execute(*arguments);
-            };
-          }};
+  return {
+      "train", "Train a network, cluster its own features, let the clusters guide it.", kExamples, [](CLI::App& app) {
+        auto arguments = std::make_shared<Arguments>();
+        app.add_option("--config", arguments->config,
+                       "config file, or the name of a shipped one (sdg config --list); several with commas between, "
+                       "each laid over the ones before; default digits.yaml")
+            ->type_name("FILE|NAME[,...]");
+        app.add_option("--run", arguments->run, "folder of the run; default runs/<name of the config>")
+            ->type_name("DIR");
+        app.add_option("--resume", arguments->resume, "go on with the run in --run, or in the folder given here")
+            ->expected(0, 1)
+            ->type_name("[DIR]")
+            ->each([](const std::string&) {});
+        app.add_flag("--dry-run", arguments->dry_run,
+                     "print the resolved configuration, parameters, memory and steps per epoch; train nothing");
+        app.add_option("--set", arguments->set,
+                       "override one option (repeatable); all options: sdg config --help-options")
+            ->type_name("KEY=VALUE")
+            ->expected(1)
+            ->take_all();
+        auto* resume = app.get_option("--resume");
+        return [arguments, resume] {
+          if (resume->count() > 0 && arguments->resume.empty()) arguments->resume.emplace_back();
+          return execute(*arguments);
+        };
+      }};
 }
 
 }  // namespace sdg::cli

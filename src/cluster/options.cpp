@@ -29,9 +29,10 @@ void visit_assignment(ClusterOptions& options, config::Fields& fields) {
 
 void visit_loss(ClusterOptions& options, config::Fields& fields) {
   fields("weight", &options.weight,
-         {.help = "Weight of the clustering loss beside the flow loss, reached after the warm-up. 0 leaves the "
-                  "clusters random.",
-          .min = 0});
+         {.help = "Weight of the clustering loss beside the flow loss. 0 leaves the clusters random.", .min = 0});
+  fields("ramp", &options.ramp,
+         {.help = "Let that weight rise linearly from 0 until the conditions begin, as in the paper's code. With AdamW "
+                  "the head's own steps hardly change."});
   fields("window_begin", &options.window_begin,
          {.help = "The clustering loss counts only for window_begin < t < window_end (t = 1 is the clean image). Lower "
                   "values include "
@@ -45,6 +46,11 @@ void visit_loss(ClusterOptions& options, config::Fields& fields) {
           .unit = "time",
           .min = 0,
           .max = 1});
+  fields(
+      "window_tokens", &options.window_tokens,
+      {.help = "Patch level with one view: own applies the window of each image to its own tokens; tiled repeats the "
+               "paper's code, which applies it to tokens of other images.",
+       .choices = {"own", "tiled"}});
   fields("averaging", &options.averaging,
          {.help = "batch: sum over the window divided by the whole batch, as in the paper, so a narrow window also "
                   "weighs less. window: "
@@ -53,6 +59,10 @@ void visit_loss(ClusterOptions& options, config::Fields& fields) {
 }
 
 void visit_features(ClusterOptions& options, config::Fields& fields) {
+  fields("level", &options.level,
+         {.help = "image: one cluster and one condition an image. patch: every patch token has its own (U-ViT only); "
+                  "pooling is then not used.",
+          .choices = {"image", "patch"}});
   fields("teacher_time", &options.teacher_time,
          {.help = "The time at which the averaged network looks at an image to choose its cluster. Lower is noisier: "
                   "coarser clusters, "
@@ -79,6 +89,15 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
          {.help = "Width inside the projection head; 0 is half the feature's width. Larger heads fit finer clusters "
                   "and cost memory.",
           .min = 0});
+  fields("standardize", &options.standardize,
+         {.help = "Bring every feature to mean 0 and variance 1 before the head, so that no few of them decide. The "
+                  "public code does not."});
+  fields("start", &options.start,
+         {.help = "The head begins to learn after this share of the steps. The features of the very first steps are "
+                  "little better than the pixels, and clusters found early tend to stay.",
+          .unit = "share of steps",
+          .min = 0,
+          .max = 1});
 }
 }  // namespace
 

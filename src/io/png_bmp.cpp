@@ -17,6 +17,7 @@
 #include <memory>
 #include <string_view>
 
+#include "io/crc32_impl.h"
 #include "io/image_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
@@ -24,23 +25,6 @@
 
 namespace sdg::io {
 namespace {
-
-constexpr std::array<uint32_t, 256> crc_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) ? 0xEDB88320U : 0);
-    table[i] = value;
-  }
-  return table;
-}
-
-uint32_t crc32(std::span<const std::byte> bytes) {  // ISO 3309, as PNG wants it
-  static constexpr auto kTable = crc_table();
-  uint32_t value = ~0U;
-  for (const std::byte byte : bytes) value = kTable[(value ^ std::to_integer<uint32_t>(byte)) & 255] ^ (value >> 8);
-  return ~value;
-}
 
 uint32_t big_endian(std::span<const std::byte> bytes, size_t at) {
   uint32_t value = 0;

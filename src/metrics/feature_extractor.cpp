@@ -4,8 +4,9 @@
 
 #include "metrics/weights_file_impl.h"
 #include "sdg/core/error.h"
+#include "sdg/core/text.h"
 #include "sdg/core/shape.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/io/weights.h"
 #include "sdg/metrics/cifar_resnet.h"
 #include "sdg/metrics/digit_classifier.h"
 #include "sdg/metrics/inception.h"
@@ -58,7 +59,7 @@ class InceptionExtractor : public NetworkExtractor {
  public:
   InceptionExtractor(const std::filesystem::path& weights, at::Device device)
       : NetworkExtractor("inception", 2048, 3, 32, device) {
-    net_->load_state(io::read_tensors(weights).tensors, weights.string());
+    net_->load_state(io::read_weights(weights).tensors, weights.string());
     net_->to(device);
   }
   std::string metric_name() const override { return "FID"; }
@@ -74,7 +75,7 @@ class CifarExtractor : public NetworkExtractor {
  public:
   CifarExtractor(const std::string& name, int64_t depth, const std::filesystem::path& weights, at::Device device)
       : NetworkExtractor(name, 64, 3, 128, device), net_(depth) {
-    net_->load_state(io::read_tensors(weights).tensors, weights.string());
+    net_->load_state(io::read_weights(weights).tensors, weights.string());
     net_->to(device);
   }
 
@@ -89,7 +90,7 @@ class DigitExtractor : public NetworkExtractor {
  public:
   DigitExtractor(const std::filesystem::path& weights, at::Device device)
       : NetworkExtractor("digits", 64, 1, 512, device) {
-    net_->load_state(io::read_tensors(weights).tensors, weights.string());
+    net_->load_state(io::read_weights(weights).tensors, weights.string());
     net_->to(device);
   }
 
@@ -101,7 +102,6 @@ class DigitExtractor : public NetworkExtractor {
 };
 
 const char* const kCifarUrl = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/";
-const char* const kCifarState = "((k.removeprefix('module.'), v) for k, v in d['state_dict'].items())";
 
 using Builder = std::unique_ptr<FeatureExtractor> (*)(const std::filesystem::path& weights, at::Device device);
 struct Entry {
@@ -113,20 +113,19 @@ struct Entry {
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> table = {
       {{"inception", "inception.safetensors",
-        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
-        "d.items()"},
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"},
        [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
          return std::make_unique<InceptionExtractor>(weights, device);
        }},
-      {{"cifar-resnet20", "cifar10_resnet20.safetensors", cat(kCifarUrl, "resnet20-12fca82f.th"), kCifarState},
+      {{"cifar-resnet20", "cifar10_resnet20.safetensors", cat(kCifarUrl, "resnet20-12fca82f.th")},
        [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
          return std::make_unique<CifarExtractor>("cifar-resnet20", 20, weights, device);
        }},
-      {{"cifar-resnet56", "cifar10_resnet56.safetensors", cat(kCifarUrl, "resnet56-4bfd9763.th"), kCifarState},
+      {{"cifar-resnet56", "cifar10_resnet56.safetensors", cat(kCifarUrl, "resnet56-4bfd9763.th")},
        [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
          return std::make_unique<CifarExtractor>("cifar-resnet56", 56, weights, device);
        }},
-      {{"digits", "digits_classifier.safetensors", "", ""},
+      {{"digits", "digits_classifier.safetensors", ""},
        [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
          return std::make_unique<DigitExtractor>(weights, device);
        }},
@@ -146,12 +145,10 @@ const std::vector<std::string>& extractor_names() {
 
 std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights,
                                                  const at::Device& device, const std::filesystem::path& config_dir) {
-  std::string known;
   for (const auto& entry : entries()) {
     if (entry.source.extractor == name) return entry.build(find_weights(entry.source, weights, config_dir), device);
-    known += (known.empty() ? "" : ", ") + entry.source.extractor;
   }
-  throw UsageError(cat("extractor must be one of ", known, "; got ", name));
+  throw UsageError(cat("extractor must be one of ", join(extractor_names()), "; got ", name));
 }
 
 }  // namespace sdg::metrics

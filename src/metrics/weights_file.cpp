@@ -13,14 +13,14 @@ fs::path folder_from(const char* variable, const char* below = "") {
   return value && *value ? fs::path(value) / below : fs::path();
 }
 
+fs::path downloaded_name(const WeightsSource& source) {
+  return fs::path(source.url).filename();
+}
+
 // One line that brings the weights to `target`.
 std::string how_to_get(const WeightsSource& source, const fs::path& target) {
-  const std::string download = fs::path(source.url).filename().string();
-  return cat("download ", source.url,
-             " and convert it: python3 -c \"import os, torch, safetensors.torch as s; d = torch.load('", download,
-             "', map_location='cpu'); os.makedirs('", target.parent_path().string(),
-             "', exist_ok=True); s.save_file({k: v.clone() for k, v in ", source.python_state, "}, '", target.string(),
-             "')\"");
+  return cat("get them with: mkdir -p '", target.parent_path().string(), "' && curl -L -o '", target.string(), "' ",
+             source.url);
 }
 }  // namespace
 
@@ -33,9 +33,11 @@ fs::path find_weights(const WeightsSource& source, const std::string& given, con
   if (source.url.empty()) return config::find_beside(source.file, config_dir);
   const fs::path named = folder_from("SDG_WEIGHTS"), cache = folder_from("HOME", ".cache/sdg");
   for (const fs::path& folder : {named, cache}) {
-    if (!folder.empty() && fs::is_regular_file(folder / source.file)) return folder / source.file;
+    for (const fs::path& file : {fs::path(source.file), downloaded_name(source)}) {
+      if (!folder.empty() && fs::is_regular_file(folder / file)) return folder / file;
+    }
   }
-  const fs::path target = (named.empty() ? cache : named) / source.file;
+  const fs::path target = (named.empty() ? cache : named) / downloaded_name(source);
   throw Error(cat(source.extractor, ": weights ", source.file, " found neither in $SDG_WEIGHTS (",
                   named.empty() ? "not set" : named.string(), ") nor in ", cache.string(), "; ",
                   how_to_get(source, target)));

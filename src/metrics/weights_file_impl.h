@@ -5,10 +5,9 @@
 namespace sdg::metrics {
 /// Where an extractor's weights come from.
 struct WeightsSource {
-  std::string extractor;     ///< "inception"
-  std::string file;          ///< name in the default places
-  std::string url;           ///< what to download; empty if the file ships with the program
-  std::string python_state;  ///< Python expression of the state dict, given the loaded file `d`
+  std::string extractor;  ///< "inception"
+  std::string file;       ///< name in the default places
+  std::string url;  ///< what to download, under its own name or as `file`; empty if the file ships with the program
 };
 
 /// `given` if it exists; else, if `given` is empty, the first of the default places that has the file. Throws an Error

@@ -11,6 +11,8 @@
 namespace sdg::nn {
 namespace {
 
+thread_local int without_values = 0;
+
 using Draw = Tensor (*)(const rng::Stream&, at::IntArrayRef, at::IntArrayRef);
 
 // A row of the parameter is one sample of the stream, so rows can be drawn in any order and in parallel.
@@ -28,14 +30,25 @@ Tensor draw(Draw distribution, uint64_t seed, std::string_view name, at::IntArra
 
 }  // namespace
 
+WithoutInitialValues::WithoutInitialValues() {
+  ++without_values;
+}
+WithoutInitialValues::~WithoutInitialValues() {
+  --without_values;
+}
+
+Tensor initial_zeros(at::IntArrayRef shape, const at::TensorOptions& where) {
+  return without_values > 0 ? at::empty(shape, where) : at::zeros(shape, where);
+}
+
 void Initializer::normal(const Tensor& parameter, std::string_view name, double std) const {
-  if (parameter.is_meta()) return;
+  if (parameter.is_meta() || without_values > 0) return;
   const at::NoGradGuard no_grad;
   parameter.copy_(draw(rng::normal, seed_, name, parameter.sizes()).mul_(std));
 }
 
 void Initializer::uniform(const Tensor& parameter, std::string_view name, double bound) const {
-  if (parameter.is_meta()) return;
+  if (parameter.is_meta() || without_values > 0) return;
   const at::NoGradGuard no_grad;
   parameter.copy_(draw(rng::uniform, seed_, name, parameter.sizes()).mul_(2 * bound).sub_(bound));
 }
@@ -52,7 +65,7 @@ void Initializer::conv(const Tensor& weight, const Tensor& bias, std::string_vie
 }
 
 void Initializer::constant(const Tensor& parameter, double value) {
-  if (parameter.is_meta()) return;
+  if (parameter.is_meta() || without_values > 0) return;
   const at::NoGradGuard no_grad;
   parameter.fill_(value);
 }

@@ -1,12 +1,13 @@
 #include "sdg/nn/layers.h"
 
 #include "sdg/core/error.h"
+#include "sdg/nn/init.h"
 
 namespace sdg::nn {
 
 LinearImpl::LinearImpl(int64_t in, int64_t out, bool with_bias, const at::TensorOptions& where) {
-  weight = register_parameter("weight", at::zeros({out, in}, where));
-  if (with_bias) bias = register_parameter("bias", at::zeros({out}, where));
+  weight = register_parameter("weight", initial_zeros({out, in}, where));
+  if (with_bias) bias = register_parameter("bias", initial_zeros({out}, where));
 }
 
 Tensor LinearImpl::forward(const Tensor& x) const {
@@ -15,7 +16,7 @@ Tensor LinearImpl::forward(const Tensor& x) const {
 
 LayerNormImpl::LayerNormImpl(int64_t dim, double eps, const at::TensorOptions& where) : eps_(eps) {
   weight = register_parameter("weight", at::ones({dim}, where));
-  bias = register_parameter("bias", at::zeros({dim}, where));
+  bias = register_parameter("bias", initial_zeros({dim}, where));
 }
 
 Tensor LayerNormImpl::forward(const Tensor& x) const {
@@ -23,7 +24,7 @@ Tensor LayerNormImpl::forward(const Tensor& x) const {
 }
 
 EmbeddingImpl::EmbeddingImpl(int64_t rows, int64_t dim, const at::TensorOptions& where) {
-  weight = register_parameter("weight", at::zeros({rows, dim}, where));
+  weight = register_parameter("weight", initial_zeros({rows, dim}, where));
 }
 
 Tensor EmbeddingImpl::forward(const Tensor& ids) const {
@@ -35,7 +36,7 @@ GroupNormImpl::GroupNormImpl(int64_t groups, int64_t channels, double eps, const
   SDG_CHECK(groups > 0 && channels % groups == 0, "group norm: ", channels, " channels do not fall into ", groups,
             " groups");
   weight = register_parameter("weight", at::ones({channels}, where));
-  bias = register_parameter("bias", at::zeros({channels}, where));
+  bias = register_parameter("bias", initial_zeros({channels}, where));
 }
 
 Tensor GroupNormImpl::forward(const Tensor& x) const {
@@ -44,8 +45,8 @@ Tensor GroupNormImpl::forward(const Tensor& x) const {
 
 Conv2dImpl::Conv2dImpl(int64_t in, int64_t out, int64_t kernel, const at::TensorOptions& where, int64_t stride)
     : stride_(stride) {
-  weight = register_parameter("weight", at::zeros({out, in, kernel, kernel}, where));
-  bias = register_parameter("bias", at::zeros({out}, where));
+  weight = register_parameter("weight", initial_zeros({out, in, kernel, kernel}, where));
+  bias = register_parameter("bias", initial_zeros({out}, where));
 }
 
 Tensor Conv2dImpl::forward(const Tensor& x) const {

@@ -15,6 +15,14 @@ void SampleOptions::visit(config::Fields& fields) {
            "w of v_u + w (v_c - v_u): 1.0 is conditional, 0 is unconditional, above 1 images follow their cluster more "
            "closely and vary less. Each step costs two evaluations unless w is 0 or 1. (sgfm's scale s is w = 1 + s.)",
        .min = 0});
+  fields("guidance_begin", &guidance_begin,
+         {.help = "Guidance acts only from this time on; before it w is 1 (arXiv 2404.07724: guiding the noisiest part "
+                  "costs variety).",
+          .unit = "time",
+          .min = 0,
+          .max = 1});
+  fields("guidance_end", &guidance_end,
+         {.help = "Guidance acts only up to this time; after it w is 1.", .unit = "time", .min = 0, .max = 1});
   fields("solver", &solver,
          {.help = "ODE solver: evaluations per step are 1 for euler, 2 for midpoint and heun, 3 for heun3, 4 for rk4. "
                   "dopri5 chooses "

@@ -2,6 +2,7 @@
 
 #include "sample/tableau.h"
 #include "sdg/core/error.h"
+#include "sdg/core/text.h"
 #include "sdg/sample/adaptive.h"
 
 namespace sdg::sample {
@@ -12,9 +13,7 @@ constexpr const char* kAdaptive = "dopri5";
 const Tableau& fixed_method(const std::string& name) {
   const auto* table = find_tableau(fixed_tableaus(), name);
   if (!table) {
-    std::string known;
-    for (const auto& solver : solver_names()) known += (known.empty() ? "" : ", ") + solver;
-    throw UsageError(cat("solver: expected one of ", known, ", got '", name, "'"));
+    throw UsageError(cat("solver: expected one of ", join(solver_names()), ", got '", name, "'"));
   }
   return *table;
 }

@@ -68,7 +68,8 @@ Tensor assign_clusters(const RunConfig& config, const Network& network, const da
   auto head = network.head;  // a handle: forward is not const in LibTorch
   return by_chunks(indices, device, progress, [&](const std::vector<int64_t>& chunk) {
     const at::NoGradGuard no_grad;
-    return head->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
+    const auto ids = head->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
+    return patch_level(config) ? ids.view({static_cast<int64_t>(chunk.size()), -1}) : ids;  // [n] or [n, L]
   });
 }
 

@@ -8,6 +8,7 @@
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
 #include "sdg/core/version.h"
+#include "sdg/nn/init.h"
 
 namespace sdg::train {
 namespace {
@@ -56,16 +57,30 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
   Trained trained;
   trained.path = checkpoint.string();
   trained.info = parse_info(file, trained.path);
-  trained.network = build_network(trained.info.config, trained.info.classes, device);
-  trained.network.load(file.tensors, weights + ".", trained.path);
+  const auto prediction = file.metadata.find("prediction");
+  const auto& taken_for = trained.info.config.model.prediction;
+  SDG_CHECK(prediction == file.metadata.end() || prediction->second == taken_for, trained.path,
+            ": this network predicts ", prediction == file.metadata.end() ? "" : prediction->second,
+            ", and its configuration takes that for ", taken_for, " (model.prediction)");
+  {
+    const nn::WithoutInitialValues all_come_from_the_file;
+    trained.network = build_network(trained.info.config, trained.info.classes, device);
+  }
+  trained.network.adopt(file.tensors, weights + ".", trained.path);
   trained.network.set_training(false);
   for (auto& parameter : trained.network.model->parameters()) parameter.requires_grad_(false);
   if (trained.network.head) {
     for (auto& parameter : trained.network.head->parameters()) parameter.requires_grad_(false);
   }
   const auto prior = file.tensors.find("prior");
-  if (prior != file.tensors.end() && trained.info.step > change_step(trained.info.config))
+  if (prior != file.tensors.end() && trained.info.step > change_step(trained.info.config)) {
     trained.prior = cluster::label_prior(prior->second);
+    if (patch_level(trained.info.config)) {
+      const auto seen = std::stoll(file.metadata.at("maps_seen"));
+      const auto& maps = file.at("maps", trained.path);
+      trained.prior = maps.slice(0, 0, std::min<int64_t>(maps.size(0), seen)).to(at::kLong);
+    }
+  }
   return trained;
 }
 

@@ -34,6 +34,15 @@ metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtract
   return accumulator.result();
 }
 
+metrics::Gaussian sample_statistics(const Trained& trained, const GenerateOptions& options, const at::Device& device,
+                                    metrics::FeatureExtractor& extractor, const Progress& progress) {
+  metrics::GaussianAccumulator accumulator(extractor.dim());
+  generate(
+      trained.info.config, trained.network, trained.prior, device, options,
+      [&](const Generated& piece) { accumulator.add(extractor.features(piece.images)); }, progress);
+  return accumulator.result();
+}
+
 ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
                                 const data::LabelSource* labels, const at::Device& device, const Progress& progress) {
   ClusterReport report;
@@ -41,7 +50,7 @@ ClusterReport evaluate_clusters(const RunConfig& config, const Network& network,
   report.images = static_cast<int64_t>(report.indices.size());
   report.assignments = assign_clusters(config, network, dataset, report.indices, device, progress);
   report.used = std::get<0>(at::_unique(report.assignments)).size(0);
-  if (labels) {
+  if (labels && !patch_level(config)) {
     report.scores =
         metrics::cluster_scores(labels->labels().index_select(0, at::tensor(report.indices)), report.assignments);
     report.scored = true;

@@ -35,12 +35,22 @@ struct Drawing {
   const GenerateOptions& options;
 
   bool conditional() const { return prior.defined() && !options.unconditional && options.guidance != 0; }
+  double guidance_at(double t) const {
+    return t >= options.guidance_begin && t <= options.guidance_end ? options.guidance : 1.0;
+  }
 
   Tensor draw_clusters(const std::vector<int64_t>& samples) const {
     const auto n = static_cast<int64_t>(samples.size());
     if (!conditional()) return at::full({n}, -1, at::kLong);
+    const rng::Stream stream{static_cast<uint64_t>(options.seed), rng::Purpose::kSampleCluster, 0};
+    if (prior.dim() == 2) {  // maps of clusters
+      if (options.map.defined()) return options.map.unsqueeze(0).repeat({n, 1});
+      if (options.cluster >= 0) return at::full({n, prior.size(1)}, options.cluster, at::kLong);
+      const auto which = rng::uniform(stream, samples, {}).mul(static_cast<double>(prior.size(0))).to(at::kLong);
+      return prior.index_select(0, which.clamp_max(prior.size(0) - 1));
+    }
     if (options.cluster >= 0) return at::full({n}, options.cluster, at::kLong);
-    return cluster::draw(prior, {static_cast<uint64_t>(options.seed), rng::Purpose::kSampleCluster, 0}, samples);
+    return cluster::draw(prior, stream, samples);
   }
 
   Tensor velocity(const Tensor& x_t, double time, const model::Condition& given) const {
@@ -48,9 +58,10 @@ struct Drawing {
     const auto t = at::full({n}, time, x_t.options());
     if (!prior.defined()) return network.velocity(x_t, t, unconditional_for(config));
     if (!conditional()) return network.velocity(x_t, t, model::Condition::null());
-    if (options.guidance == 1.0) return network.velocity(x_t, t, given);
+    const double w = guidance_at(time);
+    if (w == 1.0) return network.velocity(x_t, t, given);
     const auto both = network.velocity(at::cat({x_t, x_t}), at::cat({t, t}), join(given, n));
-    return sample::guide(both.slice(0, n), both.slice(0, 0, n), options.guidance);
+    return sample::guide(both.slice(0, n), both.slice(0, 0, n), w);
   }
 
   Generated draw_group(int64_t first) const {
@@ -74,11 +85,20 @@ struct Drawing {
 void check(const RunConfig& config, const Tensor& prior, const GenerateOptions& options) {
   SDG_CHECK_USAGE(options.count >= 1, "count must be at least 1, got ", options.count);
   SDG_CHECK_USAGE(options.steps >= 1, "steps must be at least 1, got ", options.steps);
+  SDG_CHECK_USAGE(options.guidance_begin <= options.guidance_end, "guidance interval: begin ", options.guidance_begin,
+                  " is after end ", options.guidance_end);
   SDG_CHECK_USAGE(options.cluster < 0 || prior.defined(),
                   "--cluster and --class need a conditional run, this one has condition.source ",
                   config.condition.source);
-  SDG_CHECK_USAGE(options.cluster < 0 || options.cluster < prior.size(0), "cluster must be 0 to ",
-                  prior.defined() ? prior.size(0) - 1 : 0, ", got ", options.cluster);
+  const int64_t clusters = !prior.defined() ? 0 : prior.dim() == 2 ? config.cluster.clusters : prior.size(0);
+  SDG_CHECK_USAGE(options.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", options.cluster);
+  if (!options.map.defined()) return;
+  SDG_CHECK_USAGE(prior.defined() && prior.dim() == 2,
+                  "a map of clusters needs a run with cluster.level patch that was trained with conditions");
+  SDG_CHECK_USAGE(options.map.numel() == prior.size(1), "the map of clusters needs ", prior.size(1),
+                  " entries, one a patch, got ", options.map.numel());
+  SDG_CHECK_USAGE(options.map.min().item<int64_t>() >= 0 && options.map.max().item<int64_t>() < clusters,
+                  "the map's clusters must be 0 to ", clusters - 1);
 }
 
 }  // namespace

@@ -15,7 +15,10 @@ model::ModelShape model_shape(const RunConfig& config, int64_t classes) {
   shape.size = config.data.size;
   shape.channels = config.data.channels;
   const auto& source = config.condition.source;
-  shape.condition = source == "none" ? "none" : source == "online" ? "vector" : "index";
+  shape.condition = source == "none"      ? "none"
+                    : source != "online"  ? "index"
+                    : patch_level(config) ? "patch_vector"
+                                          : "vector";
   shape.classes = shape.condition == "index" ? classes : 0;
   return shape;
 }
@@ -55,6 +58,31 @@ void Network::load(const std::map<std::string, Tensor>& source, const std::strin
   }
 }
 
+void Network::adopt(const std::map<std::string, Tensor>& source, const std::string& prefix, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  const auto one = [&](const std::string& short_name, Tensor target, bool may_adopt) {
+    const auto name = prefix + short_name;
+    const auto found = source.find(name);
+    SDG_CHECK(found != source.end(), where, ": no tensor ", name, ": the file belongs to another configuration");
+    const auto& value = found->second;
+    SDG_CHECK(value.sizes() == target.sizes(), where, ": ", name, " is ", to_string(value.sizes()),
+              ", this configuration needs ", to_string(target.sizes()));
+    const bool same = may_adopt && value.scalar_type() == target.scalar_type() && value.device() == target.device() &&
+                      value.is_contiguous();
+    if (same) {
+      target.set_data(value);
+    } else {
+      target.copy_(value);
+    }
+  };
+  const auto all = [&](const torch::nn::Module& module) {
+    for (const auto& item : module.named_parameters()) one(item.key(), item.value(), true);
+    for (const auto& item : module.named_buffers()) one(item.key(), item.value(), false);
+  };
+  all(*model);
+  if (head) all(*head);
+}
+
 Network build_network(const RunConfig& config, int64_t classes, const at::Device& device) {
   Network network;
   network.model = model::build(config.model, model_shape(config, classes), seed_of(config), device);
@@ -62,8 +90,8 @@ Network build_network(const RunConfig& config, int64_t classes, const at::Device
   if (config.condition.source == "online" && !device.is_meta()) {
     const int64_t dim = network.model->dim();
     const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
-    network.head = cluster::PrototypeHead(
-        cluster::PrototypeHeadOptions{feature_dim(config, *network.model), hidden, dim, config.cluster.clusters});
+    network.head = cluster::PrototypeHead(cluster::PrototypeHeadOptions{
+        feature_dim(config, *network.model), hidden, dim, config.cluster.clusters, config.cluster.standardize});
     cluster::initialize(*network.head, seed_of(config));
     network.head->to(device);
   }
@@ -77,12 +105,19 @@ int64_t feature_depth(const RunConfig& config, const model::VelocityModel& model
   return depth;
 }
 
+bool patch_level(const RunConfig& config) {
+  return config.condition.source == "online" && config.cluster.level == "patch";
+}
+
 int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model) {
   const auto depth = feature_depth(config, model), width = model.feature_dim(depth);
+  if (patch_level(config)) return width;
   return config.cluster.pooling == "flat" ? model.feature_tokens(depth) * width : width;
 }
 
-Tensor pool_tokens(const Tensor& tokens, int64_t extra_tokens, const std::string& pooling) {
+Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_tokens) {
+  const auto& pooling = config.cluster.pooling;
+  if (patch_level(config)) return tokens.slice(1, extra_tokens).flatten(0, 1);  // [N*L, D]
   if (pooling == "cls") {
     SDG_CHECK_USAGE(extra_tokens > 0, "cluster.pooling: cls needs a network with a cls token");
     return tokens.select(1, 0);  // [N, D]
@@ -100,22 +135,30 @@ Tensor features_at(const RunConfig& config, const Network& network, const Tensor
   options.features_only = true;
   const auto point = network.predictions.at(sample.x_t, t);
   const auto out = network.model->forward(point.input, point.time, unconditional_for(config), options);
-  return pool_tokens(out.features, network.model->extra_tokens(), config.cluster.pooling);
+  return pool_tokens(config, out.features, network.model->extra_tokens());
 }
 
 model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids, const Tensor& drop) {
   if (!teacher.head) return model::Condition::given(ids, drop);
   const at::NoGradGuard no_grad;
-  const auto rows = teacher.head->prototypes->weight.index_select(0, ids);  // [N, D]
+  const auto weight = teacher.head->prototypes->weight;
+  auto shape = ids.sizes().vec();
+  shape.push_back(weight.size(1));
+  const auto rows = weight.index_select(0, ids.flatten()).view(shape);  // [N, D] or [N, L, D]
+  if (config.condition.token == "raw") return model::Condition::given(rows, drop);
   const double scale =
-      config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(rows.size(1)));
-  return model::Condition::given(rows * (scale / rows.norm(2, {1}, true).clamp_min(1e-12)), drop);
+      config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(weight.size(1)));
+  return model::Condition::given(rows * (scale / rows.norm(2, {-1}, true).clamp_min(1e-12)), drop);
 }
 
 model::Condition unconditional_for(const RunConfig& config) {
   const bool own_token = config.condition.source == "none" ||
                          (config.condition.source == "online" && config.condition.null_token == "separate");
   return own_token ? model::Condition::unconditional() : model::Condition::null();
+}
+
+int64_t cluster_step(const RunConfig& config) {
+  return std::llround(config.cluster.start * static_cast<double>(config.train.steps));
 }
 
 int64_t change_step(const RunConfig& config) {

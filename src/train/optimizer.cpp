@@ -11,6 +11,9 @@
 namespace sdg::train {
 
 double learning_rate(const TrainOptions& options, int64_t step) {
+  if (options.schedule == "paper")
+    return options.lr *
+           std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, options.warmup)));
   if (step < options.warmup) return options.lr * static_cast<double>(step + 1) / static_cast<double>(options.warmup);
   if (options.schedule == "constant") return options.lr;
   const double span = std::max<double>(1, static_cast<double>(options.steps - options.warmup));

@@ -7,9 +7,9 @@ void TrainOptions::visit(config::Fields& fields) {
   fields("batch", &batch, {.help = "Images a step, over all shards.", .unit = "images", .min = 2});
   fields("lr", &lr, {.help = "Peak learning rate of AdamW.", .min = 0, .max = 1});
   fields("schedule", &schedule,
-         {.help = "How the rate falls after the warm-up: constant keeps it, cosine ends at a hundredth of it. Resume "
-                  "with the same steps.",
-          .choices = {"constant", "cosine"}});
+         {.help = "How the rate falls after the warm-up: constant keeps it, cosine ends at a hundredth of it (resume "
+                  "with the same steps); paper keeps it and starts from exactly 0, so the first step changes nothing.",
+          .choices = {"constant", "cosine", "paper"}});
   fields("warmup", &warmup, {.help = "Steps over which the rate rises linearly from 0.", .unit = "steps", .min = 0});
   fields("beta1", &beta1, {.help = "AdamW's decay of the gradient average.", .min = 0, .max = 1});
   fields("beta2", &beta2,
@@ -22,6 +22,11 @@ void TrainOptions::visit(config::Fields& fields) {
          {.help = "Decay of the averaged weights (the teacher, and what sampling uses); ramps up as (1+n)/(10+n).",
           .min = 0,
           .max = 1});
+  fields("teacher", &teacher,
+         {.help = "average: the teacher follows from the first step. change: it keeps the initial weights until the "
+                  "conditions begin, is then overwritten once and follows at the full decay, its BatchNorm statistics "
+                  "staying as they were copied: the paper's code.",
+          .choices = {"average", "change"}});
   fields(
       "shard", &shard,
       {.help =
@@ -46,9 +51,13 @@ void TrainOptions::visit(config::Fields& fields) {
 void ConditionOptions::visit(config::Fields& fields) {
   fields("source", &source,
          {.help = "What guides: none; label (the data set's classes); online (clusters of the network's own features, "
-                  "found in the same run); "
-                  "kmeans (clusters of a finished run's features).",
-          .choices = {"none", "label", "online", "kmeans"}});
+                  "found in the same run); kmeans (clusters of a finished run's features); file (an index for each "
+                  "image, made elsewhere).",
+          .choices = {"none", "label", "online", "kmeans", "file"}});
+  fields(
+      "file", &file,
+      {.help = "Source file: pseudo-labels, one index an image in the data set's order: safetensors (ids), npy, or a "
+               "text file with one index a line."});
   fields("drop", &drop,
          {.help = "Share of images trained without their condition, for classifier-free guidance.",
           .unit = "fraction",
@@ -60,9 +69,17 @@ void ConditionOptions::visit(config::Fields& fields) {
           .unit = "fraction",
           .min = 0,
           .max = 1});
+  fields("drop_per", &drop_per,
+         {.help = "Patch level: image drops the condition of all patches of an image together, which is what sampling "
+                  "without it needs; patch drops each alone, as in the paper's code.",
+          .choices = {"image", "patch"}});
+  fields("token", &token,
+         {.help = "Source online: scaled brings a prototype to the length token_scale before it becomes a token; raw "
+                  "takes it as it is, about length 1, as in the paper's code.",
+          .choices = {"scaled", "raw"}});
   fields("token_scale", &token_scale,
          {.help = "Source online: length that a prototype has as a token. 0 is sqrt(D), the length of the other "
-                  "tokens; the paper's code uses 1.",
+                  "tokens.",
           .min = 0});
   fields("run", &run, {.help = "Source kmeans: the finished run whose features are clustered."});
   fields("null_token", &null_token,

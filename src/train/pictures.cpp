@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sdg/core/error.h"
+#include "sdg/io/chart.h"
 #include "sdg/io/image.h"
 #include "sdg/train/generate.h"
 
@@ -22,6 +24,8 @@ Tensor sample_sheet(const RunConfig& config, const Network& network, const Tenso
   options.seed = kSheetSeed;
   options.steps = config.sample.steps;
   options.guidance = config.sample.guidance;
+  options.guidance_begin = config.sample.guidance_begin;
+  options.guidance_end = config.sample.guidance_end;
   options.solver = config.sample.solver;
   const auto drawn = generate(config, network, prior, device, options);
   const auto columns = static_cast<int64_t>(std::lround(std::ceil(std::sqrt(static_cast<double>(count)))));
@@ -46,6 +50,28 @@ Tensor cluster_sheet(const ClusterReport& report, const data::Dataset& dataset, 
     }
   }
   return io::image_grid(at::stack(cells), columns, 2, std::max<int64_t>(1, picture_scale(blank.size(2)) / 2));
+}
+
+Tensor overlay_sheet(const Tensor& maps, const std::vector<int64_t>& indices, const data::Dataset& dataset) {
+  const auto side = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(maps.size(1)))));
+  SDG_CHECK(side * side == maps.size(1), "overlay: expected a square map, got ", maps.size(1), " patches");
+  const int64_t clusters = maps.max().item<int64_t>() + 1;
+  auto palette = at::empty({clusters, 3}, at::kFloat);
+  for (int64_t k = 0; k < clusters; ++k) {
+    const auto colour = io::distinct_colour(k);
+    for (int64_t c = 0; c < 3; ++c) palette[k][c] = static_cast<int64_t>(colour[static_cast<size_t>(c)]);
+  }
+  std::vector<Tensor> cells;
+  for (int64_t i = 0; i < maps.size(0); ++i) {
+    const auto image = dataset.image(indices[static_cast<size_t>(i)]).expand({3, -1, -1});  // [3, S, S]
+    const int64_t patch = image.size(2) / side;
+    const auto colours = palette.index_select(0, maps[i]).t().reshape({3, side, side});
+    const auto large = colours.repeat_interleave(patch, 1).repeat_interleave(patch, 2);
+    cells.push_back(image);
+    cells.push_back((0.35 * image.to(at::kFloat) + 0.65 * large).to(at::kByte));
+  }
+  const auto columns = 2 * std::max<int64_t>(1, std::llround(std::sqrt(static_cast<double>(maps.size(0)) / 2)));
+  return io::image_grid(at::stack(cells), columns, 2, picture_scale(dataset.image_size()));
 }
 
 }  // namespace sdg::train

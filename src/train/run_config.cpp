@@ -1,5 +1,7 @@
 #include "sdg/train/run_config.h"
 
+#include <sstream>
+
 #include "sdg/config/find.h"
 #include "sdg/config/overrides.h"
 #include "sdg/config/yaml.h"
@@ -26,6 +28,12 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(condition.source != "kmeans" || !condition.run.empty(),
                   "condition.run: source kmeans clusters the features of a finished run; name its folder, e.g. --set "
                   "condition.run=runs/none");
+  SDG_CHECK_USAGE(condition.source != "file" || !condition.file.empty(),
+                  "condition.file: source file needs one, e.g. --set condition.file=labels.npy");
+  SDG_CHECK_USAGE(config.cluster.level == "image" || condition.source == "online" || condition.source == "none",
+                  "cluster.level: patch needs condition.source online, got ", condition.source);
+  SDG_CHECK_USAGE(condition.drop_per == "image" || (config.cluster.level == "patch" && condition.source == "online"),
+                  "condition.drop_per: patch needs cluster.level patch");
   SDG_CHECK_USAGE(config.train.batch >= 2 || condition.source != "online",
                   "train.batch: source online needs at least 2 images a step");
   SDG_CHECK_USAGE(config.train.warmup <= config.train.steps, "train.warmup: ", config.train.warmup,
@@ -33,6 +41,9 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
                   "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
                   config.cluster.window_end);
+  SDG_CHECK_USAGE(condition.source != "online" || config.cluster.start <= condition.change,
+                  "cluster.start: the head must begin no later than the conditions (condition.change ",
+                  condition.change, "), got ", config.cluster.start);
 }
 
 namespace {
@@ -55,10 +66,15 @@ void resolve_data(RunConfig& config) {
 }  // namespace
 
 RunConfig load_config(const std::string& name, const std::vector<std::string>& overrides) {
-  const auto path = config::find_config(name);
   RunConfig config;
   const auto fields = config::Fields::of(config);
-  config::read_yaml(fields, path);
+  std::filesystem::path path;
+  std::stringstream names(name);
+  for (std::string each; std::getline(names, each, ',');) {
+    const auto found = config::find_config(each);
+    if (path.empty()) path = found;
+    config::read_yaml(fields, found);
+  }
   for (const auto& text : overrides) config::apply_override(fields, text);
   config.config_dir = std::filesystem::absolute(path).parent_path().string();
   resolve_data(config);

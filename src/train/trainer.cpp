@@ -19,6 +19,7 @@
 #include "sdg/train/assign.h"
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/pictures.h"
+#include "sdg/train/pseudo_labels.h"
 
 namespace sdg::train {
 namespace {
@@ -62,6 +63,7 @@ Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const dat
   io::TensorFile file;
   file.tensors["ids"] = labels.ids;
   file.metadata["made_from"] = source.path;
+  folder.create();
   io::write_tensors(stored, file);
   return labels.ids;
 }
@@ -85,6 +87,9 @@ Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::D
   } else if (source == "kmeans") {
     supply.ids = pseudo_labels(config, folder, *supply.dataset, device, observer);
     supply.classes = config.cluster.clusters;
+  } else if (source == "file") {
+    supply.ids = read_indices(config.condition.file, supply.dataset->size());
+    supply.classes = supply.ids.max().item<int64_t>() + 1;
   }
   return supply;
 }
@@ -104,6 +109,7 @@ class Run {
     Outcome outcome;
     outcome.resumed = folder_.has_checkpoint();
     if (outcome.resumed) restore();
+    folder_.create();
     write_config();
     start_message(outcome.resumed);
     lines_ = std::make_unique<io::JsonLines>(folder_.metrics(), learner_.steps_done());
@@ -161,7 +167,7 @@ class Run {
   void watch_clusters(const StepReport& report) {
     if (!report.result.sinkhorn) return;
     cluster_loss_ =
-        report.step == 1 ? report.result.cluster_loss : 0.98 * cluster_loss_ + 0.02 * report.result.cluster_loss;
+        cluster_loss_ == 0 ? report.result.cluster_loss : 0.98 * cluster_loss_ + 0.02 * report.result.cluster_loss;
     constexpr int64_t kPatience = 200;
     if (report.step < kPatience || report.step % kPatience != 0) return;
     const auto warning = cluster::collapse_warning(cluster::cluster_health(*report.result.sinkhorn, cluster_loss_));
@@ -201,7 +207,10 @@ class Run {
     if (learner_.teacher().head) {
       const auto report =
           evaluate_clusters(config_, learner_.teacher(), *supply_.dataset, supply_.opened.labels.get(), device_);
-      const auto clusters = cluster_sheet(report, *supply_.dataset, config_.cluster.clusters);
+      constexpr int64_t kMapsShown = 32;
+      const auto clusters = patch_level(config_) ? overlay_sheet(report.assignments.slice(0, 0, kMapsShown),
+                                                                 report.indices, *supply_.dataset)
+                                                 : cluster_sheet(report, *supply_.dataset, config_.cluster.clusters);
       io::write_png(name("clusters"), clusters);
       events_->image("clusters", clusters, step);
       io::Row row{{"clusters_with_images", static_cast<double>(report.used)}};
@@ -303,7 +312,6 @@ std::vector<std::string> conflicting_keys(const RunConfig& old_config, const Run
 }
 
 Outcome train(const RunConfig& config, const RunFolder& folder, const Observer& observer) {
-  folder.create();
   Run run(config, folder, observer);
   return run.execute();
 }

@@ -103,6 +103,28 @@ TEST_F(Program, ADivergingOptimizerIsNamed) {
                  "the loss is nan");
 }
 
+TEST_F(Program, ARunThatIsRefusedLeavesNoFolder) {
+  expect_failure(sdg("train --run run " + kTiny + "--set data.path=missing.tar"), 1, "missing.tar");
+  expect_failure(sdg("train --run run " + kTiny + "--set cluster.clusters=4000"), 2, "cluster.clusters");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+}
+
+TEST_F(Program, SweepMeasuresEachPointOnce) {
+  train_run();
+  const std::string command = "sweep --run tiny=run --guidance 0,1.5 --steps 1,2 --count 32 --out sweep";
+  const auto first = sdg(command);
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("| FD-digits | guidance 0 | guidance 1.5 |"));
+  EXPECT_THAT(first.out, HasSubstr("best: tiny at guidance "));
+  EXPECT_EQ(test::lines_of(test::read_text(folder_ / "sweep/points.jsonl")).size(), 4U);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "sweep/chart.png"));
+  const auto again = sdg(command + " --seed 0,1");
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(test::lines_of(test::read_text(folder_ / "sweep/points.jsonl")).size(), 8U);
+  expect_failure(sdg("sweep --run run --interval 0.5"), 2, "--interval: expected BEGIN:END");
+  expect_failure(sdg("sweep --run run --guidance abc"), 2, "--guidance");
+}
+
 TEST_F(Program, StopsOnSigtermWithACheckpointAndGoesOnToTheSameEnd) {
   const std::string arguments = "train " + kTiny + kLonger + "--run ";
   {

@@ -23,7 +23,7 @@ TEST_F(Program, WithoutACommandOrWithAnUnknownOptionExitsWithTwo) {
 }
 
 TEST_F(Program, EveryCommandShowsExamples) {
-  for (const std::string command : {"train", "sample", "eval-fid", "eval-clusters", "config", "bench"}) {
+  for (const std::string command : {"train", "sample", "eval-fid", "eval-clusters", "config", "bench", "inspect", "convert"}) {
     const auto result = sdg(command + " --help");
     EXPECT_EQ(result.code, 0) << command;
     EXPECT_THAT(result.out, HasSubstr("Examples:\n  sdg " + command));

@@ -100,3 +100,16 @@ TEST(Initialize, GivesTheWeightsTheirPublishedScale) {
   EXPECT_EQ(weights["projection_head.1.weight"].min().item<double>(), 1);
   EXPECT_LT(off_unit(weights["prototypes.weight"]), 1e-6);
 }
+
+TEST(PrototypeHead, StandardisedFeaturesMayHaveAnyScaleAndOffset) {
+  auto options = kOptions;
+  options.standardize = true;
+  cluster::PrototypeHead head(options);
+  cluster::initialize(*head, 1);
+  const auto x = features(40);
+  const auto scale = at::logspace(0, 4, 12).unsqueeze(0);
+  const auto scores = head->forward(x).scores;
+  EXPECT_LT((scores - head->forward(x * scale + 7 * scale).scores).abs().max().item<double>(), 2e-3);
+  EXPECT_GT((scores - head_of(1)->forward(x).scores).abs().max().item<double>(), 0.01);
+  EXPECT_TRUE(head->named_buffers().contains("feature_norm.running_mean"));
+}

@@ -9,11 +9,14 @@
 #include <iostream>
 #include <random>
 
+#include "io/torch_bytes.h"
 #include "sdg/core/error.h"
 #include "sdg/io/image.h"
 #include "sdg/io/npz.h"
 #include "sdg/io/tar_index.h"
 #include "sdg/io/tensor_file.h"
+#include "sdg/io/torch_file.h"
+#include "sdg/io/weights.h"
 #include "support/temporary_folder.h"
 
 using namespace sdg;
@@ -114,6 +117,26 @@ TEST(Mutation, Safetensors) {
     for (const auto& [name, tensor] : io::read_tensors(path).tensors)
       tensor.to(at::kDouble).sum().template item<double>();
   });
+}
+
+void read_all_weights(const std::filesystem::path& path) {
+  for (const auto& [name, tensor] : io::read_weights(path).tensors)
+    tensor.to(at::kDouble).sum().template item<double>();
+}
+
+TEST(Mutation, TorchZip) {
+  survive(written([](const auto& path) {
+            io::write_torch(
+                path, {{"x", at::ones({2, 3})}, {"mask", at::ones({5}, at::kBool)}, {"n", at::ones({}, at::kLong)}});
+          }),
+          read_all_weights);
+}
+
+TEST(Mutation, TorchLegacy) {
+  namespace pickle = test::pickle;
+  const auto tensor = pickle::tensor(pickle::storage("FloatStorage", "0", 6, true), 0, {2, 3}, {3, 1});
+  survive(test::torch_legacy(pickle::dict({{"w", tensor}, {"step", "K\5"}}), {{"0", {1, 2, 3, 4, 5, 6}}}),
+          read_all_weights);
 }
 
 TEST(Mutation, Npz) {

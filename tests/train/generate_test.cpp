@@ -128,3 +128,15 @@ TEST_F(Generating, RefusesAClusterThatIsNotThere) {
   EXPECT_THAT(test::message_of<UsageError>([&] { train::generate(config_, network_, {}, at::kCPU, options); }),
               HasSubstr("need a conditional run"));
 }
+
+TEST_F(Generating, GuidanceActsOnlyInItsInterval) {
+  auto plain = options_, outside = options_, inside = options_;
+  plain.guidance = 1;
+  outside.guidance_begin = outside.guidance_end = 0.9;  // of the two Euler steps, at 0 and 0.5, none lies there
+  inside.guidance_begin = 0.4;
+  EXPECT_TRUE(same_bytes(draw(plain).images, draw(outside).images));
+  EXPECT_FALSE(same_bytes(draw(inside).images, draw(outside).images));
+  EXPECT_FALSE(same_bytes(draw(inside).images, draw(options_).images));
+  outside.guidance_end = 0.1;
+  EXPECT_THROW(draw(outside), UsageError);
+}

@@ -9,6 +9,8 @@
 #include "cli/program.h"
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
+#include "sdg/train/checkpoint.h"
+#include "sdg/train/generate.h"
 #include "train/tiny_run.h"
 
 using namespace sdg;
@@ -209,4 +211,60 @@ TEST(ConflictingKeys, LeaveLengthReportingAndMeasuringFree) {
   other.sample.guidance = 4;
   other.eval.extractor = "inception";
   EXPECT_THAT(train::conflicting_keys(config, other), IsEmpty());
+}
+
+TEST_F(Training, TheHeadRestsUntilItsStart) {
+  auto config = tiny_config(data_);
+  config.cluster.start = 0.3;
+  train_quietly(config, folder_ / "early", 3);
+  train_quietly(config, folder_ / "late", 4);
+  auto never = config;
+  never.cluster.start = 0.4;
+  train_quietly(never, folder_ / "never", 4);
+  const auto at = [&](const std::string& run, const std::string& name) {
+    return io::read_tensors(last(run)).at(name).clone();
+  };
+  const std::string head = "model.projection_head.0.weight", average = "ema.projection_head.0.weight";
+  EXPECT_TRUE(test::same_bytes(at("early", head), at("never", head)));
+  EXPECT_TRUE(test::same_bytes(at("early", average), at("never", average)));
+  EXPECT_FALSE(test::same_bytes(at("early", head), at("late", head)));
+  EXPECT_FALSE(test::same_bytes(at("early", average), at("late", average)));
+}
+
+TEST_F(Training, WeightsThatAreNotFiniteAreNotSaved) {
+  auto config = tiny_config(data_);
+  config.train.eps = 0;  // weights without a gradient become 0/0 in the very last step before the save
+  config.train.steps = 1;
+  config.train.warmup = 0;
+  EXPECT_THROW(train_quietly(config, folder_ / "run"), Error);
+  EXPECT_FALSE(std::filesystem::exists(last("run")));
+}
+
+TEST_F(Training, AtPatchLevelEveryPatchHasItsClusterAndItsCondition) {
+  auto config = tiny_config(data_);
+  config.cluster.level = "patch";
+  config.model.patch = 2;  // 16 patches
+  train_quietly(config, folder_ / "whole");
+  train_quietly(config, folder_ / "parts", 5);
+  train_quietly(config, folder_ / "parts");
+  expect_same_tensors(last("whole"), last("parts"));  // the maps for sampling are restored too
+
+  const auto trained = train::load_trained(last("whole"), at::kCPU);
+  ASSERT_EQ(trained.prior.sizes(), (Shape{8 * 10, 16}));
+  train::GenerateOptions options;
+  options.count = 4;
+  options.steps = 2;
+  const auto draw = [&] {
+    return train::generate(trained.info.config, trained.network, trained.prior, at::kCPU, options);
+  };
+  const auto drawn = draw();
+  EXPECT_EQ(drawn.clusters.sizes(), (Shape{4, 16}));
+  options.map = at::arange(16) % 4;
+  const auto mapped = draw();
+  EXPECT_TRUE(at::equal(mapped.clusters[3], options.map));
+  EXPECT_FALSE(test::same_bytes(drawn.images, mapped.images));
+  options.map = at::full({16}, 4, at::kLong);
+  EXPECT_THROW(draw(), UsageError);
+  options.map = at::zeros({15}, at::kLong);
+  EXPECT_THROW(draw(), UsageError);
 }

@@ -14,10 +14,15 @@ struct ClusterOptions {
   double window_end = 0.9;
   double teacher_time = 0.85;
   double weight = 1.0;
+  std::string level = "image";
   std::string views = "two";
+  bool ramp = false;
+  std::string window_tokens = "own";
   std::string pooling = "flat";
   int64_t depth = -1;
   int64_t hidden = 0;
+  bool standardize = true;
+  double start = 0;
   std::string averaging = "batch";
   void visit(config::Fields& fields);
 };

@@ -15,6 +15,7 @@ struct PrototypeHeadOptions {
   int64_t dim = 0;  ///< p, width of embeddings and prototypes (= D of the network where prototypes become tokens); 0 is
                     ///< feature_dim
   int64_t clusters = 0;  ///< K
+  bool standardize = false;  ///< first bring every feature to mean 0 and variance 1 over the batch (public code: no)
 };
 
 struct HeadOutput {
@@ -24,7 +25,8 @@ struct HeadOutput {
 
 /// features [N, F] -> Linear, BatchNorm, ReLU, Linear -> unit embedding -> scores against prototypes (method.md 2.4).
 /// In train mode BatchNorm needs the statistics of at least two rows: one row throws Error. In eval mode any N works.
-/// State-dict names: projection_head.{0,1,3}.*, prototypes.weight [K, p].
+/// State-dict names: projection_head.{0,1,3}.*, prototypes.weight [K, p]; with standardize also the statistics
+/// feature_norm.{running_mean,running_var,num_batches_tracked}.
 class PrototypeHeadImpl : public torch::nn::Module {
  public:
   explicit PrototypeHeadImpl(const PrototypeHeadOptions& options);
@@ -34,6 +36,7 @@ class PrototypeHeadImpl : public torch::nn::Module {
   /// With hidden and dim filled in.
   const PrototypeHeadOptions& options() const { return options_; }
 
+  torch::nn::BatchNorm1d feature_norm{nullptr};
   torch::nn::Sequential projection_head{nullptr};
   torch::nn::Linear prototypes{nullptr};
 

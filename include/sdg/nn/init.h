@@ -7,6 +7,19 @@
 /// calls nor the device matters. Nothing is drawn on the meta device.
 namespace sdg::nn {
 
+/// While one lives, networks built by this thread take memory without filling it and draw nothing: for networks whose
+/// every weight will come from a file.
+class WithoutInitialValues {
+ public:
+  WithoutInitialValues();
+  ~WithoutInitialValues();
+  WithoutInitialValues(const WithoutInitialValues&) = delete;
+  WithoutInitialValues& operator=(const WithoutInitialValues&) = delete;
+};
+
+/// Zeros, or memory as it comes while a WithoutInitialValues lives: what parameter holders begin with.
+Tensor initial_zeros(at::IntArrayRef shape, const at::TensorOptions& where);
+
 class Initializer {
  public:
   explicit Initializer(uint64_t seed) : seed_(seed) {}

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "sdg/train/run_config.h"
@@ -26,5 +27,14 @@ struct BenchReport {
 /// rows alike: the training step as the trainer runs it (shards on threads of their own), the same step on the whole
 /// batch through the kernels' own threads with a per-parameter AdamW (what eager LibTorch code does), and the sampler.
 BenchReport bench(const RunConfig& config, int64_t rounds);
+
+/// What it costs to make a network out of a checkpoint.
+struct LoadReport {
+  double load_seconds = 0;     ///< until the network stands, its file's pages not yet read
+  double forward_seconds = 0;  ///< the first forward pass of one image, which reads every weight
+  int64_t file_bytes = 0;
+  int64_t peak_bytes = 0;  ///< most memory that the process ever held, mapped pages and the libraries included
+};
+LoadReport bench_load(const std::filesystem::path& checkpoint);
 
 }  // namespace sdg::train

@@ -28,7 +28,7 @@ CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where);
 struct Trained {
   CheckpointInfo info;
   Network network;  ///< in eval mode
-  Tensor prior;     ///< [K] share of each condition, undefined where there is none (yet)
+  Tensor prior;     ///< what conditions are drawn from, see Learner::prior; undefined where there is none (yet)
   std::string path;
 };
 

@@ -8,6 +8,8 @@
 #include "sdg/metrics/clustering.h"
 #include "sdg/metrics/feature_extractor.h"
 #include "sdg/metrics/gaussian.h"
+#include "sdg/train/checkpoint.h"
+#include "sdg/train/generate.h"
 #include "sdg/train/network.h"
 
 namespace sdg::train {
@@ -20,13 +22,17 @@ metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::Feat
 metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtractor& extractor,
                                    const Progress& progress = {});
 
+/// Feature statistics of images drawn from a trained network.
+metrics::Gaussian sample_statistics(const Trained& trained, const GenerateOptions& options, const at::Device& device,
+                                    metrics::FeatureExtractor& extractor, const Progress& progress = {});
+
 /// How well the clusters of a network agree with labels that it never saw.
 struct ClusterReport {
   metrics::ClusterScores scores;  ///< only where labels were given
   bool scored = false;
   int64_t used = 0;  ///< clusters with at least one image
   int64_t images = 0;
-  Tensor assignments;            ///< int64 [images]
+  Tensor assignments;            ///< int64 [images] (patch level [images, L], which image labels cannot score)
   std::vector<int64_t> indices;  ///< which images
 };
 /// `labels` may be null. Evaluation only: nothing of it flows back into training.

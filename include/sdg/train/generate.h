@@ -13,21 +13,23 @@ struct GenerateOptions {
   int64_t batch = 256;  ///< images under way at once; changes memory and speed, not the images
   int64_t seed = 0;
   int64_t steps = 25;
-  double guidance = 1.0;  ///< v_u + w (v_c - v_u)
+  double guidance = 1.0;                        ///< v_u + w (v_c - v_u)
+  double guidance_begin = 0, guidance_end = 1;  ///< times between which w acts; elsewhere w is 1 (arXiv 2404.07724)
   std::string solver = "euler";
   int64_t cluster = -1;  ///< all images of this cluster or class; -1 draws one per image from the prior
+  Tensor map;            ///< patch level: int64 [L], the clusters of all patches of every image; undefined draws maps
   bool unconditional = false;
 };
 
 struct Generated {
   Tensor images;    ///< uint8 [n, C, S, S]
-  Tensor clusters;  ///< int64 [n] the condition of each, -1 where there is none
+  Tensor clusters;  ///< int64 [n] (patch level [n, L]) the condition of each, -1 where there is none
 };
 
 /// Draws images from x_0 ~ N(0, I) along the network's velocity from t = 0 to 1. Images are computed in groups of
 /// consecutive indices (a last group is filled up), always the same ones together, so neither batch nor count nor
-/// threads change an image, bit for bit. `prior` [K] may be undefined (no condition). `take` gets consecutive pieces in
-/// order.
+/// threads change an image, bit for bit. `prior` (see Learner::prior) may be undefined (no condition). `take` gets
+/// consecutive pieces in order.
 void generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
               const GenerateOptions& options, const std::function<void(const Generated&)>& take,
               const Progress& progress = {});

@@ -1,10 +1,12 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 
 #include "sdg/cluster/sinkhorn.h"
 #include "sdg/data/loader.h"
 #include "sdg/io/tensor_file.h"
+#include "sdg/train/draws.h"
 #include "sdg/train/flat_parameters.h"
 #include "sdg/train/network.h"
 #include "sdg/train/optimizer.h"
@@ -13,12 +15,17 @@ namespace sdg::train {
 
 /// What one step did.
 struct StepResult {
-  double flow_loss = 0;     ///< mean squared velocity error
-  double cluster_loss = 0;  ///< mean assignment loss in nats; 0 where nothing is clustered
-  double grad_norm = 0;     ///< before clipping
+  double flow_loss = 0;       ///< mean squared velocity error
+  double cluster_loss = 0;    ///< mean assignment loss in nats over all rows; 0 where nothing is clustered
+  double objective = 0;       ///< what was minimised: flow loss + weight * cluster loss within the window
+  double cluster_window = 0;  ///< that cluster loss within the window, unweighted
+  double cluster_weight = 0;
+  double grad_norm = 0;  ///< before clipping
   double lr = 0;
   bool conditioned = false;                         ///< did the network get conditions
   std::optional<cluster::SinkhornResult> sinkhorn;  ///< of the batch
+  Tensor ids;       ///< int64 [B] (patch level [B, L]): the teacher's clusters, or the given indices
+  Tensor gradient;  ///< [P], as the optimizer got it (clipped); names: Learner::named
 };
 
 /// The state of training and one step of it; knows no files. A step is a function of (state, batch): all draws are
@@ -26,9 +33,12 @@ struct StepResult {
 /// result does not depend on threads.
 class Learner {
  public:
-  /// `ids` int64 [data set size]: the condition index of each image for source label and kmeans; undefined otherwise.
+  /// `ids` int64 [data set size]: the condition index of each image for the index sources; undefined otherwise.
   /// `classes`: number of such indices.
   Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes);
+  /// With networks and draws of the caller's, which must be what `config` describes.
+  Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes, Network student,
+          Network teacher, DrawFn draws);
 
   /// Advances by one step. Throws Error, leaving the weights as they were, if loss or gradient is not finite.
   StepResult step(const data::Batch& batch);
@@ -38,9 +48,11 @@ class Learner {
   /// The trained network, and its average: the teacher that assigns clusters and the network that samples.
   Network& student() { return student_; }
   Network& teacher() { return teacher_; }
-  /// Share of each cluster (or class) in the conditions lately given, [K]; sampling draws from it. Undefined while no
-  /// step has been trained with conditions.
+  /// What sampling draws conditions from: the share of each cluster (or class) in the conditions lately given, [K]; at
+  /// patch level the last cluster maps themselves, int64 [M, L]. Undefined while no step was trained with conditions.
   Tensor prior() const;
+  /// The part of a flat tensor (StepResult::gradient) that belongs to each parameter.
+  std::map<std::string, Tensor> named(const Tensor& flat) const { return flat_.named_views(flat); }
 
   /// Everything a resumed run needs, by name.
   void save(io::TensorFile& file) const;
@@ -48,22 +60,27 @@ class Learner {
 
  private:
   struct Shard;
+  bool clustering() const;
+  void cluster_views(const Tensor& x, const Draws& draws, Shard& shard);
   void flow_shard(const data::Batch& batch, int64_t first, int64_t count, Shard& shard);
-  void cluster_views(const Tensor& x, const std::vector<int64_t>& samples, Shard& shard);
   Tensor head_gradient(const std::vector<Shard>& shards, StepResult& result);
   void update_teacher();
-  void update_prior(const std::vector<Shard>& shards);
+  void update_prior(const StepResult& result);
 
   RunConfig config_;
   at::Device device_;
   Tensor ids_;
   int64_t classes_ = 0;
   Network student_, teacher_;
+  DrawFn draws_;
   FlatParameters flat_;
   std::vector<Tensor> model_parameters_, head_parameters_;
+  int64_t model_size_ = 0;  ///< of flat_, what belongs to the backbone; the head follows
   FlatParameters teacher_flat_;
   AdamW optimizer_;
   Tensor prior_counts_;  ///< [K] float64
+  Tensor maps_;          ///< int32 [kMaps, L]: ring of the last cluster maps, patch level only
+  int64_t maps_seen_ = 0;
   int64_t steps_done_ = 0;
 };
 

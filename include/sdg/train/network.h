@@ -22,6 +22,9 @@ struct Network {
   std::map<std::string, Tensor> tensors(const std::string& prefix) const;
   /// Copies values from `tensors`; throws Error, naming `where`, for missing or misshapen ones.
   void load(const std::map<std::string, Tensor>& tensors, const std::string& prefix, const std::string& where);
+  /// The same, but parameters become the given tensors where type and device agree, so that a mapped file is not held
+  /// twice.
+  void adopt(const std::map<std::string, Tensor>& tensors, const std::string& prefix, const std::string& where);
 };
 
 /// `classes` is the number of condition indices (source label and kmeans); ignored otherwise.
@@ -31,25 +34,32 @@ Network build_network(const RunConfig& config, int64_t classes, const at::Device
 /// Block whose tokens are clustered.
 int64_t feature_depth(const RunConfig& config, const model::VelocityModel& model);
 
+/// Does every patch have its own cluster and condition?
+bool patch_level(const RunConfig& config);
+
 /// Width of the pooled features.
 int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model);
 
-/// tokens [N, T, D] -> [N, F]: "flat" all patch tokens side by side (F = L*D), "mean" their mean (D), "cls" the first
-/// token (D).
-Tensor pool_tokens(const Tensor& tokens, int64_t extra_tokens, const std::string& pooling);
+/// tokens [N, T, D] -> [N, F] by cluster.pooling: "flat" all patch tokens side by side (F = L*D), "mean" their mean
+/// (D), "cls" the first token (D). At patch level every patch is a row of its own: [N*L, D], image by image.
+Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_tokens);
 
-/// Pooled features [N, F] of images seen at time t through noise eps, without condition and without gradient; blocks
-/// beyond the tapped one are not computed. x, eps [N, C, S, S]; t [N].
+/// Pooled features [N, F] (patch level [N*L, D]) of images seen at time t through noise eps, without condition and
+/// without gradient; blocks beyond the tapped one are not computed. x, eps [N, C, S, S]; t [N].
 Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
                    const Tensor& t);
 
-/// ids int64 [N] -> the condition the backbone gets for them (an index, or a scaled prototype of `teacher`).
+/// ids int64 [N] (patch level [N, L]) -> the condition the backbone gets for them: an index, or a prototype of
+/// `teacher`, scaled where condition.token says so.
 model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids,
                                const Tensor& drop = {});
 
 /// The condition under which a network is trained without clusters: before the change, for source none, and for
 /// features.
 model::Condition unconditional_for(const RunConfig& config);
+
+/// First step in which the head learns.
+int64_t cluster_step(const RunConfig& config);
 
 /// First step that trains with conditions (0 for index sources, train.steps for source none).
 int64_t change_step(const RunConfig& config);

@@ -16,6 +16,7 @@ struct TrainOptions {
   double beta1 = 0.9, beta2 = 0.99, eps = 1e-8, weight_decay = 0;
   double clip = 1.0;
   double ema = 0.995;
+  std::string teacher = "average";
   int64_t shard = 32;
   int64_t log_every = 20, picture_every = 500, save_every = 500;
   int64_t keep = 2;
@@ -28,7 +29,9 @@ struct ConditionOptions {
   double drop = 0.15;
   double change = 0.3;
   double token_scale = 0;
-  std::string run;
+  std::string token = "scaled";
+  std::string drop_per = "image";
+  std::string run, file;
   std::string null_token = "shared";
   void visit(config::Fields& fields);
 };

@@ -16,4 +16,8 @@ Tensor cluster_sheet(const ClusterReport& report, const data::Dataset& dataset, 
 /// How often pixels of images of that side are repeated so that a person can see them.
 int64_t picture_scale(int64_t size);
 
+/// maps int64 [n, L] (L patches in rows, L a square) of the images `indices`: each image beside its map of clusters, one
+/// colour a cluster laid over the darkened image.
+Tensor overlay_sheet(const Tensor& maps, const std::vector<int64_t>& indices, const data::Dataset& dataset);
+
 }  // namespace sdg::train

@@ -29,7 +29,8 @@ struct RunConfig {
   void visit(config::Fields& fields);
 };
 
-/// Reads a config file (a path, or the name of a shipped one), then applies `overrides` ("a.b=c") in order, then checks
+/// Reads a config file (a path, or the name of a shipped one; several with commas between, each laid over the ones
+/// before), then applies `overrides` ("a.b=c") in order, then checks
 /// what no single option can know. Throws UsageError.
 RunConfig load_config(const std::string& name, const std::vector<std::string>& overrides);
 

@@ -1,0 +1,288 @@
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/sampling.h"
+#include "cli/terminal.h"
+#include "sdg/core/device.h"
+#include "sdg/core/error.h"
+#include "sdg/core/text.h"
+#include "sdg/io/atomic_file.h"
+#include "sdg/io/chart.h"
+#include "sdg/io/html_page.h"
+#include "sdg/io/image.h"
+#include "sdg/io/tensor_file.h"
+#include "sdg/metrics/clustering.h"
+#include "sdg/train/assign.h"
+#include "sdg/train/cluster_study.h"
+#include "sdg/train/pictures.h"
+
+namespace sdg::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  SamplingArguments source;
+  std::string out;
+  int64_t images = 5000, shown = 24, per_cluster = 8, generated = 64;
+};
+
+constexpr const char* kExamples =
+    "  sdg clusters                                     a page about the newest run's clusters, in <run>/clusters/\n"
+    "  sdg clusters --run runs/digits --shown 50 --out report\n";
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return text;
+}
+
+std::string fixed(double value, int digits = 3) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+/// The pieces of the page, which share the run and its data.
+class Report {
+ public:
+  Report(const Arguments& arguments, train::Trained trained, const at::Device& device)
+      : arguments_(arguments),
+        trained_(std::move(trained)),
+        device_(device),
+        config_(trained_.info.config),
+        opened_(data::open_data(config_.data, config_.config_dir)),
+        dataset_(opened_.images, config_.data),
+        indices_(train::evaluation_subset(dataset_.size(), arguments.images, 0)),
+        page_(cat("Clusters of ", trained_.path)) {
+    ProgressBar bar("assign", "img/s");
+    ids_ = train::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());
+    clusters_ = config_.condition.source == "online" ? config_.cluster.clusters
+                                                     : std::max(trained_.info.classes, ids_.max().item<int64_t>() + 1);
+  }
+
+  void write(const fs::path& folder) {
+    overview();
+    if (!train::patch_level(config_))
+      contact_sheets();
+    else
+      overlays();
+    history();
+    memorisation();
+    export_ids(folder);
+    page_.write(folder / "index.html");
+  }
+
+ private:
+  void overview() {
+    const auto sizes = train::cluster_sizes(ids_, clusters_);
+    std::vector<double> sorted(sizes.counts.begin(), sizes.counts.end());
+    page_.paragraph(cat(config_.model.name, ", condition ", config_.condition.source, ", step ", trained_.info.step,
+                        ", data ", trained_.info.data, ". ", ids_.numel(),
+                        train::patch_level(config_) ? " patches of " : " assignments of ", indices_.size(),
+                        " images."));
+    std::vector<std::vector<std::string>> rows{{"figure", "value"},
+                                               {"clusters", std::to_string(clusters_)},
+                                               {"entropy of the sizes (1 = even)", fixed(sizes.entropy)},
+                                               {"without a member", std::to_string(sizes.dead.size())},
+                                               {"more than 4 x the even share", std::to_string(sizes.dominant.size())}};
+    if (opened_.labels && ids_.dim() == 1 && config_.condition.source != "label") {
+      const auto truth = opened_.labels->labels().index_select(0, at::tensor(indices_));
+      const auto scores = metrics::cluster_scores(truth, ids_);
+      rows.push_back({"NMI against the labels", fixed(scores.nmi)});
+      rows.push_back({"AMI", fixed(scores.ami)});
+      rows.push_back({"ARI", fixed(scores.ari)});
+      rows.push_back({"accuracy (best matching)", fixed(scores.accuracy)});
+    }
+    page_.table(rows);
+    for (size_t i = 1; i < rows.size(); ++i) std::printf("%-34s %s\n", rows[i][0].c_str(), rows[i][1].c_str());
+    page_.heading("Sizes");
+    std::sort(sorted.rbegin(), sorted.rend());
+    page_.picture(io::draw(io::BarChart{"images a cluster, largest first", "rank", "images", sorted}), "");
+    if (!sizes.dead.empty()) page_.paragraph(cat("Without a member: ", join(sizes.dead), "."));
+    if (!sizes.dominant.empty()) page_.paragraph(cat("Dominant: ", join(sizes.dominant), "."));
+    order_.resize(static_cast<size_t>(clusters_));
+    for (size_t k = 0; k < order_.size(); ++k) order_[k] = static_cast<int64_t>(k);
+    std::stable_sort(order_.begin(), order_.end(), [&](int64_t a, int64_t b) {
+      return sizes.counts[static_cast<size_t>(a)] > sizes.counts[static_cast<size_t>(b)];
+    });
+    order_.resize(static_cast<size_t>(std::min(arguments_.shown, clusters_)));
+    counts_ = sizes.counts;
+  }
+
+  Tensor draw(int64_t cluster, int64_t count) const {
+    train::GenerateOptions options;
+    options.count = count;
+    options.cluster = cluster;
+    options.steps = config_.sample.steps;
+    options.guidance = config_.sample.guidance;
+    options.guidance_begin = config_.sample.guidance_begin;
+    options.guidance_end = config_.sample.guidance_end;
+    options.solver = config_.sample.solver;
+    return train::generate(config_, trained_.network, trained_.prior, device_, options).images;
+  }
+
+  // A row a cluster: real members, a gap, images drawn with that condition.
+  void contact_sheets() {
+    page_.heading("Members (left) and images drawn from the cluster (right), largest clusters first");
+    const auto n = arguments_.per_cluster;
+    const auto* id = ids_.const_data_ptr<int64_t>();
+    ProgressBar bar("draw", "clusters/s");
+    int64_t done = 0;
+    for (const auto cluster : order_) {
+      std::vector<int64_t> members;
+      for (size_t i = 0; i < indices_.size() && static_cast<int64_t>(members.size()) < n; ++i) {
+        if (id[i] == cluster) members.push_back(indices_[i]);
+      }
+      const auto blank = at::full_like(dataset_.image(0), 255);
+      std::vector<Tensor> cells;
+      for (int64_t i = 0; i < n; ++i)
+        cells.push_back(i < static_cast<int64_t>(members.size()) ? dataset_.image(members[static_cast<size_t>(i)])
+                                                                 : blank);
+      cells.push_back(blank);
+      if (trained_.prior.defined()) {
+        const auto drawn = draw(cluster, n);
+        for (int64_t i = 0; i < n; ++i) cells.push_back(drawn[i]);
+      }
+      page_.picture(io::image_grid(at::stack(cells), static_cast<int64_t>(cells.size()), 2, scale()),
+                    cat("cluster ", cluster, ", ", counts_[static_cast<size_t>(cluster)], " of ", indices_.size()));
+      bar.update(++done, static_cast<int64_t>(order_.size()));
+    }
+  }
+
+  void overlays() {
+    page_.heading("Images and their maps of clusters, one colour a cluster");
+    const auto count = std::min<int64_t>(arguments_.shown, static_cast<int64_t>(indices_.size()));
+    page_.picture(train::overlay_sheet(ids_.slice(0, 0, count), indices_, dataset_), "");
+  }
+
+  void history() {
+    const auto folder = fs::path(trained_.path).parent_path();
+    std::vector<fs::path> files;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+      if (entry.path().filename().string().rfind("step-", 0) == 0) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    if (config_.condition.source != "online" || files.size() < 2) return;
+    page_.heading("Churn between checkpoints");
+    std::vector<std::vector<std::string>> rows{{"from step", "to step", "changed cluster", "NMI between"}};
+    Tensor before;
+    int64_t before_step = 0;
+    for (const auto& file : files) {
+      const auto other = train::load_trained(file, device_);
+      ProgressBar bar(cat("step ", other.info.step), "img/s");
+      const auto ids = train::condition_ids(other, opened_, dataset_, indices_, device_, bar.callback());
+      if (before.defined())
+        rows.push_back({std::to_string(before_step), std::to_string(other.info.step),
+                        percent(train::churn(before, ids)),
+                        fixed(metrics::cluster_scores(before.flatten(), ids.flatten()).nmi)});
+      before = ids;
+      before_step = other.info.step;
+    }
+    page_.table(rows);
+  }
+
+  void memorisation() {
+    train::GenerateOptions options;
+    options.count = arguments_.generated;
+    options.steps = config_.sample.steps;
+    options.guidance = config_.sample.guidance;
+    options.solver = config_.sample.solver;
+    const auto drawn = train::generate(config_, trained_.network, trained_.prior, device_, options).images;
+    const auto training = dataset_.images(indices_);
+    const auto near = train::nearest_training(drawn, training);
+    page_.heading("Generated images and their nearest training images");
+    auto sorted = near.distance;
+    std::sort(sorted.begin(), sorted.end());
+    const auto sentence = cat("Distance in pixels (root mean square, of 255), nearest of ", training.size(0),
+                              " training images: generated images median ", fixed(sorted[sorted.size() / 2], 1),
+                              "; training images to each other median ", fixed(near.training_median, 1),
+                              ", first percentile ", fixed(near.training_low, 1), ". ", near.closer_than_low, " of ",
+                              drawn.size(0), " generated images are nearer than that percentile.");
+    page_.paragraph(sentence);
+    std::printf("%s\n", sentence.c_str());
+    std::vector<int64_t> order(near.distance.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
+    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      return near.distance[static_cast<size_t>(a)] < near.distance[static_cast<size_t>(b)];
+    });
+    order.resize(std::min<size_t>(order.size(), 16));
+    std::vector<Tensor> cells;
+    for (const auto i : order) cells.push_back(drawn[i]);
+    for (const auto i : order) cells.push_back(training[near.index[static_cast<size_t>(i)]]);
+    page_.picture(io::image_grid(at::stack(cells), static_cast<int64_t>(order.size()), 2, scale()),
+                  "The generated images nearest to training images (above), and those (below)");
+  }
+
+  void export_ids(const fs::path& folder) {
+    io::TensorFile file;
+    file.tensors["ids"] = ids_;
+    file.tensors["indices"] = at::tensor(indices_);
+    file.metadata["made_from"] = trained_.path;
+    io::write_tensors(folder / "ids.safetensors", file);
+    io::write_atomically(folder / "ids.csv", [&](std::ostream& out) {
+      out << "index,cluster\n";
+      const auto flat = ids_.dim() == 1 ? ids_ : std::get<0>(ids_.mode(1));
+      for (size_t i = 0; i < indices_.size(); ++i)
+        out << indices_[i] << "," << flat[static_cast<int64_t>(i)].item<int64_t>() << "\n";
+    });
+    page_.paragraph(
+        "ids.safetensors and ids.csv beside this page hold the assignments (of a patch-level run, the csv "
+        "holds each image's most frequent cluster).");
+  }
+
+  int64_t scale() const { return std::max<int64_t>(1, train::picture_scale(config_.data.size) / 2); }
+
+  const Arguments& arguments_;
+  train::Trained trained_;
+  at::Device device_;
+  const train::RunConfig& config_;
+  data::OpenedData opened_;
+  data::Dataset dataset_;
+  std::vector<int64_t> indices_;
+  io::HtmlPage page_;
+  Tensor ids_;
+  int64_t clusters_ = 0;
+  std::vector<int64_t> order_, counts_;
+};
+
+int execute(const Arguments& arguments) {
+  const auto device = parse_device(arguments.source.device);
+  auto trained = load(arguments.source, device);
+  const fs::path folder =
+      arguments.out.empty() ? fs::path(trained.path).parent_path().parent_path() / "clusters" : fs::path(arguments.out);
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  SDG_CHECK(!failed, folder.string(), ": cannot make the folder: ", failed.message());
+  Report(arguments, std::move(trained), device).write(folder);
+  say(cat("wrote ", (folder / "index.html").string(), ", ids.safetensors and ids.csv"));
+  return 0;
+}
+
+}  // namespace
+
+Command clusters_command() {
+  return {
+      "clusters", "A page about a run's clusters: sizes, members beside drawn images, churn, memorisation.", kExamples,
+      [](CLI::App& app) {
+        auto arguments = std::make_shared<Arguments>();
+        app.add_option("--run", arguments->source.run, "the run; default: the newest under runs/")->type_name("DIR");
+        app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
+        app.add_option("--out", arguments->out, "folder of the page; default: clusters/ in the run")->type_name("DIR");
+        app.add_option("--images", arguments->images, "images to assign; 5000 unless given")
+            ->check(CLI::PositiveNumber);
+        app.add_option("--shown", arguments->shown, "clusters to show")->check(CLI::PositiveNumber);
+        app.add_option("--per-cluster", arguments->per_cluster, "members and drawn images a cluster")
+            ->check(CLI::PositiveNumber);
+        app.add_option("--generated", arguments->generated, "images compared with the training images")
+            ->check(CLI::PositiveNumber);
+        app.add_option("--device", arguments->source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+        return [arguments] { return execute(*arguments); };
+      }};
+}
+
+}  // namespace sdg::cli

@@ -1,0 +1,78 @@
+#include <filesystem>
+
+#include "cli/command.h"
+#include "cli/terminal.h"
+#include "sdg/core/error.h"
+#include "sdg/io/torch_file.h"
+#include "sdg/train/convert.h"
+
+namespace sdg::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  std::string in, out, entry, family, to = "sdg";
+  std::vector<std::string> set;
+};
+
+constexpr const char* kExamples =
+    "  sdg convert SiT-XL-2-256x256.pt sit.safetensors --as sit     then: sdg sample --checkpoint sit.safetensors\n"
+    "  sdg convert old.pth big.safetensors --set data.size=64       position embeddings for another size\n"
+    "  sdg convert runs/digits/checkpoints/last.safetensors digits.pt --to public --entry ema\n";
+
+int to_public(const Arguments& arguments, const io::Weights& weights) {
+  SDG_CHECK_USAGE(arguments.set.empty() && arguments.family.empty(),
+                  "--set and --as describe a network: they do not go with --to public");
+  const auto extension = fs::path(arguments.out).extension();
+  const bool torch = extension == ".pt" || extension == ".pth";
+  SDG_CHECK_USAGE(torch || extension == ".safetensors",
+                  "the name of a public file ends in .pt, .pth or .safetensors, got ", arguments.out);
+  if (torch) {
+    io::write_torch(arguments.out, weights.tensors);
+  } else {
+    io::write_tensors(arguments.out, {weights.tensors, {{"format", "pt"}}});
+  }
+  say(cat("wrote ", weights.tensors.size(), " tensors to ", arguments.out));
+  return 0;
+}
+
+int execute(const Arguments& arguments) {
+  const auto weights = io::read_weights(arguments.in, arguments.entry);
+  say(cat(arguments.in, ": ", weights.format, weights.entry.empty() ? "" : ", entry " + weights.entry));
+  if (arguments.to == "public") return to_public(arguments, weights);
+  const auto converted =
+      train::convert_public(weights, arguments.in, {.family = arguments.family, .overrides = arguments.set});
+  for (const auto& note : converted.notes) warn(note);
+  io::write_tensors(arguments.out, converted.file);
+  say(cat("wrote ", converted.network.options.name, ", ", weights.tensors.size(), " tensors, to ", arguments.out));
+  return 0;
+}
+
+}  // namespace
+
+Command convert_command() {
+  return {"convert", "Public weights to a checkpoint to draw from, and back.", kExamples, [](CLI::App& app) {
+            auto arguments = std::make_shared<Arguments>();
+            app.add_option("in", arguments->in, "file of weights, of any kind that `sdg inspect` reads")
+                ->required()
+                ->type_name("IN");
+            app.add_option("out", arguments->out, "file to write")->required()->type_name("OUT");
+            app.add_option("--entry", arguments->entry,
+                           "part of the file; default: ema, else model or state_dict, else all")
+                ->type_name("NAME");
+            app.add_option("--as", arguments->family, "decide between networks with the same tensors: dit or sit")
+                ->type_name("FAMILY");
+            app.add_option("--set", arguments->set, "override one option of the configuration (repeatable)")
+                ->type_name("KEY=VALUE")
+                ->expected(1)
+                ->take_all();
+            app.add_option("--to", arguments->to,
+                           "sdg: a checkpoint of this program; public: bare tensors under public names, as .pt or "
+                           ".safetensors")
+                ->check(CLI::IsMember({"sdg", "public"}));
+            return [arguments] { return execute(*arguments); };
+          }};
+}
+
+}  // namespace sdg::cli

@@ -1,0 +1,149 @@
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "sdg/core/error.h"
+#include "sdg/io/weights.h"
+#include "sdg/model/catalog.h"
+#include "sdg/train/convert.h"
+
+namespace sdg::cli {
+namespace {
+
+struct Arguments {
+  std::string file, entry, family;
+  bool json = false;
+};
+
+constexpr const char* kExamples =
+    "  sdg inspect DiT-XL-2-256x256.pt                  tensors, shapes, and which network they are\n"
+    "  sdg inspect 0050000.pt --entry opt               another part of the file\n"
+    "  sdg inspect runs/digits/checkpoints/last.safetensors --json\n";
+
+constexpr size_t kMetadataShown = 200;  // characters of one value
+
+std::string dtype_name(const Tensor& tensor) {
+  const std::string name = c10::toString(tensor.scalar_type());
+  static const std::map<std::string, std::string> kNames = {
+      {"Float", "float32"}, {"Double", "float64"}, {"Half", "float16"}, {"BFloat16", "bfloat16"}, {"Long", "int64"},
+      {"Int", "int32"},     {"Short", "int16"},    {"Char", "int8"},    {"Byte", "uint8"},        {"Bool", "bool"}};
+  const auto found = kNames.find(name);
+  return found == kNames.end() ? name : found->second;
+}
+
+nlohmann::ordered_json report(const io::Weights& weights, const std::optional<model::Recognised>& network) {
+  nlohmann::ordered_json out;
+  out["format"] = weights.format;
+  out["entry"] = weights.entry;
+  out["entries"] = weights.entries;
+  out["stripped"] = weights.stripped;
+  out["metadata"] = weights.metadata;
+  int64_t elements = 0, bytes = 0;
+  auto& tensors = out["tensors"] = nlohmann::ordered_json::array();
+  for (const auto& [name, tensor] : weights.tensors) {
+    tensors.push_back({{"name", name}, {"dtype", dtype_name(tensor)}, {"shape", tensor.sizes().vec()}});
+    elements += tensor.numel();
+    bytes += static_cast<int64_t>(tensor.nbytes());
+  }
+  out["elements"] = elements;
+  out["bytes"] = bytes;
+  if (!network) {
+    out["network"] = nullptr;
+    return out;
+  }
+  out["network"] = {{"families", network->candidates},
+                    {"preset", network->options.name},
+                    {"size", network->shape.size},
+                    {"channels", network->shape.channels},
+                    {"condition", network->shape.condition},
+                    {"classes", network->shape.classes},
+                    {"learn_sigma", network->options.learn_sigma},
+                    {"layout", network->options.layout},
+                    {"clusters", network->head ? network->head->clusters : 0},
+                    {"missing", network->missing},
+                    {"unexpected", network->unexpected},
+                    {"misshapen", network->misshapen},
+                    {"notes", network->notes}};
+  if (!network->heads_known) {
+    out["network"]["notes"].push_back(
+        "no preset has this width and depth, and weights do not say how many attention heads there are: convert needs "
+        "--set model.heads=N");
+  }
+  return out;
+}
+
+std::string join(const nlohmann::ordered_json& names, const char* between = ", ") {
+  std::string out;
+  for (const auto& name : names) out += (out.empty() ? "" : between) + name.get<std::string>();
+  return out;
+}
+
+void print(const std::string& file, const nlohmann::ordered_json& all) {
+  const auto entry = all["entry"].get<std::string>();
+  std::printf("%s: %s", file.c_str(), all["format"].get<std::string>().c_str());
+  if (!entry.empty()) std::printf(", entry %s", entry.c_str());
+  if (!all["entries"].empty()) std::printf(" (of %s)", join(all["entries"]).c_str());
+  const auto stripped = all["stripped"].get<std::string>();
+  if (!stripped.empty()) std::printf(", without \"%s\"", stripped.c_str());
+  std::printf("\n");
+  for (const auto& [key, value] : all["metadata"].items()) {
+    auto text = value.get<std::string>();
+    if (text.size() > kMetadataShown) text = text.substr(0, kMetadataShown) + " ...";
+    for (auto& c : text)
+      if (c == '\n') c = ' ';
+    std::printf("  %s: %s\n", key.c_str(), text.c_str());
+  }
+  for (const auto& tensor : all["tensors"]) {
+    std::printf("  %-9s %-24s %s\n", tensor["dtype"].get<std::string>().c_str(), tensor["shape"].dump().c_str(),
+                tensor["name"].get<std::string>().c_str());
+  }
+  std::printf("%zu tensors, %lld elements, %lld bytes\n", all["tensors"].size(), all["elements"].get<long long>(),
+              all["bytes"].get<long long>());
+  const auto& network = all["network"];
+  if (network.is_null()) {
+    std::printf("network: none that is known here\n");
+    return;
+  }
+  std::printf("network: %s (%s), %lld channels of side %lld, condition %s",
+              network["preset"].get<std::string>().c_str(), join(network["families"], " or ").c_str(),
+              network["channels"].get<long long>(), network["size"].get<long long>(),
+              network["condition"].get<std::string>().c_str());
+  if (network["classes"].get<int64_t>() > 0) std::printf(", %lld classes", network["classes"].get<long long>());
+  if (network["clusters"].get<int64_t>() > 0) std::printf(", %lld prototypes", network["clusters"].get<long long>());
+  std::printf("\n");
+  for (const char* what : {"missing", "unexpected", "misshapen", "notes"})
+    for (const auto& line : network[what]) std::printf("  %s: %s\n", what, line.get<std::string>().c_str());
+}
+
+int execute(const Arguments& arguments) {
+  const auto weights = io::read_weights(arguments.file, arguments.entry);
+  const auto family = arguments.family.empty() ? train::family_hint(weights) : arguments.family;
+  const auto all = report(weights, model::recognise(weights.tensors, family));
+  if (arguments.json) {
+    std::printf("%s\n", all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  } else {
+    print(arguments.file, all);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command inspect_command() {
+  return {"inspect", "What is in a file of weights, and which network it is.", kExamples, [](CLI::App& app) {
+            auto arguments = std::make_shared<Arguments>();
+            app.add_option("file", arguments->file,
+                           "safetensors (also an index of shards), a torch file (.pt, .pth, .th), npz, or a folder")
+                ->required()
+                ->type_name("FILE");
+            app.add_option("--entry", arguments->entry,
+                           "part of the file: ema, model, opt, ...; default: ema, else model or state_dict, else all")
+                ->type_name("NAME");
+            app.add_option("--as", arguments->family, "decide between networks with the same tensors: dit or sit")
+                ->type_name("FAMILY");
+            app.add_flag("--json", arguments->json, "one JSON object instead of a listing");
+            return [arguments] { return execute(*arguments); };
+          }};
+}
+
+}  // namespace sdg::cli

@@ -1,0 +1,232 @@
+#include "sdg/io/torch_file.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "io/pickle_impl.h"
+#include "io/posix_impl.h"
+#include "io/zip_impl.h"
+#include "sdg/core/error.h"
+
+static_assert(std::endian::native == std::endian::little, "storages are little-endian and are mapped as they are");
+
+namespace sdg::io {
+namespace {
+
+constexpr size_t kMaxPickle = 64U << 20;  // bytes; a pickle holds names and numbers, tensors stand beside it
+// The pickled number 0x1950a86a20f9469cfc6c that opens a legacy file, after the protocol.
+constexpr std::string_view kLegacyMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+struct Extent {
+  std::span<std::byte> bytes;
+  bool checked = false;  // BOOL storages hold only 0 and 1
+  Tensor aligned;        // the same bytes copied to an aligned place, where that was needed
+};
+
+// Bytes of a storage; refuses sizes that overflow.
+uint64_t storage_bytes(const TorchValue::Storage& storage, const std::string& where) {
+  int64_t bytes = 0;
+  SDG_CHECK(storage.numel >= 0 &&
+                !__builtin_mul_overflow(storage.numel, static_cast<int64_t>(c10::elementSize(storage.dtype)), &bytes),
+            where, ": storage ", storage.key, " claims ", storage.numel, " elements");
+  return static_cast<uint64_t>(bytes);
+}
+
+// ("storage", class, key, device, numel[, view]): the rest of the storage's place is the container's matter.
+TorchValue::Storage parse_storage(const TorchValue& id, ValuePool& pool) {
+  const auto& where = pool.where();
+  const auto* parts = id.get<TorchValue::List>();
+  SDG_CHECK(
+      parts && parts->size() >= 5 && (*parts)[0]->get<std::string>() && *(*parts)[0]->get<std::string>() == "storage",
+      where, ": its pickle refers to something else than storages");
+  auto storage = storage_of(*(*parts)[1]);
+  const auto* key = (*parts)[2]->get<std::string>();
+  const auto* numel = (*parts)[4]->get<int64_t>();
+  SDG_CHECK(storage && key && numel && key->size() <= 1000, where,
+            ": its pickle describes a storage in an unknown way");
+  SDG_CHECK(parts->size() < 6 || (*parts)[5]->get<std::monostate>(), where, ": storage ", *key,
+            " is a view of another storage, which is not read");
+  storage->key = *key;
+  storage->numel = *numel;
+  return *storage;
+}
+
+}  // namespace
+
+struct TorchFile::State {
+  explicit State(const std::filesystem::path& path)
+      : where(path.string()), file(std::make_shared<MappedFile>(path)), pool(where) {}
+
+  void open_zip();
+  void open_legacy();
+  const Extent& extent(const StoredTensor& stored);
+
+  std::string where;
+  std::shared_ptr<MappedFile> file;
+  ValuePool pool;
+  const TorchValue* root = nullptr;
+  std::map<std::string, Extent> storages;
+  bool legacy = false;
+};
+
+// {prefix}/data.pkl, {prefix}/data/{key}, {prefix}/byteorder
+void TorchFile::State::open_zip() {
+  const auto members = stored_members(file->bytes(), where);
+  std::string prefix;
+  bool found = false;
+  for (const auto& [name, unused] : members) {
+    const bool is_pickle = name == "data.pkl" || name.ends_with("/data.pkl");
+    if (!is_pickle) continue;
+    SDG_CHECK(!found, where, ": holds two data.pkl");
+    prefix = name.substr(0, name.size() - std::string_view("data.pkl").size());
+    found = true;
+  }
+  SDG_CHECK(found, where, ": a zip without data.pkl is no torch file");
+  SDG_CHECK(!members.contains(prefix + "constants.pkl"), where,
+            ": a TorchScript program; save the state dict of the module to read its weights");
+  const auto order = members.find(prefix + "byteorder");
+  SDG_CHECK(order == members.end() || as_text(order->second) == "little", where, ": is not little-endian");
+  std::span<const std::byte> pickle = members.at(prefix + "data.pkl");
+  SDG_CHECK(pickle.size() <= kMaxPickle, where, ": its data.pkl has ", pickle.size(), " bytes, the limit is ",
+            kMaxPickle);
+  root = read_pickle(pickle, pool, [&](const TorchValue& id) {
+    auto storage = parse_storage(id, pool);
+    const auto member = members.find(cat(prefix, "data/", storage.key));
+    SDG_CHECK(member != members.end(), where, ": lacks storage ", storage.key);
+    const auto expected = storage_bytes(storage, where);
+    SDG_CHECK(member->second.size() == expected, where, ": storage ", storage.key, " should have ", expected,
+              " bytes (", storage.numel, " of ", c10::toString(storage.dtype), "), it has ", member->second.size());
+    storages.try_emplace(storage.key, Extent{member->second, false, {}});
+    return pool.make(std::move(storage));
+  });
+}
+
+// Pickles one after the other: magic number, version, system, the object, the keys of the storages in order; then for
+// each key the number of elements and the bytes.
+void TorchFile::State::open_legacy() {
+  legacy = true;
+  std::span<const std::byte> rest = file->bytes();
+  const auto none = [&](const TorchValue&) -> TorchValue* {
+    throw Error(cat(where, ": damaged torch file: a storage where none can be"));
+  };
+  const auto bounded = [&](const auto& persistent) {
+    auto part = rest.first(std::min(rest.size(), kMaxPickle));
+    const auto before = part.size();
+    const auto* value = read_pickle(part, pool, persistent);
+    rest = rest.subspan(before - part.size());
+    return value;
+  };
+  bounded(none);
+  const auto* version = bounded(none)->get<int64_t>();
+  SDG_CHECK(version && *version == 1001, where, ": legacy torch file of an unknown version");
+  const auto* system = bounded(none)->find("little_endian");
+  SDG_CHECK(!system || !system->get<bool>() || *system->get<bool>(), where, ": is not little-endian");
+
+  std::map<std::string, TorchValue::Storage> described;
+  root = bounded([&](const TorchValue& id) {
+    auto storage = parse_storage(id, pool);
+    const auto [known, is_new] = described.try_emplace(storage.key, storage);
+    SDG_CHECK(is_new || (known->second.numel == storage.numel && known->second.dtype == storage.dtype), where,
+              ": storage ", storage.key, " is described in two ways");
+    return pool.make(std::move(storage));
+  });
+  const auto* keys = bounded(none)->get<TorchValue::List>();
+  SDG_CHECK(keys != nullptr, where, ": damaged torch file: no list of storages");
+  std::span<std::byte> data = file->bytes().last(rest.size());
+  for (const auto* item : *keys) {
+    const auto* key = item->get<std::string>();
+    const auto found = key ? described.find(*key) : described.end();
+    SDG_CHECK(found != described.end(), where, ": damaged torch file: its list names a storage that no tensor uses");
+    const auto size = storage_bytes(found->second, where);
+    int64_t numel = 0;
+    SDG_CHECK(data.size() >= sizeof(numel) && data.size() - sizeof(numel) >= size, where, ": truncated: storage ", *key,
+              " needs ", size, " bytes, ", data.size(), " are left");
+    std::memcpy(&numel, data.data(), sizeof(numel));
+    const bool agrees = found->second.typed ? numel == found->second.numel : numel >= 0;
+    SDG_CHECK(agrees, where, ": storage ", *key, " has ", numel, " elements, its tensors expect ", found->second.numel);
+    SDG_CHECK(storages.try_emplace(*key, Extent{data.subspan(sizeof(numel), size), false, {}}).second, where,
+              ": storage ", *key, " comes twice");
+    data = data.subspan(sizeof(numel) + size);
+  }
+  for (const auto& [key, unused] : described) SDG_CHECK(storages.contains(key), where, ": lacks storage ", key);
+}
+
+// The storage's bytes at a place where the type may stand.
+const Extent& TorchFile::State::extent(const StoredTensor& stored) {
+  auto& extent = storages.at(stored.storage);
+  if (stored.dtype == at::kBool && !extent.checked) {
+    const auto bad =
+        std::find_if(extent.bytes.begin(), extent.bytes.end(), [](std::byte b) { return b > std::byte{1}; });
+    SDG_CHECK(bad == extent.bytes.end(), where, ": storage ", stored.storage, ": bools must be 0 or 1, got ",
+              std::to_integer<int>(*bad));
+    extent.checked = true;
+  }
+  const bool misplaced = std::bit_cast<uintptr_t>(extent.bytes.data()) % c10::elementSize(stored.dtype) != 0;
+  if (misplaced && !extent.aligned.defined()) {
+    extent.aligned = at::empty({static_cast<int64_t>(extent.bytes.size())}, at::kByte);
+    std::memcpy(extent.aligned.mutable_data_ptr(), extent.bytes.data(), extent.bytes.size());
+  }
+  return extent;
+}
+
+const TorchValue* TorchValue::find(const std::string& key) const {
+  const auto* dict = get<Dict>();
+  if (!dict) return nullptr;
+  const auto found =
+      std::find_if(dict->items.rbegin(), dict->items.rend(), [&](const auto& i) { return i.first == key; });
+  return found == dict->items.rend() ? nullptr : found->second;
+}
+
+bool looks_like_zip(std::string_view first_bytes) {
+  return first_bytes.starts_with("PK\x03\x04");
+}
+bool looks_like_legacy_torch(std::string_view first_bytes) {
+  constexpr size_t kProtocol = 2, kFrame = 9;  // bytes; protocol 4 puts a frame around the number
+  if (!first_bytes.starts_with('\x80') || first_bytes.size() < kProtocol + kFrame) return false;
+  first_bytes.remove_prefix(kProtocol);
+  if (first_bytes.starts_with('\x95')) first_bytes.remove_prefix(kFrame);
+  return first_bytes.starts_with(kLegacyMagic);
+}
+
+TorchFile::TorchFile(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {
+  const auto start = as_text(state_->file->bytes());
+  if (looks_like_zip(start)) {
+    state_->open_zip();
+  } else {
+    SDG_CHECK(looks_like_legacy_torch(start), state_->where, ": neither a zip nor a legacy torch file");
+    state_->open_legacy();
+  }
+}
+TorchFile::~TorchFile() = default;
+TorchFile::TorchFile(TorchFile&&) noexcept = default;
+TorchFile& TorchFile::operator=(TorchFile&&) noexcept = default;
+
+const TorchValue& TorchFile::root() const {
+  return *state_->root;
+}
+bool TorchFile::is_legacy() const {
+  return state_->legacy;
+}
+
+Tensor TorchFile::tensor(const StoredTensor& stored) const {
+  const auto options = at::TensorOptions().dtype(stored.dtype);
+  if (std::find(stored.shape.begin(), stored.shape.end(), 0) != stored.shape.end())
+    return at::empty(stored.shape, options);
+  const auto& extent = state_->extent(stored);
+  const bool moved =
+      extent.aligned.defined() && std::bit_cast<uintptr_t>(extent.bytes.data()) % c10::elementSize(stored.dtype) != 0;
+  auto* start = moved ? static_cast<std::byte*>(extent.aligned.mutable_data_ptr()) : extent.bytes.data();
+  start += stored.offset * static_cast<int64_t>(c10::elementSize(stored.dtype));
+  const auto keep = moved ? std::shared_ptr<void>(std::make_shared<Tensor>(extent.aligned)) : state_->file;
+  return at::from_blob(start, stored.shape, stored.strides, [keep](void*) {}, options);
+}
+
+}  // namespace sdg::io

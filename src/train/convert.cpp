@@ -1,0 +1,157 @@
+#include "sdg/train/convert.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "sdg/config/write.h"
+#include "sdg/core/error.h"
+#include "sdg/model/catalog.h"
+#include "sdg/nn/init.h"
+#include "sdg/train/checkpoint.h"
+
+namespace sdg::train {
+namespace {
+
+std::string list(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 6;
+  std::string out;
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) out += (i ? ", " : "") + names[i];
+  return names.size() > kShown ? cat(out, " and ", names.size() - kShown, " more") : out;
+}
+
+void check_fit(const model::Recognised& network, const std::string& source) {
+  std::string complaint;
+  if (!network.missing.empty()) complaint += cat("; missing: ", list(network.missing));
+  if (!network.unexpected.empty()) complaint += cat("; unexpected: ", list(network.unexpected));
+  if (!network.misshapen.empty()) complaint += cat("; misshapen: ", list(network.misshapen));
+  SDG_CHECK(network.fits(), source, ": nearly a ", network.options.name, complaint);
+}
+
+RunConfig implied_config(const model::Recognised& network) {
+  RunConfig config;
+  config.model = network.options;
+  config.data.size = network.shape.size;
+  config.data.channels = network.shape.channels;
+  config.data.path = "none";  // nothing is known of the data it was trained on
+  config.flow.sigma_min = 0;
+  const auto& condition = network.shape.condition;
+  config.condition.source = condition == "index" ? "label" : condition == "vector" ? "online" : "none";
+  if (network.head) {  // sgfm: prototypes of length 1 as tokens, and a null token of their own
+    config.cluster.clusters = network.head->clusters;
+    config.cluster.hidden = network.head->hidden;
+    config.cluster.pooling = network.head->features == network.dim ? "cls" : "flat";
+    config.condition.token_scale = 1;
+    config.condition.null_token = "separate";
+    config.condition.change = 0;
+  }
+  return config;
+}
+
+int64_t steps_of(const io::Weights& weights) {
+  for (const char* key : {"train_steps", "steps", "step", "global_step"}) {
+    const auto found = weights.metadata.find(key);
+    if (found == weights.metadata.end()) continue;
+    const auto& text = found->second;
+    const bool is_number =
+        !text.empty() && text.size() < 16 &&
+        std::all_of(text.begin(), text.end(), [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; });
+    if (is_number) return std::max<int64_t>(1, std::stoll(text));
+  }
+  return 1;
+}
+
+// Position embeddings for another grid than the file's.
+void fit_positions(std::map<std::string, Tensor>& tensors, const model::Recognised& network, const RunConfig& config,
+                   int64_t classes, std::vector<std::string>& notes) {
+  if (config.data.size == network.shape.size) return;
+  const auto meta = build_network(config, classes, at::kMeta).model;
+  auto& positions = tensors.at("pos_embed");
+  if (network.family == "uvit") {
+    int64_t grid = 1;
+    while (grid * grid < meta->patch_tokens()) ++grid;
+    positions = model::resize_positions(positions, meta->extra_tokens(), grid);
+    notes.push_back(cat("position embeddings resized bilinearly from images of side ", network.shape.size, " to ",
+                        config.data.size));
+  } else {
+    const nn::WithoutInitialValues only_the_table;
+    const auto fresh = build_network(config, classes, at::kCPU).model;
+    positions = fresh->named_parameters()["pos_embed"].detach().clone();
+    notes.push_back(cat("the fixed position table was made anew for images of side ", config.data.size, " instead of ",
+                        network.shape.size));
+  }
+}
+
+}  // namespace
+
+std::string family_hint(const io::Weights& weights) {
+  const auto found = weights.metadata.find("args.model");
+  if (found == weights.metadata.end()) return "";
+  if (found->second.starts_with("SiT")) return "sit";
+  return found->second.starts_with("DiT") ? "dit" : "";
+}
+
+Converted convert_public(const io::Weights& weights, const std::string& source, const ConvertOptions& options) {
+  Converted out;
+  const auto hint = options.family.empty() ? family_hint(weights) : options.family;
+  auto found = model::recognise(weights.tensors, hint);
+  std::string known;
+  for (const auto& row : model::recognisers()) known += (known.empty() ? "" : ", ") + std::string(row.name);
+  SDG_CHECK(found.has_value(), source, ": these tensors belong to no network that is known here (", known, ")");
+  auto& network = *found;
+  check_fit(network, source);
+  SDG_CHECK_USAGE(network.candidates.size() == 1, source, ": DiT and SiT have the same tensors: say which with --as");
+  SDG_CHECK_USAGE(network.shape.condition != "patch_vector", source,
+                  ": a network with one condition per patch can be inspected, not yet drawn from");
+
+  SDG_CHECK(network.shape.condition != "vector" || network.head, source,
+            ": a network conditioned by vectors needs the prototypes they are taken from, and the file has none");
+
+  CheckpointInfo info;
+  info.config = parse_config(
+      [&] {
+        auto implied = implied_config(network);
+        return config::to_yaml(config::Fields::of(implied));
+      }(),
+      source, options.overrides);
+  SDG_CHECK_USAGE(network.heads_known || info.config.model.heads > 0, source,
+                  ": weights do not say how many attention heads there are: --set model.heads=N");
+  info.step = steps_of(weights);
+  info.classes = network.shape.classes;
+  info.data = cat("unknown: converted from ", source);
+  info.labels_read = network.shape.condition == "index";
+
+  auto tensors = weights.tensors;
+  fit_positions(tensors, network, info.config, info.classes, out.notes);
+  const auto expected = build_network(info.config, info.classes, at::kMeta).model;
+  for (const auto& item : expected->named_parameters()) {
+    const auto given = tensors.find(item.key());
+    SDG_CHECK(given != tensors.end() && given->second.sizes() == item.value().sizes(), source, ": ", item.key(),
+              " does not fit the options that were set");
+  }
+  for (const auto& [name, tensor] : tensors) out.file.tensors.emplace("ema." + name, tensor);
+  const auto conditions = network.head ? network.head->clusters : info.classes;
+  if (conditions > 0) {
+    out.file.tensors.emplace("prior", at::ones({conditions}, at::kDouble));
+    out.notes.push_back(
+        cat("the file does not say how frequent its ", conditions, " conditions are: all count as equally frequent"));
+  }
+  describe(out.file, info);
+  out.file.metadata["converted_from"] = std::filesystem::path(source).filename().string();
+  out.file.metadata["converted_entry"] = weights.entry;
+  out.file.metadata["prediction"] = info.config.model.prediction;
+  if (network.prediction != "velocity")
+    out.notes.push_back(cat("this network predicts ", network.prediction, " on the path ", info.config.model.path,
+                            "; samplers convert it into a velocity"));
+  if (network.head) {
+    out.notes.push_back(
+        "as in sgfm, prototypes are taken as tokens of length 1 and the null token as separate: see "
+        "condition.token_scale and condition.null_token");
+  }
+  for (const auto& note : network.notes) out.notes.push_back(note);
+  out.network = std::move(network);
+  return out;
+}
+
+}  // namespace sdg::train

@@ -1,0 +1,65 @@
+#include "sdg/train/pseudo_labels.h"
+
+#include <charconv>
+#include <fstream>
+#include <vector>
+
+#include "sdg/core/error.h"
+#include "sdg/io/npz.h"
+#include "sdg/io/tensor_file.h"
+
+namespace sdg::train {
+namespace {
+
+Tensor from_safetensors(const std::filesystem::path& path) {
+  const auto file = io::read_tensors(path);
+  const auto named = file.tensors.find("ids");
+  if (named != file.tensors.end()) return named->second;
+  SDG_CHECK(file.tensors.size() == 1, path.string(), ": expected a tensor `ids` or only one tensor, it has ",
+            file.tensors.size());
+  return file.tensors.begin()->second;
+}
+
+bool parse_index(std::string_view text, int64_t& index) {
+  const auto comma = text.find_last_of(",;\t");
+  if (comma != std::string_view::npos) text.remove_prefix(comma + 1);
+  while (!text.empty() && (text.front() == ' ' || text.front() == '"')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\r' || text.back() == '"')) text.remove_suffix(1);
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), index);
+  return failed == std::errc() && end == text.data() + text.size();
+}
+
+Tensor from_text(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  SDG_CHECK(in.good(), path.string(), ": cannot be read");
+  std::vector<int64_t> out;
+  int64_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    if (line.empty()) continue;
+    int64_t index = 0;
+    const bool read = parse_index(line, index);
+    if (!read && number == 1) continue;
+    SDG_CHECK(read, path.string(), ":", number, ": expected an index, got \"", line.substr(0, 40), "\"");
+    out.push_back(index);
+  }
+  return at::tensor(out, at::kLong);
+}
+
+}  // namespace
+
+Tensor read_indices(const std::filesystem::path& path, int64_t images) {
+  SDG_CHECK(std::filesystem::is_regular_file(path), path.string(), ": no such file of pseudo-labels");
+  const auto kind = path.extension();
+  Tensor ids = kind == ".safetensors" ? from_safetensors(path) : kind == ".npy" ? io::read_npy(path) : from_text(path);
+  SDG_CHECK(at::isIntegralType(ids.scalar_type(), false), path.string(), ": pseudo-labels must be integers, got ",
+            ids.scalar_type());
+  SDG_CHECK(ids.dim() == 1 && ids.size(0) == images, path.string(), ": expected one index for each of ", images,
+            " images, got ", ids.sizes());
+  ids = ids.to(at::kLong).contiguous();
+  SDG_CHECK(ids.min().item<int64_t>() >= 0, path.string(), ": indices must not be negative, got ",
+            ids.min().item<int64_t>());
+  return ids;
+}
+
+}  // namespace sdg::train

@@ -1,0 +1,367 @@
+#include "sdg/io/torch_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <torch/torch.h>
+
+#include "io/torch_bytes.h"
+#include "sdg/core/error.h"
+#include "sdg/io/tensor_file.h"
+#include "sdg/io/weights.h"
+#include "support/python.h"
+#include "support/temporary_folder.h"
+
+using namespace sdg;
+using test::message_of;
+using test::TemporaryFolder;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+namespace pickle = test::pickle;
+
+namespace {
+
+const std::string kGoodStorage = pickle::storage("FloatStorage", "0", 6);
+const std::string kGoodTensor = pickle::tensor(kGoodStorage, 0, {2, 3}, {3, 1});
+
+std::string rejection(const std::string& bytes) {
+  const TemporaryFolder folder;
+  test::write_text(folder / "bad.pt", bytes);
+  const auto message = message_of<Error>([&] { io::read_weights(folder / "bad.pt"); });
+  EXPECT_THAT(message, StartsWith((folder / "bad.pt").string() + ": "));
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  return message.substr(std::min(message.size(), (folder / "bad.pt").string().size() + 2));
+}
+
+long peak_kilobytes() {
+  struct rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
+
+// Every kind of tensor that torch.save knows a storage for, and what stands around tensors in real checkpoints.
+const char* const kWriter = R"(
+import argparse, collections, sys
+import numpy as np, torch
+from safetensors.torch import save_file
+torch.manual_seed(1)
+base = torch.randn(4, 6)
+state = {
+    'transposed': base.t(), 'slice': base[1:3, ::2], 'column': base[:, 2], 'whole': base, 'scalar': torch.tensor(2.5),
+    'empty': torch.empty(0, 3), 'expanded': torch.arange(3.).expand(5, 3),
+    'permuted': torch.arange(24).reshape(2, 3, 4).permute(2, 0, 1),
+    'parameter': torch.nn.Parameter(torch.randn(3)), 'mask': torch.tensor([True, False, True])}
+for dtype in [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8]:
+    state[str(dtype)] = torch.arange(7).to(dtype)
+if sys.argv[4] == 'zip':
+    for dtype in [torch.uint16, torch.uint32, torch.uint64, torch.float8_e4m3fn, torch.float8_e5m2]:
+        state[str(dtype)] = torch.arange(7).to(dtype)
+ordered = collections.OrderedDict(('module._orig_mod.' + k, v) for k, v in state.items())
+ordered._metadata = collections.OrderedDict({'': {'version': 1}})
+whole = {'model': {'other': torch.zeros(2)}, 'ema': ordered, 'opt': {'state': {0: {'exp_avg': torch.ones(2), 'step': 3}},
+         'param_groups': [{'lr': 1e-4, 'betas': (0.9, 0.999), 'params': [0]}]},
+         'args': argparse.Namespace(model='SiT-XL/2', image_size=256, cfg=None, parts=[1, 'two']),
+         'train_steps': 50000, 'best': np.float64(1.5), 'seen': {1, 2}, 'rng': np.arange(3), 'big': 1 << 80}
+torch.save(whole, sys.argv[1], _use_new_zipfile_serialization=sys.argv[4] == 'zip', pickle_protocol=int(sys.argv[3]))
+save_file({k: v.detach().contiguous().clone() for k, v in state.items()}, sys.argv[2])
+)";
+
+void expect_same(const std::map<std::string, Tensor>& actual, const std::map<std::string, Tensor>& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (const auto& [name, tensor] : expected) {
+    ASSERT_TRUE(actual.contains(name)) << name;
+    const Tensor other = actual.at(name).contiguous();
+    EXPECT_EQ(other.scalar_type(), tensor.scalar_type()) << name;
+    ASSERT_EQ(other.sizes(), tensor.sizes()) << name;
+    EXPECT_EQ(std::memcmp(other.const_data_ptr(), tensor.const_data_ptr(), tensor.nbytes()), 0) << name;
+  }
+}
+
+void compare_with_python(const std::string& container, const std::string& protocol) {
+  const TemporaryFolder folder;
+  const auto pt = folder / "a.bin", expected = folder / "b.safetensors";
+  const auto python = test::run_python(kWriter, {pt.string(), expected.string(), protocol, container});
+  ASSERT_EQ(python.status, 0) << python.output;
+  const auto read = io::read_weights(pt);
+  EXPECT_EQ(read.format, "torch " + container);
+  EXPECT_EQ(read.entry, "ema");
+  EXPECT_EQ(read.stripped, "module._orig_mod.");
+  EXPECT_THAT(read.entries, ::testing::IsSupersetOf({"model", "ema", "opt", "args"}));
+  expect_same(read.tensors, io::read_tensors(expected).tensors);
+  EXPECT_EQ(read.metadata.at("args.model"), "SiT-XL/2");
+  EXPECT_EQ(read.metadata.at("args.image_size"), "256");
+  EXPECT_EQ(read.metadata.at("train_steps"), "50000");
+  EXPECT_EQ(read.metadata.at("best"), "1.5");
+  EXPECT_TRUE(at::equal(io::read_weights(pt, "opt").tensors.at("state.0.exp_avg"), at::ones({2})));
+  EXPECT_EQ(io::read_weights(pt, "model").tensors.size(), 1U);
+  EXPECT_THAT(message_of<Error>([&] { io::read_weights(pt, "net"); }),
+              HasSubstr("has no entry net; it has model, ema"));
+  EXPECT_THAT(message_of<Error>([&] { io::read_weights(pt, "args"); }), HasSubstr("entry args holds no tensors"));
+}
+
+}  // namespace
+
+TEST(TorchFile, ZipFilesOfPythonComeBackByteForByte) {
+  SDG_NEEDS_PYTHON("torch numpy safetensors");
+  for (const std::string protocol : {"2", "4", "5"}) compare_with_python("zip", protocol);
+}
+
+TEST(TorchFile, LegacyFilesOfPythonComeBackByteForByte) {
+  SDG_NEEDS_PYTHON("torch numpy safetensors");
+  for (const std::string protocol : {"2", "4"}) compare_with_python("legacy", protocol);
+}
+
+TEST(TorchFile, ThePublishedFilesAreRead) {
+  const auto shared = std::filesystem::path(SDG_SOURCE_DIR) / ".." / "shared" / "weights";
+  if (!std::filesystem::exists(shared)) {
+    std::cout << "SKIPPED: no ../shared/weights beside the source folder" << std::endl;
+    GTEST_SKIP() << "no ../shared/weights";
+  }
+  const auto legacy = io::read_weights(shared / "cifar10_resnet20.legacy.th");
+  EXPECT_EQ(legacy.format, "torch legacy");
+  EXPECT_EQ(legacy.entry, "state_dict");
+  EXPECT_EQ(legacy.stripped, "module.");
+  expect_same(legacy.tensors, io::read_tensors(shared / "cifar10_resnet20.safetensors").tensors);
+  for (const std::string name : {"taef2_encoder.pth", "taef2_decoder.pth"}) {
+    const auto zip = io::read_weights(shared / name);
+    EXPECT_EQ(zip.format, "torch zip");
+    EXPECT_GT(zip.tensors.size(), 50U);
+    for (const auto& [key, tensor] : zip.tensors) EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << key;
+  }
+}
+
+TEST(TorchFile, WhatIsWrittenIsWhatPythonLoadsWithWeightsOnly) {
+  SDG_NEEDS_PYTHON("torch safetensors");
+  const TemporaryFolder folder;
+  std::map<std::string, Tensor> tensors{{"view", at::arange(24, at::kFloat).view({4, 6}).t()},
+                                        {"scalar", at::scalar_tensor(3, at::kLong)},
+                                        {"empty", at::empty({0, 5})},
+                                        {"mask", at::ones({3}, at::kBool)}};
+  for (const auto dtype : {at::kDouble, at::kHalf, at::kBFloat16, at::kInt, at::kShort, at::kChar, at::kByte})
+    tensors.emplace(c10::toString(dtype), at::arange(5).to(dtype));
+  io::write_torch(folder / "a.pt", tensors);
+  io::write_tensors(folder / "a.safetensors", {tensors, {}});
+  const auto python = test::run_python(
+      "import sys, torch, zipfile\n"
+      "from safetensors.torch import load_file\n"
+      "assert zipfile.ZipFile(sys.argv[1]).testzip() is None\n"
+      "for mmap in (False, True):\n"
+      "    a, b = torch.load(sys.argv[1], weights_only=True, mmap=mmap), load_file(sys.argv[2])\n"
+      "    assert a.keys() == b.keys()\n"
+      "    for k in a: assert a[k].dtype == b[k].dtype and a[k].shape == b[k].shape and torch.equal(a[k], b[k]), k\n",
+      {(folder / "a.pt").string(), (folder / "a.safetensors").string()});
+  EXPECT_EQ(python.status, 0) << python.output;
+  expect_same(io::read_weights(folder / "a.pt").tensors, io::read_tensors(folder / "a.safetensors").tensors);
+  EXPECT_THAT(message_of<Error>([&] { io::write_torch(folder / "b.pt", {{"x", at::zeros({1}, at::kUInt16)}}); }),
+              HasSubstr("no storage class for UInt16"));
+}
+
+TEST(TorchFile, TheSameTensorsGiveTheSameBytes) {
+  const TemporaryFolder folder;
+  for (const std::string name : {"a.pt", "b.pt"}) io::write_torch(folder / name, {{"x", at::ones({3})}});
+  EXPECT_EQ(test::read_text(folder / "a.pt"), test::read_text(folder / "b.pt"));
+}
+
+TEST(TorchFile, TensorsOutliveTheFile) {
+  const TemporaryFolder folder;
+  for (const bool legacy : {false, true}) {
+    const auto value =
+        pickle::dict({{"w", pickle::tensor(pickle::storage("FloatStorage", "0", 6, legacy), 1, {5}, {1})}});
+    std::string floats;
+    for (const float v : {0.F, 1.F, 2.F, 3.F, 4.F, 5.F}) floats += test::little(v);
+    test::write_text(folder / "a.pt",
+                     legacy ? test::torch_legacy(value, {{"0", {0, 1, 2, 3, 4, 5}}}) : test::torch_zip(value, floats));
+    Tensor w = io::read_weights(folder / "a.pt").tensors.at("w");
+    std::filesystem::remove(folder / "a.pt");
+    EXPECT_TRUE(at::equal(w, at::arange(1, 6, at::kFloat)));
+  }
+}
+
+TEST(TorchFile, AGlobalThatIsNotOnTheListIsRefusedByNameAndNothingRuns) {
+  const TemporaryFolder folder;
+  const auto sign = folder / "executed";
+  const auto reducer = [&](const std::string& module, const std::string& name) {
+    return pickle::global(module, name) + "(" + pickle::text("touch " + sign.string()) + "tR";
+  };
+  for (const auto& [module, name] :
+       std::vector<std::pair<std::string, std::string>>{{"os", "system"},
+                                                        {"posix", "system"},
+                                                        {"builtins", "eval"},
+                                                        {"builtins", "exec"},
+                                                        {"builtins", "getattr"},
+                                                        {"subprocess", "Popen"},
+                                                        {"torch.hub", "load"},
+                                                        {"torch.serialization", "load"},
+                                                        {"nt", "system"},
+                                                        {"collections", "OrderedDict.__init__"},
+                                                        {"torch", "FloatStorage.from_file"}}) {
+    const auto attack = reducer(module, name);
+    const std::vector<std::string> places = {attack, pickle::dict({{"w", kGoodTensor}, {"args", attack}}),
+                                             pickle::dict({{"ema", pickle::dict({{"w", attack}})}}), "]" + attack + "a",
+                                             attack + "0" + pickle::dict({{"w", kGoodTensor}})};
+    for (const auto& place : places) {
+      EXPECT_THAT(rejection(test::torch_zip(place)), HasSubstr("the global " + module + "." + name)) << place;
+      EXPECT_THAT(rejection(test::torch_legacy(place, {})), HasSubstr("the global " + module + "." + name));
+    }
+  }
+  // STACK_GLOBAL, names from the memo, and NEWOBJ
+  EXPECT_THAT(rejection(test::torch_zip(pickle::text("os") +
+                                        "q\x01"
+                                        "0" +
+                                        "h\x01" + pickle::text("system") + "\x93")),
+              HasSubstr("the global os.system"));
+  EXPECT_THAT(rejection(test::torch_zip(pickle::global("os", "system") + ")\x81")), HasSubstr("os.system"));
+  EXPECT_FALSE(std::filesystem::exists(sign));
+}
+
+TEST(TorchFile, OpcodesThatPlainDataDoesNotNeedAreRefused) {
+  for (const std::string opcode : {"i", "o", "P", "\x82", "\x83", "\x84", "\x97", "I", "F", "p", "g"})
+    EXPECT_THAT(rejection(test::torch_zip(opcode)), HasSubstr("is not one that plain data needs")) << opcode;
+}
+
+TEST(TorchFile, BrokenPicklesAreRefused) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"0", "its stack is empty"},
+      {"t", "a mark is missing"},
+      {"h\x05", "recalls what it never stored"},
+      {"NN", "values are left over"},
+      {"(N", "values are left over"},
+      {"X\xff\xff\xff\xff", "truncated"},
+      {"\x8d" + test::little<uint64_t>(~0ULL), "truncated"},
+      {"N" + pickle::text("k") + "Ns", "something else than a dictionary"},
+      {"NNa", "something else than a list"},
+      {"}(Nu", "something else than a dictionary"},
+      {"c" + std::string(2000, 'a'), "more than 1000 characters"},
+      {"NN\x93", "no text"},
+      {"NNR", "arguments are no tuple"},
+      {"N)R", "no known global"},
+      {pickle::global("torch", "float32") + ")R", "which is no function"},
+      {pickle::global("copyreg", "_reconstructor") + "(" + pickle::global("copyreg", "_reconstructor") + "tR",
+       "without a class"},
+      {"NQ", "something else than storages"},
+      {"(" + pickle::text("module") + "NNNNtQ", "something else than storages"},
+      {"", "its stack is empty"},
+  };
+  for (const auto& [body, what] : cases) EXPECT_THAT(rejection(test::torch_zip(body)), HasSubstr(what)) << body;
+  EXPECT_THAT(rejection(test::torch_zip("N")), HasSubstr("holds no tensors"));
+  EXPECT_THAT(rejection(test::torch_zip("\x80\x09N")), HasSubstr("protocol is above 5"));
+}
+
+TEST(TorchFile, TensorsThatTheirStorageCannotHoldAreRefused) {
+  const auto with = [](const std::string& storage, int64_t offset, const std::vector<int64_t>& shape,
+                       const std::vector<int64_t>& strides) {
+    return rejection(test::torch_zip(pickle::dict({{"w", pickle::tensor(storage, offset, shape, strides)}})));
+  };
+  const auto max = std::numeric_limits<int64_t>::max();
+  EXPECT_THAT(with(kGoodStorage, 0, {2, 4}, {4, 1}), HasSubstr("reaches element 7 of a storage of 6"));
+  EXPECT_THAT(with(kGoodStorage, 1, {2, 3}, {3, 1}), HasSubstr("reaches element 6"));
+  EXPECT_THAT(with(kGoodStorage, -1, {2, 3}, {3, 1}), HasSubstr("something else than a storage"));
+  EXPECT_THAT(with(kGoodStorage, 0, {2, 3}, {-3, 1}), HasSubstr("stride holds"));
+  EXPECT_THAT(with(kGoodStorage, 0, {2, -3}, {3, 1}), HasSubstr("size holds"));
+  EXPECT_THAT(with(kGoodStorage, 0, {2, 3}, {3}), HasSubstr("2 extents and 1 strides"));
+  EXPECT_THAT(with(kGoodStorage, 0, {max, max}, {0, 0}), HasSubstr("overflows"));
+  EXPECT_THAT(with(kGoodStorage, 0, {max, 0}, {max, max}), HasSubstr("overflows"));
+  EXPECT_THAT(with(kGoodStorage, max, {2}, {max}), HasSubstr("overflows"));
+  EXPECT_THAT(with(kGoodStorage, 0, {int64_t{1} << 40}, {0}), HasSubstr("repeats the 6 elements"));
+  EXPECT_THAT(with(kGoodStorage, 0, std::vector<int64_t>(33, 1), std::vector<int64_t>(33, 1)), HasSubstr("at most 32"));
+  // Types that lie about the storage's size.
+  EXPECT_THAT(with(pickle::storage("DoubleStorage", "0", 6), 0, {6}, {1}),
+              HasSubstr("storage 0 should have 48 bytes (6 of Double), it has 24"));
+  EXPECT_THAT(with(pickle::storage("HalfStorage", "0", 6), 0, {6}, {1}), HasSubstr("should have 12 bytes"));
+  EXPECT_THAT(with(pickle::storage("FloatStorage", "0", max), 0, {6}, {1}), HasSubstr("claims"));
+  EXPECT_THAT(with(pickle::storage("FloatStorage", "0", -1), 0, {6}, {1}), HasSubstr("claims"));
+  EXPECT_THAT(with(pickle::storage("FloatStorage", "7", 6), 0, {6}, {1}), HasSubstr("lacks storage 7"));
+  EXPECT_THAT(with(pickle::storage("QInt8Storage", "0", 24), 0, {6}, {1}), HasSubstr("torch.QInt8Storage"));
+  const auto lie = pickle::dict({{"w", pickle::tensor(pickle::storage("BoolStorage", "0", 24), 0, {24}, {1})}});
+  EXPECT_THAT(rejection(test::torch_zip(lie, std::string(24, '\7'))), HasSubstr("bools must be 0 or 1, got 7"));
+}
+
+TEST(TorchFile, ZipsThatLieAreRefused) {
+  const std::string good = pickle::whole(pickle::dict({{"w", kGoodTensor}}));
+  const auto with = [&](const test::ZipMember& storage) {
+    return rejection(test::zip_bytes({{"a/data.pkl", good}, storage, {"a/version", "3\n"}}));
+  };
+  const std::string data(24, '\0');
+  EXPECT_THAT(with({.name = "a/data/0", .data = data, .method = 8}), HasSubstr("is compressed"));
+  EXPECT_THAT(with({.name = "a/data/0", .data = data, .flags = 1}), HasSubstr("is encrypted"));
+  EXPECT_THAT(with({.name = "a/data/0", .data = data, .size_lie = 1000000}), HasSubstr("reaches beyond"));
+  EXPECT_THAT(with({.name = "a/data/0", .data = data, .size_lie = 20}), HasSubstr("overlap"));
+  EXPECT_THAT(with({.name = "a/data/0", .data = data, .offset_lie = 1 << 30}), HasSubstr("does not begin at byte"));
+  EXPECT_THAT(with({.name = "a/data/0", .data = data, .offset_lie = -3}), HasSubstr("does not begin at byte"));
+  EXPECT_THAT(with({.name = "a/data.pkl", .data = good}), HasSubstr("comes twice"));
+  EXPECT_THAT(with({.name = "b/data.pkl", .data = good}), HasSubstr("holds two data.pkl"));
+  EXPECT_THAT(with({.name = "a/byteorder", .data = "big"}), HasSubstr("is not little-endian"));
+  EXPECT_THAT(with({.name = "a/constants.pkl", .data = ""}), HasSubstr("TorchScript"));
+  EXPECT_THAT(rejection(test::zip_bytes({{"x", "y"}})), HasSubstr("a zip without data.pkl"));
+  // A directory of a thousand names for one member.
+  auto many = test::torch_zip(pickle::dict({{"w", kGoodTensor}}));
+  many[many.size() - 12] = many[many.size() - 14] = '\xff';
+  EXPECT_THAT(rejection(many), HasSubstr("cannot be listed"));
+}
+
+TEST(TorchFile, MemoryStaysBoundedWhateverThePickleSays) {
+  const long before = peak_kilobytes();
+  // A memo index of four billion, a list that doubles 60 times, a text copied a hundred thousand times as a key.
+  EXPECT_THAT(rejection(test::torch_zip("Nr" + test::little<uint32_t>(0xfffffff0))), HasSubstr("holds no tensors"));
+  std::string doubled = "](" + kGoodTensor + "e";
+  for (int i = 0; i < 60; ++i)
+    doubled +=
+        "q\x01"
+        "0](h\x01h\x01"
+        "e";
+  EXPECT_THAT(rejection(test::torch_zip(doubled)), HasSubstr("nested more than 32 deep"));
+  std::string wide = "](" + kGoodTensor + "e";  // 2^25 places for one tensor, shallow enough to be walked
+  for (int i = 0; i < 25; ++i)
+    wide +=
+        "q\x01"
+        "0](h\x01h\x01"
+        "e";
+  EXPECT_THAT(rejection(test::torch_zip(wide)), HasSubstr("holds more than"));
+  const auto long_key = pickle::text(std::string(1 << 20, 'k'));
+  EXPECT_THAT(rejection(test::torch_zip("}" + long_key + pickle::dict({{"a", kGoodTensor}}) + "s")),
+              HasSubstr("a name has more than"));
+  std::string copied = pickle::text(std::string(1 << 20, 'k')) +
+                       "q\x01"
+                       "0}(";
+  for (int i = 0; i < 100000; ++i) copied += "h\x01N";
+  EXPECT_THAT(rejection(test::torch_zip(copied + "u")), HasSubstr("copies more than"));
+  std::string encoded = pickle::text(std::string(1 << 20, 'k')) +
+                        "q\x01"
+                        "0";
+  for (int i = 0; i < 1000; ++i) encoded += pickle::global("_codecs", "encode") + "(h\x01tR0";
+  EXPECT_THAT(rejection(test::torch_zip(encoded + "N")), HasSubstr("copies more than"));
+  EXPECT_THAT(rejection(test::torch_zip("]q\x01h\x01"
+                                        "a")),
+              HasSubstr("nested more than"));  // holds itself
+  EXPECT_THAT(rejection(test::torch_zip("]" + std::string(5'000'000, 'N'))), HasSubstr("more than 2000000 values"));
+  EXPECT_LT(peak_kilobytes() - before, 900'000);
+}
+
+TEST(TorchFile, LegacyFilesThatLieAreRefused) {
+  const auto storage = pickle::storage("FloatStorage", "0", 6, true);
+  const auto value = pickle::dict({{"w", pickle::tensor(storage, 0, {2, 3}, {3, 1})}});
+  EXPECT_THAT(rejection(test::torch_legacy(value, {})), HasSubstr("lacks storage 0"));
+  EXPECT_THAT(rejection(test::torch_legacy(value, {{"0", {1, 2}}})), HasSubstr("truncated: storage 0"));
+  EXPECT_THAT(rejection(test::torch_legacy(value, {{"0", {1, 2, 3, 4, 5, 6, 7}}})), HasSubstr("has 7 elements"));
+  EXPECT_THAT(rejection(test::torch_legacy(value, {{"0", {1, 2, 3, 4, 5, 6}}, {"1", {1}}})),
+              HasSubstr("no tensor uses"));
+  EXPECT_THAT(rejection("\x80\x02}."), HasSubstr("none of safetensors"));
+}
+
+TEST(TorchFile, ACutFileIsRefusedAtEveryPercent) {
+  const TemporaryFolder folder;
+  const auto tensors = std::map<std::string, Tensor>{{"a", at::ones({40})}, {"b", at::ones({7}, at::kHalf)}};
+  io::write_torch(folder / "a.pt", tensors);
+  io::write_tensors(folder / "a.safetensors", {tensors, {{"k", "v"}}});
+  const auto legacy = test::torch_legacy(
+      pickle::dict({{"w", pickle::tensor(pickle::storage("FloatStorage", "0", 6, true), 0, {2, 3}, {3, 1})}}),
+      {{"0", {1, 2, 3, 4, 5, 6}}});
+  for (const auto& whole : {test::read_text(folder / "a.pt"), test::read_text(folder / "a.safetensors"), legacy}) {
+    test::write_text(folder / "whole", whole);
+    ASSERT_NO_THROW(io::read_weights(folder / "whole"));
+    for (size_t percent = 0; percent < 100; ++percent)
+      EXPECT_THAT(rejection(whole.substr(0, whole.size() * percent / 100)), Not(HasSubstr("no error"))) << percent;
+    rejection(whole.substr(0, whole.size() - 1));
+  }
+}
