@@ -3,6 +3,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/nn/embed.h"
+#include "sdg/nn/init.h"
 
 namespace sdg::model {
 namespace {
@@ -27,8 +28,8 @@ AdmUNetImpl::AdmUNetImpl(const AdmUNetOptions& options, const at::TensorOptions&
   if (o.condition == ConditionKind::kIndex)
     label_emb_ = register_module("label_emb", nn::Embedding(o.classes + (o.null_label ? 1 : 0), dim(), where));
   if (o.condition == ConditionKind::kVector) {
-    null_embed_ = register_parameter("null_embed", at::zeros({1, 1, dim()}, where));
-    unconditional_embed_ = register_parameter("unconditional_embed", at::zeros({1, 1, dim()}, where));
+    null_embed_ = register_parameter("null_embed", nn::initial_zeros({1, 1, dim()}, where));
+    unconditional_embed_ = register_parameter("unconditional_embed", nn::initial_zeros({1, 1, dim()}, where));
   }
 }
 

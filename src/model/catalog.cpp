@@ -124,45 +124,45 @@ int64_t or_preset(int64_t option, int64_t preset) {
   return option > 0 ? option : preset;
 }
 
+constexpr double kThousandSteps = 1000;
+
 UViTLayout layout_of(const std::string& name, ConditionKind condition) {
   if (name == "baofff") return UViTLayout::kBaofff;
   if (name == "sgfm_patch" || condition == ConditionKind::kPatchVector) return UViTLayout::kSgfmPatch;
   return UViTLayout::kSgfm;
 }
 
-constexpr double kThousandSteps = 1000;
-
-// What stands in every network's options.
+// What stands in every network's options. `time_scale` is the preset's.
 template <class Options>
-void fill_common(Options& network, const ModelOptions& options, const ModelShape& shape) {
+void fill_common(Options& network, const ModelOptions& options, const ModelShape& shape, double time_scale) {
   network.size = shape.size;
   network.channels = shape.channels;
   network.condition = parse_condition_kind(shape.condition);
+  network.time_scale = options.time_scale > 0 ? options.time_scale : time_scale;
   network.activation_checkpointing = options.activation_checkpointing;
 }
 
 template <class Options>
-Options transformer(const Preset& preset, const ModelOptions& options, const ModelShape& shape) {
+Options transformer(const Preset& preset, const ModelOptions& options, const ModelShape& shape, double time_scale) {
   Options network;
-  fill_common(network, options, shape);
+  fill_common(network, options, shape, time_scale);
   network.classes = shape.classes;
+  network.null_label = options.null_label;
   network.patch = or_preset(options.patch, preset.patch);
   network.dim = or_preset(options.dim, preset.dim);
   network.depth = or_preset(options.depth, preset.depth);
   network.heads = or_preset(options.heads, preset.heads);
-  network.null_label = options.null_label;
   if (options.mlp_ratio > 0) network.mlp_ratio = options.mlp_ratio;
-  if (options.time_scale > 0) network.time_scale = options.time_scale;
   SDG_CHECK_USAGE(shape.size % network.patch == 0, "model ", options.name, ": images of side ", shape.size,
                   " cannot be cut into patches of ", network.patch, "; set model.patch to a divisor");
   return network;
 }
 
 template <class Options>
-Options unet(const Preset& preset, const ModelOptions& options, const ModelShape& shape) {
+Options unet(const Preset& preset, const ModelOptions& options, const ModelShape& shape, double time_scale) {
   Options network;
   static_cast<UNetOptions&>(network) = preset.unet;
-  fill_common(network, options, shape);
+  fill_common(network, options, shape, time_scale);
   SDG_CHECK_USAGE(options.patch <= 1, "model ", options.name, ": a U-Net has no patches; leave model.patch at 0");
   network.width = or_preset(options.dim, preset.dim);
   network.res_blocks = or_preset(options.depth, preset.depth);
@@ -175,8 +175,8 @@ Options unet(const Preset& preset, const ModelOptions& options, const ModelShape
   return network;
 }
 
-SgUNetOptions sg_unet(const Preset& preset, const ModelOptions& options, const ModelShape& shape) {
-  auto network = unet<SgUNetOptions>(preset, options, shape);
+SgUNetOptions sg_unet(const Preset& preset, const ModelOptions& options, const ModelShape& shape, double time_scale) {
+  auto network = unet<SgUNetOptions>(preset, options, shape, time_scale);
   network.context_attention = preset.context_attention;
   network.map_channels = shape.map_channels;
   const auto own_width = or_preset(shape.condition_dim, 2 * network.width);
@@ -217,7 +217,7 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
     return net.ptr();
   };
   if (preset.family == "uvit") {
-    auto network = transformer<UViTOptions>(preset, options, shape);
+    auto network = transformer<UViTOptions>(preset, options, shape, 1);
     network.conv = preset.conv;
     network.layout = layout_of(options.layout, network.condition);
     network.mlp_time_embed = options.mlp_time_embed;
@@ -225,19 +225,14 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
     return finish(UViT(network, where));
   }
   if (preset.family == "adm") {
-    auto network = unet<AdmUNetOptions>(preset, options, shape);
+    auto network = unet<AdmUNetOptions>(preset, options, shape, steps_scale);
     network.classes = shape.classes;
-    network.time_scale = steps_scale;
+    network.null_label = options.null_label;
     return finish(AdmUNet(network, where));
   }
-  if (preset.family == "sg") {
-    auto network = sg_unet(preset, options, shape);
-    network.time_scale = steps_scale;
-    return finish(SgUNet(network, where));
-  }
-  auto network = transformer<DiTOptions>(preset, options, shape);
+  if (preset.family == "sg") return finish(SgUNet(sg_unet(preset, options, shape, steps_scale), where));
+  auto network = transformer<DiTOptions>(preset, options, shape, preset.family == "dit" ? steps_scale : 1);
   network.learn_sigma = options.learn_sigma;
-  if (options.time_scale == 0) network.time_scale = preset.family == "dit" ? steps_scale : 1;
   return finish(DiT(network, where));
 }
 

@@ -26,8 +26,10 @@ void ModelOptions::visit(config::Fields& fields) {
          {.help = "Hidden width of the MLPs as a multiple of the tokens' width; 0 is the usual 4.", .min = 0});
   fields(
       "learn_sigma", &learn_sigma,
-      {.help = "dit and sit: predict as many channels again, as the public checkpoints do (DiT: variances; SiT never "
-               "uses them)."});
+      {.help =
+           "dit, sit and adm: predict as many channels again, as the public checkpoints do (DiT, ADM: variances; SiT "
+           "never uses them). Training here leaves them as they are, and sampling along the velocity leaves them "
+           "out."});
   fields("null_label", &null_label,
          {.help = "Conditions by index: the table has a row for \"no label\", which guidance needs."});
   fields(
@@ -38,24 +40,19 @@ void ModelOptions::visit(config::Fields& fields) {
   fields("mlp_time_embed", &mlp_time_embed, {.help = "uvit: an MLP after the sinusoid of the time."});
   fields("qkv_bias", &qkv_bias, {.help = "uvit: a bias in the attention's first map."});
   fields("time_scale", &time_scale,
-         {.help = "The sinusoid of the time sees time_scale * t, t in [0, 1]; 0 takes the preset's (dit 1000, else 1).",
+         {.help = "The sinusoid of the time sees time_scale * t, t in [0, 1]; 0 takes the preset's (dit and U-Nets "
+                  "1000, else 1). On "
+                  "model.path other than straight t is the step number, and the preset's scale 1.",
           .min = 0});
   fields("activation_checkpointing", &activation_checkpointing,
          {.help = "Keep only the inputs of blocks for the backward pass and compute the rest again: the same gradients "
                   "in much less memory, for "
                   "about a third more time."});
-  fields("layout", &layout,
-         {.help = "U-ViT only: the tokens before the patches. sgfm is [cls, time, condition], baofff the original "
-                  "[label, time].",
-          .choices = {"sgfm", "baofff"}});
   fields("dropout", &dropout,
          {.help = "U-Nets only: share of each residual block's hidden values left out in training; -1 takes the "
                   "preset's. Helps where small data is learned by heart.",
           .min = -1,
           .max = 0.99});
-  fields("learn_sigma", &learn_sigma,
-         {.help = "Predict as many further channels, the variances of public DiT and ADM checkpoints. Sampling along "
-                  "the velocity leaves them out; training here does not use them. U-ViT and sg have none."});
   fields("prediction", &prediction,
          {.help = "What the network predicts. Public DiT, ADM and U-ViT checkpoints predict noise; all samplers work "
                   "with all of them.",

@@ -70,6 +70,11 @@ void read_head(Recognised& out, const Tensors& tensors) {
   out.head = {tensors.at("prototypes.weight").size(0), first.size(0), first.size(1)};
 }
 
+void predict_noise(Recognised& out, const char* path) {
+  out.prediction = out.options.prediction = "noise";
+  out.options.path = path;
+}
+
 // --- U-ViT
 
 bool is_uvit(const Tensors& tensors) {
@@ -94,8 +99,11 @@ void read_uvit_tokens(Recognised& out, const Tensors& tensors) {
                                 " tokens and a square grid"));
   }
   if (!sgfm) {
-    out.prediction = "noise";
-    out.notes.push_back("Bao et al.'s networks predict noise, at times given in steps of their schedule");
+    // On pixels their time is continuous, 999 t, along the limit of DDPM's linear betas.
+    const bool latents = tensors.at("patch_embed.proj.weight").size(1) == 4;
+    predict_noise(out, latents ? "stable_diffusion" : "linear");
+    out.notes.push_back(
+        cat("Bao et al.'s networks predict noise; the betas were taken to be ", out.options.path, " (model.path)"));
   }
 }
 
@@ -173,7 +181,7 @@ void settle(Recognised& out, const std::string& family) {
     out.family = family;
   }
   if (out.candidates.size() > 1) out.notes.push_back("DiT and SiT have the same tensors: say which with --as");
-  if (out.family == "dit") out.prediction = "noise";
+  if (out.family == "dit") predict_noise(out, "linear");
 }
 
 bool is_head_name(const std::string& name) {

@@ -5,6 +5,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/nn/embed.h"
+#include "sdg/nn/init.h"
 
 namespace sdg::model {
 namespace {
@@ -45,10 +46,10 @@ SgUNetImpl::SgUNetImpl(const SgUNetOptions& options, const at::TensorOptions& wh
   const auto& o = options_;
   time_embed_ = register_module("time_embed", nn::TimeMlp(o.width, 4 * o.width, 4 * o.width, where));
   if (o.map_channels > 0)
-    null_layout_emb_ = register_parameter("null_layout_emb", at::zeros({1, 1, o.size, o.size}, where), false);
+    null_layout_emb_ = register_parameter("null_layout_emb", nn::initial_zeros({1, 1, o.size, o.size}, where), false);
   if (has_vector(o)) {
     const auto rows = o.condition == ConditionKind::kPatchVector ? o.tokens : 1;
-    null_cond_emb_ = register_parameter("null_cond_emb", at::zeros({rows, o.condition_dim}, where), false);
+    null_cond_emb_ = register_parameter("null_cond_emb", nn::initial_zeros({rows, o.condition_dim}, where), false);
     const auto out = o.context_attention ? 4 * o.width : 2 * o.width;
     condition_mlp_ =
         register_module(o.context_attention ? "cond_mlp" : "mlp_cond", nn::TimeMlp(o.condition_dim, out, out, where));

@@ -3,6 +3,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/nn/attention.h"
+#include "sdg/nn/init.h"
 
 namespace sdg::model {
 namespace {
@@ -30,8 +31,8 @@ Tensor resample(const Tensor& x, Resample how) {
 }
 
 UNetConvImpl::UNetConvImpl(int64_t in, int64_t out, const at::TensorOptions& where) {
-  weight = register_parameter("weight", at::zeros({out, in, 3, 3}, where));
-  bias = register_parameter("bias", at::zeros({out}, where));
+  weight = register_parameter("weight", nn::initial_zeros({out, in, 3, 3}, where));
+  bias = register_parameter("bias", nn::initial_zeros({out}, where));
 }
 
 Tensor UNetConvImpl::forward(const Tensor& x, const UNetSignal& /*signal*/) const {
@@ -94,11 +95,11 @@ PixelAttentionImpl::PixelAttentionImpl(int64_t channels, int64_t heads, bool new
                   " heads");
   norm_ = register_module("norm", nn::GroupNorm(kGroups, channels, kNormEps, where));
   auto& qkv = nn::add_scope(*this, "qkv");
-  qkv_weight_ = qkv.register_parameter("weight", at::zeros({3 * channels, channels, 1}, where));
-  qkv_bias_ = qkv.register_parameter("bias", at::zeros({3 * channels}, where));
+  qkv_weight_ = qkv.register_parameter("weight", nn::initial_zeros({3 * channels, channels, 1}, where));
+  qkv_bias_ = qkv.register_parameter("bias", nn::initial_zeros({3 * channels}, where));
   auto& proj = nn::add_scope(*this, "proj_out");
-  proj_weight_ = proj.register_parameter("weight", at::zeros({channels, channels, 1}, where));
-  proj_bias_ = proj.register_parameter("bias", at::zeros({channels}, where));
+  proj_weight_ = proj.register_parameter("weight", nn::initial_zeros({channels, channels, 1}, where));
+  proj_bias_ = proj.register_parameter("bias", nn::initial_zeros({channels}, where));
 }
 
 Tensor PixelAttentionImpl::forward(const Tensor& x, const UNetSignal& /*signal*/) const {
@@ -124,7 +125,7 @@ ContextAttentionImpl::ContextAttentionImpl(int64_t channels, int64_t heads, int6
     gamma = norm.register_parameter("gamma", at::ones({channels}, where));
     beta = norm.register_buffer("beta", at::zeros({channels}, where));
   };
-  null_kv_ = register_parameter("null_kv", at::zeros({2, head_dim}, where));
+  null_kv_ = register_parameter("null_kv", nn::initial_zeros({2, head_dim}, where));
   add_norm(*this, "norm", gamma_, beta_);
   to_q_ = register_module("to_q", nn::Linear(channels, heads * head_dim, false, where));
   to_kv_ = register_module("to_kv", nn::Linear(channels, 2 * head_dim, false, where));

@@ -62,6 +62,11 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
   Trained trained;
   trained.path = checkpoint.string();
   trained.info = parse_info(file, trained.path);
+  const auto prediction = file.metadata.find("prediction");
+  const auto& taken_for = trained.info.config.model.prediction;
+  SDG_CHECK(prediction == file.metadata.end() || prediction->second == taken_for, trained.path,
+            ": this network predicts ", prediction == file.metadata.end() ? "" : prediction->second,
+            ", and its configuration takes that for ", taken_for, " (model.prediction)");
   {
     const nn::WithoutInitialValues all_come_from_the_file;
     trained.network = build_network(trained.info.config, trained.info.classes, device);

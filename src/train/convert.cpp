@@ -36,11 +36,6 @@ RunConfig implied_config(const model::Recognised& network) {
   config.data.channels = network.shape.channels;
   config.data.path = "none";  // nothing is known of the data it was trained on
   config.flow.sigma_min = 0;
-  config.model.prediction = network.prediction;
-  // Latent U-ViTs were trained on Stable Diffusion's noise levels; those of pixels on a continuous path whose steps
-  // the linear betas are.
-  if (network.prediction == "noise")
-    config.model.path = network.family == "uvit" && network.shape.channels == 4 ? "stable_diffusion" : "linear";
   const auto& condition = network.shape.condition;
   config.condition.source = condition == "index" ? "label" : condition == "vector" ? "online" : "none";
   if (network.head) {  // sgfm: prototypes of length 1 as tokens, and a null token of their own
@@ -145,11 +140,10 @@ Converted convert_public(const io::Weights& weights, const std::string& source, 
   describe(out.file, info);
   out.file.metadata["converted_from"] = std::filesystem::path(source).filename().string();
   out.file.metadata["converted_entry"] = weights.entry;
-  if (network.prediction != "velocity") {
-    out.notes.push_back(cat("this network predicts ", info.config.model.prediction, " on the path ",
-                            info.config.model.path,
-                            " (model.prediction, model.path); samplers turn it into a velocity"));
-  }
+  out.file.metadata["prediction"] = info.config.model.prediction;
+  if (network.prediction != "velocity")
+    out.notes.push_back(cat("this network predicts ", network.prediction, " on the path ", info.config.model.path,
+                            "; samplers convert it into a velocity"));
   if (network.head) {
     out.notes.push_back(
         "as in sgfm, prototypes are taken as tokens of length 1 and the null token as separate: see "

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <cmath>
+
 #include "sdg/core/error.h"
+#include "sdg/flow/betas.h"
 #include "sdg/io/torch_file.h"
 #include "sdg/model/catalog.h"
 #include "sdg/train/checkpoint.h"
@@ -77,6 +80,7 @@ TEST_F(Convert, ASiTGivesTheSameVelocityAsTheNetworkItCameFrom) {
 TEST_F(Convert, TheFileSaysWhereItsWeightsCameFrom) {
   const auto converted = train::convert_public(written(filled("sit-tiny/2", kSmall)), "a/in.pt", {.family = "sit"});
   EXPECT_EQ(converted.file.metadata.at("converted_from"), "in.pt");
+  EXPECT_EQ(converted.file.metadata.at("prediction"), "velocity");
   EXPECT_THAT(converted.file.metadata.at("data"), HasSubstr("converted from a/in.pt"));
 }
 
@@ -89,21 +93,28 @@ TEST_F(Convert, TheTrainingArgumentsInTheFileDecideBetweenDiTAndSiT) {
   EXPECT_EQ(train::convert_public(weights, "in.pt", {}).network.family, "dit");
 }
 
-TEST_F(Convert, ANetworkThatPredictsNoiseIsNotDrawnFromAsIfItWereAVelocity) {
-  const auto converted = train::convert_public(written(filled("sit-tiny/2", kSmall)), "in.pt", {.family = "dit"});
-  EXPECT_THAT(converted.notes, Contains(HasSubstr("predicts noise")));
-  const auto trained = loaded(converted);
-  EXPECT_EQ(trained.info.config.model.path, "linear");
-  const auto& model = *trained.network.model;
-  EXPECT_EQ(model.predicts().target, model::Target::kNoise);
-  // Its answer, as it is, is no velocity: the table stands between.
-  const auto x =
-      at::randn({2, trained.info.config.data.channels, trained.info.config.data.size, trained.info.config.data.size});
-  const auto t = at::full({2}, 0.4);
-  const auto condition = model::Condition::given(at::tensor({0, 1}, at::kLong));
+// DiT's noise at the step of equal signal-to-noise ratio, made a velocity.
+TEST_F(Convert, ANetworkThatPredictsNoiseIsConvertedWhenItIsDrawnFrom) {
   const at::NoGradGuard no_grad;
-  const auto raw = trained.network.model->forward(x, t, condition).velocity;
-  EXPECT_GT((trained.network.velocity(x, t, condition) - raw).abs().max().item<double>(), 0.01);
+  const auto tensors = filled("sit-tiny/2", kSmall);
+  auto converted = train::convert_public(written(tensors), "in.pt", {.family = "dit"});
+  EXPECT_THAT(converted.notes, Contains(HasSubstr("predicts noise on the path linear")));
+  const auto trained = loaded(converted);
+  EXPECT_EQ(trained.network.model->predicts(), (model::Prediction{model::Target::kNoise, model::Path::kLinear}));
+  const auto abar = flow::alphas_cumprod(model::Path::kLinear)[250].item<double>();
+  const double a = std::sqrt(abar), b = std::sqrt(1 - abar), time = a / (a + b);
+  const auto x_t = torch::randn({4, 3, 8, 8});
+  const auto label = model::Condition::given(at::arange(4, at::kLong));
+  const auto z = x_t * (1 / std::sqrt(time * time + (1 - time) * (1 - time)));
+  const auto noise = trained.network.model->forward(z, at::full({4}, 250.0F), label).velocity;
+  const auto velocity = trained.network.velocity(x_t, at::full({4}, static_cast<float>(time)), label);
+  EXPECT_TRUE(at::allclose(velocity, (x_t - noise) / time, 1e-3, 1e-3));
+}
+
+TEST_F(Convert, AnAnswerIsNotTakenForAnotherOne) {
+  auto converted = train::convert_public(written(filled("sit-tiny/2", kSmall)), "in.pt", {.family = "dit"});
+  converted.file.metadata["prediction"] = "data";
+  EXPECT_THAT(test::message_of<Error>([&] { loaded(converted); }), HasSubstr("predicts data"));
 }
 
 TEST_F(Convert, AnotherSizeGetsNewPositionsAndSaysSo) {

@@ -11,17 +11,16 @@ struct ModelOptions {
   // 0 = as in the preset
   int64_t dim = 0, depth = 0, heads = 0, patch = 0;
   double mlp_ratio = 0;         ///< hidden width of the MLPs over the tokens' width; 0 = 4
-  bool learn_sigma = false;     ///< dit, sit: predict as many channels again (DiT: variances; SiT: unused)
+  bool learn_sigma = false;     ///< dit, sit, adm: predict as many channels again (variances; SiT: unused)
   bool null_label = true;       ///< index conditions: the label table has a row for "no label"
   std::string layout = "auto";  ///< uvit: auto (sgfm, or sgfm_patch for patch_vector) | baofff | sgfm | sgfm_patch
   bool mlp_time_embed = false;  ///< uvit: an MLP after the time sinusoid
   bool qkv_bias = false;        ///< uvit
   double time_scale = 0;        ///< the time sinusoid sees time_scale * t; 0 = as in the preset
   bool activation_checkpointing = false;
-  std::string layout = "sgfm";
-  double dropout = -1;  // -1 = as in the preset
-  bool learn_sigma = false;
-  std::string prediction = "velocity", path = "straight";
+  double dropout = -1;                  ///< U-Nets; -1 = as in the preset
+  std::string prediction = "velocity";  ///< velocity | noise | data | score
+  std::string path = "straight";        ///< straight | linear | cosine | sqrt_linear | stable_diffusion
   void visit(config::Fields& fields);
 };
 
