@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prepares a fresh Debian machine: packages, a virtual environment with LibTorch, configure, build.
-# Idempotent: what is already there is kept. Leaves the program at build/release/sdg.
+# Idempotent: what is already there is kept. Leaves the program at build/release/sdg; tools/test.sh builds the tests.
 #   tools/setup.sh              everything
 #   tools/setup.sh --no-build   packages and environment only
 set -euo pipefail
@@ -43,5 +43,5 @@ fi
 
 say "building (presets: release)"
 cmake --preset release >/dev/null || die "configuring failed; run: cmake --preset release"
-cmake --build --preset release
+cmake --build --preset release --target sdg
 say "ready: build/release/sdg --help"

@@ -6,5 +6,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/setup.sh
 tools/lint.sh
+cmake --build --preset release
 # One thread a test: programs with thread pools of their own slow each other down manyfold.
 OMP_NUM_THREADS=1 ctest --preset release -j"$(nproc)" --timeout 600 "$@"
