@@ -78,9 +78,20 @@ ToImages decode_with(std::shared_ptr<const model::Autoencoder> decoder, const at
 }
 
 ToImages to_images_of(const CheckpointInfo& info, const std::string& files, const at::Device& device) {
-  if (!info.latents) return {};
-  const auto decoder = load_decoder(*info.latents, files.empty() ? info.config.data.autoencoder : files, device);
-  return decode_with(decoder, device);
+  const std::string& named = files.empty() ? info.config.data.autoencoder : files;
+  if (info.latents) return decode_with(load_decoder(*info.latents, named, device), device);
+  const int64_t channels = info.config.data.channels;
+  if (named.empty()) {
+    SDG_CHECK_USAGE(channels == 1 || channels == 3, "this network draws latents of ", channels,
+                    " channels: name what decodes them with --autoencoder");
+    return {};
+  }
+  auto decoder = model::load_autoencoder(named, {}, device);
+  const auto& space = decoder->space();
+  SDG_CHECK(decoder->has_decoder(), "autoencoder: ", named, " holds no decoder; name ENCODER,DECODER");
+  SDG_CHECK(space.channels == channels, "autoencoder: ", named, " decodes ", space.channels,
+            " channels, this network draws ", channels);
+  return decode_with(std::move(decoder), device);
 }
 
 data::DataOptions reference_options(const CheckpointInfo& info, bool needed) {

@@ -199,6 +199,22 @@ TEST(LatentImages, DecodeRowsAloneInTheUnitsOfTheCard) {
   }
 }
 
+TEST(LatentImages, OfAConvertedNetworkTakeTheAutoencodersOwnScale) {
+  const test::TemporaryFolder folder;
+  const auto file = (folder / "net.safetensors").string();
+  io::write_tensors(file, {test::taesd_weights({.width = 8, .latent = 4, .blocks = 1, .stages = 2}), {}});
+  train::CheckpointInfo info;  // without a card
+  info.config.data.channels = 3;
+  EXPECT_FALSE(train::to_images_of(info, "", at::kCPU));
+  EXPECT_THAT(message_of<Error>([&] { train::to_images_of(info, file, at::kCPU); }),
+              HasSubstr("decodes 4 channels, this network draws 3"));
+  info.config.data.channels = 4;
+  EXPECT_THAT(message_of<UsageError>([&] { train::to_images_of(info, "", at::kCPU); }),
+              HasSubstr("draws latents of 4 channels: name what decodes them with --autoencoder"));
+  const auto x = rng::normal({1, rng::Purpose::kTest, 0}, rng::indices(0, 2), {4, 4, 4});
+  EXPECT_TRUE(at::equal(train::to_images_of(info, file, at::kCPU)(x)[1], io::to_uint8(taesd()->decode(x))[1]));
+}
+
 TEST(LatentImages, RefuseADecoderOfOtherLatents) {
   const test::TemporaryFolder folder;
   const auto file = (folder / "net.safetensors").string();

@@ -26,7 +26,9 @@ std::shared_ptr<const model::Autoencoder> load_decoder(const data::LatentCard& c
 /// than that side go in tiles (model/tiling.h).
 ToImages decode_with(std::shared_ptr<const model::Autoencoder> decoder, const at::Device& device, int64_t tile = 0);
 
-/// Of a trained network: empty for one of pixels. `files` as above, else data.autoencoder of its config.
+/// Of a trained network: empty for one of pixels. `files` as above, else data.autoencoder of its config. A network of
+/// latents without a card (one that was converted) is decoded with the autoencoder's own scale. Throws UsageError where
+/// it draws latents and nothing says what decodes them.
 ToImages to_images_of(const CheckpointInfo& info, const std::string& files, const at::Device& device);
 
 /// The images that distances of a run are taken to: its training data or, of latents, the images that were encoded, at
