@@ -24,6 +24,7 @@ Command eval_clusters_command();
 Command encode_command();
 Command decode_command();
 Command config_command();
+Command audit_command();
 Command clusters_command();
 Command sweep_command();
 Command bench_command();

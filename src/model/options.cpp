@@ -44,6 +44,11 @@ void ModelOptions::visit(config::Fields& fields) {
                   "1000, else 1). On "
                   "model.path other than straight t is the step number, and the preset's scale 1.",
           .min = 0});
+  fields(
+      "weights", &weights,
+      {.help = "File of weights that training starts from: a checkpoint of ours, or a public one (safetensors, .pt, "
+               ".pth) under its public names. Tensors of the same name and shape are taken, the rest starts as usual, "
+               "and the run says which. Empty starts at random."});
   fields("activation_checkpointing", &activation_checkpointing,
          {.help = "Keep only the inputs of blocks for the backward pass and compute the rest again: the same gradients "
                   "in much less memory, for "

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "model/recognise_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/model/catalog.h"
@@ -67,7 +68,8 @@ void choose_preset(Recognised& out, int64_t dim, int64_t depth, int64_t patch, i
 void read_head(Recognised& out, const Tensors& tensors) {
   if (!has_dims(tensors, "prototypes.weight", 2) || !has_dims(tensors, "projection_head.0.weight", 2)) return;
   const auto first = tensors.at("projection_head.0.weight");
-  out.head = {tensors.at("prototypes.weight").size(0), first.size(0), first.size(1)};
+  out.head = {tensors.at("prototypes.weight").size(0), first.size(0), first.size(1),
+              tensors.contains("feature_norm.running_mean")};
 }
 
 void predict_noise(Recognised& out, const char* path) {
@@ -221,12 +223,13 @@ const std::vector<Recogniser>& recognisers() {
   static const std::vector<Recogniser> rows = {
       {"U-ViT", is_uvit, read_uvit},
       {"DiT or SiT", is_dit, read_dit},
+      {"ADM U-Net", is_adm, read_adm},
   };
   return rows;
 }
 
 const std::vector<std::string>& head_names() {
-  static const std::vector<std::string> names = {"projection_head.", "prototypes."};
+  static const std::vector<std::string> names = {"projection_head.", "prototypes.", "feature_norm."};
   return names;
 }
 

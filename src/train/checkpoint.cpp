@@ -27,6 +27,13 @@ void describe(io::TensorFile& file, const CheckpointInfo& info) {
   file.metadata["data"] = info.data;
   if (info.latents) file.metadata["latents"] = nlohmann::json(data::to_metadata(*info.latents)).dump();
   file.metadata["labels_read"] = info.labels_read ? "yes" : "no";
+  const auto set = [&](const char* key, const std::string& value) {
+    if (!value.empty()) file.metadata[key] = value;
+  };
+  set("pseudo_labels_from", info.pseudo_labels_from);
+  set("pseudo_labels_free", info.pseudo_labels_free);
+  set("initial_weights", info.initial_weights);
+  if (info.initial_class_conditional) file.metadata["initial_class_conditional"] = "yes";
 }
 
 CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) {
@@ -53,6 +60,15 @@ CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) 
   }
   info.data = get("data");
   info.labels_read = get("labels_read") == "yes";
+  const auto optional = [&](const char* key) {
+    const auto found = file.metadata.find(key);
+    return found == file.metadata.end() ? std::string() : found->second;
+  };
+  info.pseudo_labels_from = optional("pseudo_labels_from");
+  info.pseudo_labels_free = optional("pseudo_labels_free");
+  info.initial_weights = optional("initial_weights");
+  info.initial_class_conditional = optional("initial_class_conditional") == "yes";
+  info.converted = !optional("converted_from").empty();
   return info;
 }
 

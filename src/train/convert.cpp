@@ -41,6 +41,7 @@ RunConfig implied_config(const model::Recognised& network) {
   if (network.head) {  // sgfm: prototypes of length 1 as tokens, and a null token of their own
     config.cluster.clusters = network.head->clusters;
     config.cluster.hidden = network.head->hidden;
+    config.cluster.standardize = network.head->standardize;
     config.cluster.pooling = network.head->features == network.dim ? "cls" : "flat";
     config.condition.token_scale = 1;
     config.condition.null_token = "separate";
@@ -66,6 +67,7 @@ int64_t steps_of(const io::Weights& weights) {
 void fit_positions(std::map<std::string, Tensor>& tensors, const model::Recognised& network, const RunConfig& config,
                    int64_t classes, std::vector<std::string>& notes) {
   if (config.data.size == network.shape.size) return;
+  if (!tensors.contains("pos_embed")) return;  // a U-Net takes any side that its levels divide
   const auto meta = build_network(config, classes, at::kMeta).model;
   auto& positions = tensors.at("pos_embed");
   if (network.family == "uvit") {

@@ -17,7 +17,9 @@
 #include "sdg/io/image.h"
 #include "sdg/io/json_lines.h"
 #include "sdg/train/assign.h"
+#include "sdg/train/audit.h"
 #include "sdg/train/checkpoint.h"
+#include "sdg/train/initial_weights.h"
 #include "sdg/train/pictures.h"
 #include "sdg/train/pseudo_labels.h"
 
@@ -45,8 +47,9 @@ struct Supply {
   Tensor ids;
   int64_t classes = 0;
   std::vector<std::string> class_names;
-  ToImages to_images;    // of latents
-  bool pictures = true;  // can what is drawn be shown
+  std::string pseudo_labels_from, pseudo_labels_free;  // source kmeans
+  ToImages to_images;                                  // of latents
+  bool pictures = true;                                // can what is drawn be shown
 };
 
 Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const data::Dataset& dataset,
@@ -65,6 +68,7 @@ Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const dat
   io::TensorFile file;
   file.tensors["ids"] = labels.ids;
   file.metadata["made_from"] = source.path;
+  file.metadata["label_free"] = to_string(audit(source.info).label_free);
   folder.create();
   io::write_tensors(stored, file);
   return labels.ids;
@@ -93,6 +97,9 @@ Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::D
     supply.classes = static_cast<int64_t>(supply.class_names.size());
   } else if (source == "kmeans") {
     supply.ids = pseudo_labels(config, folder, *supply.dataset, device, observer);
+    const auto stored = io::read_tensor_header(folder.root() / "pseudo_labels.safetensors").metadata;
+    if (const auto from = stored.find("made_from"); from != stored.end()) supply.pseudo_labels_from = from->second;
+    if (const auto free = stored.find("label_free"); free != stored.end()) supply.pseudo_labels_free = free->second;
     supply.classes = config.cluster.clusters;
   } else if (source == "file") {
     supply.ids = read_indices(config.condition.file, supply.dataset->size());
@@ -115,7 +122,11 @@ class Run {
   Outcome execute() {
     Outcome outcome;
     outcome.resumed = folder_.has_checkpoint();
-    if (outcome.resumed) restore();
+    if (outcome.resumed) {
+      restore();
+    } else if (!config_.model.weights.empty()) {
+      begin_with(start_from(learner_.student(), config_.model.weights));
+    }
     folder_.create();
     write_config();
     start_message(outcome.resumed);
@@ -143,6 +154,16 @@ class Run {
   }
 
  private:
+  // Both copies begin alike.
+  void begin_with(const InitialWeights& weights) {
+    start_from(learner_.teacher(), config_.model.weights);
+    initial_weights_ = weights.source;
+    initial_class_conditional_ = weights.class_conditional;
+    if (observer_.on_event) observer_.on_event(to_text(weights));
+    if (weights.class_conditional && config_.condition.source != "label")
+      log::warning(cat(weights.source, ": was trained on labels: what is learned from it is not label-free"));
+  }
+
   void one_step(data::Loader& loader) {
     const auto start = Clock::now();
     const auto batch = loader.next();
@@ -253,6 +274,10 @@ class Run {
     info.data = supply_.opened.description;
     if (supply_.opened.latents) info.latents = supply_.opened.latents->card();
     info.labels_read = config_.condition.source == "label";
+    info.initial_weights = initial_weights_;
+    info.initial_class_conditional = initial_class_conditional_;
+    info.pseudo_labels_from = supply_.pseudo_labels_from;
+    info.pseudo_labels_free = supply_.pseudo_labels_free;
     describe(file, info);
     const bool best = scheduled && learner_.steps_done() > 0 && smooth_loss() < best_loss_;
     if (best) best_loss_ = smooth_loss();
@@ -264,7 +289,10 @@ class Run {
   void restore() {
     const auto where = folder_.last().string();
     const auto file = io::read_tensors(folder_.last());
-    const auto conflicts = conflicting_keys(parse_info(file, where).config, config_);
+    const auto before = parse_info(file, where);
+    initial_weights_ = before.initial_weights;
+    initial_class_conditional_ = before.initial_class_conditional;
+    const auto conflicts = conflicting_keys(before.config, config_);
     if (!conflicts.empty()) {
       std::string list = conflicts.front();
       for (size_t i = 1; i < conflicts.size(); ++i) list += ", " + conflicts[i];
@@ -305,6 +333,8 @@ class Run {
   std::unique_ptr<io::EventWriter> events_;
   double loss_sum_ = 0, loss_weight_ = 0, best_loss_ = std::numeric_limits<double>::infinity(), cluster_loss_ = 0;
   double rate_ = 0;
+  std::string initial_weights_;
+  bool initial_class_conditional_ = false;
   int64_t saved_at_ = -1, pictured_at_ = -1;
 };
 

@@ -52,6 +52,29 @@ TEST(Recognise, EveryPresetOfATransformerIsToldFromItsShapesAlone) {
   }
 }
 
+TEST(Recognise, PublishedAdmNetworksAreToldFromTheirShapes) {
+  for (const std::string name : {"adm-64", "adm-128", "adm-256", "adm-512", "adm-tiny"}) {
+    for (const bool labels : {false, true}) {
+      ModelOptions options;
+      options.name = name;
+      options.learn_sigma = labels;
+      options.null_label = false;
+      const auto state =
+          state_of(options, {.size = 64, .channels = 3, .condition = labels ? "index" : "none", .classes = 1000});
+      const auto found = recognise(state);
+      ASSERT_TRUE(found) << name;
+      EXPECT_EQ(found->options.name, name);
+      EXPECT_EQ(found->shape.classes, labels ? 1000 : 0);
+      EXPECT_EQ(found->options.learn_sigma, labels);
+      EXPECT_EQ(found->options.prediction, "noise");
+      EXPECT_TRUE(found->fits()) << name;
+    }
+  }
+  auto state = state_of(ModelOptions{.name = "adm-64"}, {.size = 64, .channels = 3});
+  state.erase("out.0.bias");
+  EXPECT_FALSE(recognise(state)->fits());
+}
+
 TEST(Recognise, TheThreeTokenLayoutsOfUViTAreToldApart) {
   ModelOptions options;
   ModelShape shape{.size = 16, .channels = 3, .condition = "none"};

@@ -17,6 +17,7 @@ struct ModelOptions {
   bool mlp_time_embed = false;  ///< uvit: an MLP after the time sinusoid
   bool qkv_bias = false;        ///< uvit
   double time_scale = 0;        ///< the time sinusoid sees time_scale * t; 0 = as in the preset
+  std::string weights;          ///< file of weights to start from
   bool activation_checkpointing = false;
   double dropout = -1;                  ///< U-Nets; -1 = as in the preset
   std::string prediction = "velocity";  ///< velocity | noise | data | score

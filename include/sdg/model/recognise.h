@@ -15,6 +15,7 @@ using Tensors = std::map<std::string, Tensor>;
 /// The head by which features are clustered, where the state dict has one (sgfm).
 struct RecognisedHead {
   int64_t clusters = 0, hidden = 0, features = 0;  ///< prototypes, hidden width, width of its input
+  bool standardize = false;                        ///< does it bring features to mean 0 and variance 1 first (ours)
 };
 
 struct Recognised {
@@ -45,7 +46,7 @@ const std::vector<Recogniser>& recognisers();
 /// tensors cannot be is a UsageError. Only names and shapes are looked at: tensors may be on the meta device.
 std::optional<Recognised> recognise(const Tensors& tensors, const std::string& family = "");
 
-/// Names that belong to the prototype head, not to the backbone: "projection_head.", "prototypes.".
+/// Names that belong to the prototype head, not to the backbone: "projection_head.", "prototypes.", "feature_norm.".
 const std::vector<std::string>& head_names();
 
 /// pos_embed [1, E + g*g, D] of a transformer trained on a grid of side g for one of side `side`: the first `extra`

@@ -14,11 +14,15 @@ namespace sdg::train {
 struct CheckpointInfo {
   RunConfig config;
   int64_t step = 0;
-  int64_t classes = 0;                           ///< condition indices of source label and kmeans
-  std::vector<std::string> class_names;          ///< source label: of the data set
-  std::string data;                              ///< description of the training data
-  std::optional<sdg::data::LatentCard> latents;  ///< what was trained on, where it was latents
-  bool labels_read = false;                      ///< could this run read labels for training
+  int64_t classes = 0;                                 ///< condition indices of source label and kmeans
+  std::vector<std::string> class_names;                ///< source label: of the data set
+  std::string data;                                    ///< description of the training data
+  std::optional<sdg::data::LatentCard> latents;        ///< what was trained on, where it was latents
+  bool labels_read = false;                            ///< could this run read labels for training
+  std::string pseudo_labels_from, pseudo_labels_free;  ///< source kmeans: the run, and its own audit ("yes", "no", …)
+  std::string initial_weights;                         ///< what the weights began as; empty for random ones
+  bool initial_class_conditional = false;              ///< was that a network that knows labels
+  bool converted = false;                              ///< made from somebody else's weights
 };
 
 /// Adds the metadata to `file`: format, sdg and LibTorch version, config (as YAML), step, provenance.
