@@ -70,7 +70,9 @@ TEST(Recognise, PublishedAdmNetworksAreToldFromTheirShapes) {
       EXPECT_TRUE(found->fits()) << name;
     }
   }
-  auto state = state_of(ModelOptions{.name = "adm-64"}, {.size = 64, .channels = 3});
+  ModelOptions options;
+  options.name = "adm-64";
+  auto state = state_of(options, {.size = 64, .channels = 3});
   state.erase("out.0.bias");
   EXPECT_FALSE(recognise(state)->fits());
 }
