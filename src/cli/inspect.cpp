@@ -4,7 +4,9 @@
 #include "cli/command.h"
 #include "sdg/core/error.h"
 #include "sdg/io/weights.h"
+#include "sdg/model/autoencoder_kl.h"
 #include "sdg/model/catalog.h"
+#include "sdg/model/taesd.h"
 #include "sdg/train/convert.h"
 
 namespace sdg::cli {
@@ -49,6 +51,8 @@ nlohmann::ordered_json report(const io::Weights& weights, const std::optional<mo
   out["bytes"] = bytes;
   if (!network) {
     out["network"] = nullptr;
+    const char* kind = model::is_taesd(weights.tensors) ? "taesd" : model::is_kl(weights.tensors) ? "kl" : nullptr;
+    if (kind) out["autoencoder"] = kind;
     return out;
   }
   out["network"] = {{"families", network->candidates},
@@ -101,7 +105,11 @@ void print(const std::string& file, const nlohmann::ordered_json& all) {
               all["bytes"].get<long long>());
   const auto& network = all["network"];
   if (network.is_null()) {
-    std::printf("network: none that is known here\n");
+    const auto kind = all.value("autoencoder", std::string());
+    std::printf("network: %s\n",
+                kind.empty()
+                    ? "none that is known here"
+                    : cat("autoencoder of the kind ", kind, ", for sdg encode and sdg decode --autoencoder").c_str());
     return;
   }
   std::printf("network: %s (%s), %lld channels of side %lld, condition %s",

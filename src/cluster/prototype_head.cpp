@@ -29,8 +29,8 @@ PrototypeHeadOptions resolved(PrototypeHeadOptions options) {
 PrototypeHeadImpl::PrototypeHeadImpl(const PrototypeHeadOptions& options) : options_(resolved(options)) {
   namespace nn = torch::nn;
   if (options_.standardize)
-    feature_norm = register_module("feature_norm",
-                                   nn::BatchNorm1d(nn::BatchNormOptions(options_.feature_dim).affine(false)));
+    feature_norm =
+        register_module("feature_norm", nn::BatchNorm1d(nn::BatchNormOptions(options_.feature_dim).affine(false)));
   projection_head = register_module("projection_head", nn::Sequential(nn::Linear(options_.feature_dim, options_.hidden),
                                                                       nn::BatchNorm1d(options_.hidden), nn::ReLU(),
                                                                       nn::Linear(options_.hidden, options_.dim)));
@@ -44,8 +44,8 @@ HeadOutput PrototypeHeadImpl::forward(const Tensor& features) {
             "prototype head: BatchNorm needs at least 2 rows in train mode, got ", features.size(0),
             ": use a larger batch");
   const auto inner = feature_norm ? feature_norm->forward(features) : features;  // [N, F]
-  const auto embedding = unit_rows(projection_head->forward(inner));  // [N, p]
-  return {embedding, prototypes->forward(embedding)};                    // [N, K]
+  const auto embedding = unit_rows(projection_head->forward(inner));             // [N, p]
+  return {embedding, prototypes->forward(embedding)};                            // [N, K]
 }
 
 void PrototypeHeadImpl::normalize_prototypes() {

@@ -37,9 +37,7 @@ Canvas::Canvas(int64_t width, int64_t height)
     : width_(width), height_(height), pixels_(static_cast<size_t>(width * height * 3), 255) {}
 
 void Canvas::fill(double x, double y, double w, double h, Colour colour) {
-  const auto clamp = [](double value, int64_t size) {
-    return std::clamp<int64_t>(std::llround(value), 0, size);
-  };
+  const auto clamp = [](double value, int64_t size) { return std::clamp<int64_t>(std::llround(value), 0, size); };
   const int64_t x0 = clamp(x, width_), x1 = clamp(x + w, width_), y0 = clamp(y, height_), y1 = clamp(y + h, height_);
   for (int64_t row = y0; row < y1; ++row) {
     for (int64_t column = x0; column < x1; ++column)
@@ -68,8 +66,7 @@ void Canvas::disc(double x, double y, double radius, Colour colour) {
 void Canvas::text(double x, double y, const std::string& text, Colour colour, int64_t scale) {
   auto letters = printable(text);
   std::vector<char> buffer(letters.size() * 300 + 64);
-  const int quads =
-      stb_easy_font_print(0, 0, letters.data(), nullptr, buffer.data(), static_cast<int>(buffer.size()));
+  const int quads = stb_easy_font_print(0, 0, letters.data(), nullptr, buffer.data(), static_cast<int>(buffer.size()));
   const auto s = static_cast<double>(scale);
   for (int i = 0; i < quads; ++i) {
     std::array<Corner, 4> corners;

@@ -87,8 +87,7 @@ void draw_frame(Canvas& canvas, const Axis& x, const Axis& y, const std::string&
 
 // From light yellow over green to dark blue: monotone in brightness, so it reads in grey too.
 Colour ramp(double share) {
-  const std::array<std::array<double, 3>, 4> stops{
-      {{255, 250, 205}, {120, 198, 140}, {38, 130, 142}, {52, 44, 110}}};
+  const std::array<std::array<double, 3>, 4> stops{{{255, 250, 205}, {120, 198, 140}, {38, 130, 142}, {52, 44, 110}}};
   const double place = std::clamp(share, 0.0, 1.0) * (stops.size() - 1);
   const auto i = std::min(static_cast<size_t>(place), stops.size() - 2);
   Colour out{};
@@ -208,7 +207,8 @@ Tensor draw(const HeatMap& map) {
       const double share = finite && high > low ? (value - low) / (high - low) : 0.5;
       canvas.fill(x, y, kCellWidth - 1, kCellHeight - 1, finite ? ramp(share) : kGrey);
       if (finite)
-        canvas.text_centred(x + kCellWidth / 2, y + 11, short_text(value), share > 0.55 ? Colour{255, 255, 255} : kBlack);
+        canvas.text_centred(x + kCellWidth / 2, y + 11, short_text(value),
+                            share > 0.55 ? Colour{255, 255, 255} : kBlack);
     }
   }
   return canvas.image();

@@ -4,8 +4,8 @@
 
 #include "metrics/weights_file_impl.h"
 #include "sdg/core/error.h"
-#include "sdg/core/text.h"
 #include "sdg/core/shape.h"
+#include "sdg/core/text.h"
 #include "sdg/io/weights.h"
 #include "sdg/metrics/cifar_resnet.h"
 #include "sdg/metrics/digit_classifier.h"

@@ -134,3 +134,14 @@ TEST_F(Weights, MistakesAreOneLine) {
   expect_failure(sdg("convert sit.pt out.safetensors --as sit --set model.dimm=3"), 2, "model.dimm");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out.safetensors"));
 }
+
+TEST_F(Weights, InspectKnowsAnAutoencoder) {
+  io::TensorFile file;
+  file.tensors["encoder.conv_in.weight"] = at::zeros({8, 3, 3, 3});
+  file.tensors["encoder.down_blocks.0.resnets.0.conv1.weight"] = at::zeros({8, 8, 3, 3});
+  file.tensors["quant_conv.weight"] = at::zeros({8, 8, 1, 1});
+  io::write_tensors(folder_ / "vae.safetensors", file);
+  const auto result = sdg("inspect vae.safetensors --json");
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(result.out).at("autoencoder"), "kl");
+}

@@ -176,7 +176,8 @@ TEST(OpenData, SaysWhatIsWrongWithThePath) {
   EXPECT_THAT(complaint(folder / "empty"), HasSubstr("found 1 file"));
   test::write_text(folder / "e.tar", std::string(1024, '\0'));
   EXPECT_THAT(complaint(folder / "e.tar"), HasSubstr("holds no images"));
-  EXPECT_THAT(complaint(folder / "empty/a.txt"), HasSubstr("expected a folder, a .tar, a .safetensors file or an image"));
+  EXPECT_THAT(complaint(folder / "empty/a.txt"),
+              HasSubstr("expected a folder, a .tar, a .safetensors file or an image"));
   EXPECT_THAT(complaint(folder / "empty/a.txt", "folder"), HasSubstr("expected a folder"));
   EXPECT_THAT(complaint(folder / "empty", "zip"), HasSubstr("data.format"));
   EXPECT_THAT(complaint(""), HasSubstr("data.path"));

@@ -14,7 +14,7 @@ struct PrototypeHeadOptions {
   int64_t hidden = 0;       ///< width inside; 0 is half the features' (public code: D/2)
   int64_t dim = 0;  ///< p, width of embeddings and prototypes (= D of the network where prototypes become tokens); 0 is
                     ///< feature_dim
-  int64_t clusters = 0;  ///< K
+  int64_t clusters = 0;      ///< K
   bool standardize = false;  ///< first bring every feature to mean 0 and variance 1 over the batch (public code: no)
 };
 
