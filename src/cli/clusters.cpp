@@ -115,14 +115,9 @@ class Report {
   }
 
   Tensor draw(int64_t cluster, int64_t count) const {
-    train::GenerateOptions options;
+    auto options = train::sampling_defaults(config_);
     options.count = count;
     options.cluster = cluster;
-    options.steps = config_.sample.steps;
-    options.guidance = config_.sample.guidance;
-    options.guidance_begin = config_.sample.guidance_begin;
-    options.guidance_end = config_.sample.guidance_end;
-    options.solver = config_.sample.solver;
     options.to_images = to_images_;
     return train::generate(config_, trained_.network, trained_.prior, device_, options).images;
   }
@@ -194,11 +189,8 @@ class Report {
   }
 
   void memorisation() {
-    train::GenerateOptions options;
+    auto options = train::sampling_defaults(config_);
     options.count = arguments_.generated;
-    options.steps = config_.sample.steps;
-    options.guidance = config_.sample.guidance;
-    options.solver = config_.sample.solver;
     options.to_images = to_images_;
     const auto drawn = train::generate(config_, trained_.network, trained_.prior, device_, options).images;
     // Decoding takes its time: of latents only some are compared.

@@ -6,6 +6,7 @@
 #include "cli/terminal.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
+#include "sdg/io/image.h"
 #include "sdg/sample/solver.h"
 #include "sdg/train/latent_images.h"
 #include "sdg/train/run_folder.h"
@@ -23,6 +24,22 @@ int64_t class_index(const std::string& text, const train::Trained& trained) {
   SDG_CHECK_USAGE(failed == std::errc() && end == text.data() + text.size(),
                   "--class: expected a class name of the training data or an index, got \"", text, "\"");
   return index;
+}
+
+// Grey values as cluster numbers, [L] row by row; larger pictures have one block of equal size a patch, whose middle
+// counts.
+Tensor painted_map(const std::string& path, const train::Trained& trained) {
+  SDG_CHECK_USAGE(trained.prior.defined() && trained.prior.dim() == 2,
+                  "--map: needs a run with cluster.level patch that was trained with conditions");
+  const auto picture = io::read_image(path)[0].to(at::kLong);  // [H, W]
+  int64_t side = 1;
+  while (side * side < trained.prior.size(1)) ++side;
+  SDG_CHECK_USAGE(picture.size(0) == picture.size(1) && picture.size(0) % side == 0, path,
+                  ": a map of clusters must be square with a side of ", side, " or a multiple of it, got ",
+                  picture.size(1), " x ", picture.size(0));
+  const auto block = picture.size(0) / side;
+  const auto middles = at::arange(side) * block + block / 2;
+  return picture.index_select(0, middles).index_select(1, middles).flatten();
 }
 
 }  // namespace
@@ -52,6 +69,12 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments) {
   app.add_option("--class", arguments.config_class, "draw only this class (runs trained on labels): a name or an index")
       ->type_name("C")
       ->excludes(cluster);
+  app.add_option(
+         "--map", arguments.map,
+         "patch-level runs: a painted grey picture whose values are cluster numbers, one pixel (or one block of "
+         "equal size) a patch; all images follow it")
+      ->type_name("FILE.png")
+      ->excludes(cluster);
   app.add_option("--weights", arguments.weights, "ema (the average) or model (the raw weights)")
       ->check(CLI::IsMember({"ema", "model"}));
   app.add_option("--autoencoder", arguments.autoencoder,
@@ -70,22 +93,24 @@ train::Trained load(const SamplingArguments& arguments, const at::Device& device
 
 train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
                                         int64_t default_count, const at::Device& device) {
-  const auto& defaults = trained.info.config.sample;
-  train::GenerateOptions options;
+  auto options = train::sampling_defaults(trained.info.config);
   options.count = arguments.count.value_or(default_count);
-  options.batch = arguments.batch.value_or(defaults.batch);
-  options.seed = arguments.seed.value_or(defaults.seed);
-  options.steps = arguments.steps.value_or(defaults.steps);
-  options.guidance = arguments.guidance.value_or(defaults.guidance);
-  options.guidance_begin = arguments.interval.empty() ? defaults.guidance_begin : arguments.interval.at(0);
-  options.guidance_end = arguments.interval.empty() ? defaults.guidance_end : arguments.interval.at(1);
-  options.solver = arguments.solver.empty() ? defaults.solver : arguments.solver;
+  options.batch = arguments.batch.value_or(options.batch);
+  options.seed = arguments.seed.value_or(options.seed);
+  options.steps = arguments.steps.value_or(options.steps);
+  options.guidance = arguments.guidance.value_or(options.guidance);
+  if (!arguments.interval.empty()) {
+    options.guidance_begin = arguments.interval.at(0);
+    options.guidance_end = arguments.interval.at(1);
+  }
+  if (!arguments.solver.empty()) options.solver = arguments.solver;
   options.cluster = arguments.cluster.value_or(-1);
   SDG_CHECK_USAGE(options.batch >= 1, "--batch: must be at least 1, got ", options.batch);
   SDG_CHECK_USAGE(options.seed >= 0, "--seed: must be at least 0, got ", options.seed);
   SDG_CHECK_USAGE(!arguments.cluster || *arguments.cluster >= 0, "--cluster: must be at least 0, got ",
                   options.cluster);
   sample::evaluations_per_step(options.solver);  // an unknown name stops here, before anything that takes time
+  if (!arguments.map.empty()) options.map = painted_map(arguments.map, trained);
   if (!arguments.config_class.empty()) options.cluster = class_index(arguments.config_class, trained);
   options.to_images = train::to_images_of(trained.info, arguments.autoencoder, device);
   return options;

@@ -107,6 +107,19 @@ void check(const RunConfig& config, const Tensor& prior, const GenerateOptions& 
 
 }  // namespace
 
+GenerateOptions sampling_defaults(const RunConfig& config) {
+  GenerateOptions options;
+  options.count = config.sample.count;
+  options.batch = config.sample.batch;
+  options.seed = config.sample.seed;
+  options.steps = config.sample.steps;
+  options.guidance = config.sample.guidance;
+  options.guidance_begin = config.sample.guidance_begin;
+  options.guidance_end = config.sample.guidance_end;
+  options.solver = config.sample.solver;
+  return options;
+}
+
 void generate(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
               const GenerateOptions& options, const std::function<void(const Generated&)>& take,
               const Progress& progress) {

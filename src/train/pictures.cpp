@@ -19,14 +19,9 @@ int64_t picture_scale(int64_t size) {
 
 Tensor sample_sheet(const RunConfig& config, const Network& network, const Tensor& prior, const at::Device& device,
                     int64_t count, const ToImages& to_images) {
-  GenerateOptions options;
+  auto options = sampling_defaults(config);
   options.count = count;
   options.seed = kSheetSeed;
-  options.steps = config.sample.steps;
-  options.guidance = config.sample.guidance;
-  options.guidance_begin = config.sample.guidance_begin;
-  options.guidance_end = config.sample.guidance_end;
-  options.solver = config.sample.solver;
   options.to_images = to_images;
   const auto drawn = generate(config, network, prior, device, options);
   const auto columns = static_cast<int64_t>(std::lround(std::ceil(std::sqrt(static_cast<double>(count)))));

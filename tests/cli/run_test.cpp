@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
+#include "sdg/io/image.h"
 #include "sdg/io/tensor_file.h"
 #include "support/python.h"
 #include "train/tiny_run.h"
@@ -160,4 +161,24 @@ TEST_F(Program, WritesWhatTensorBoardReads) {
       "assert [e.step for e in events.Scalars('train/loss')] == [1, 6], events.Scalars('train/loss')\n",
       {train::RunFolder(folder_ / "run").tensorboard().string()});
   EXPECT_EQ(result.status, 0) << result.output;
+}
+
+TEST_F(Program, APaintedMapDecidesThePatchesOfAPatchLevelRun) {
+  train_run("--set cluster.level=patch");
+  auto map = at::zeros({1, 4, 4}, at::kByte);
+  map.slice(2, 2).fill_(3);
+  io::write_png(folder_ / "map.png", map);
+  io::write_png(folder_ / "large.png", map.repeat_interleave(8, 1).repeat_interleave(8, 2));
+  io::write_png(folder_ / "other.png", at::full({1, 4, 4}, 1, at::kByte));
+  for (const std::string name : {"map", "large", "other"}) {
+    const auto result = sdg("sample --run run --count 2 --guidance 2 --map " + name + ".png --out " + name);
+    ASSERT_EQ(result.code, 0) << result.err;
+  }
+  const auto image = [&](const std::string& out) { return test::read_text(folder_.path() / out / "000001.png"); };
+  EXPECT_EQ(image("map"), image("large"));
+  EXPECT_NE(image("map"), image("other"));
+  io::write_png(folder_ / "odd.png", at::zeros({1, 5, 5}, at::kByte));
+  expect_failure(sdg("sample --run run --map odd.png"), 2, "side of 4 or a multiple");
+  io::write_png(folder_ / "beyond.png", at::full({1, 4, 4}, 5, at::kByte));
+  expect_failure(sdg("sample --run run --map beyond.png"), 2, "0 to 4");
 }

@@ -23,6 +23,9 @@ struct GenerateOptions {
                                                      ///< empty rounds pixels in [-1, 1]
 };
 
+/// What the run's own sampling options say (sample.*), of images 0 and following.
+GenerateOptions sampling_defaults(const RunConfig& config);
+
 struct Generated {
   Tensor images;    ///< uint8 [n, C, S, S]; of latents what they decode to
   Tensor clusters;  ///< int64 [n] (patch level [n, L]) the condition of each, -1 where there is none
