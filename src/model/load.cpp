@@ -2,18 +2,11 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
+#include "sdg/core/text.h"
 #include "sdg/model/catalog.h"
 
 namespace sdg::model {
 namespace {
-
-// "a, b, c and 9 more"
-std::string list(const std::vector<std::string>& names) {
-  constexpr size_t kShown = 6;
-  std::string out;
-  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) out += (i ? ", " : "") + names[i];
-  return names.size() > kShown ? cat(out, " and ", names.size() - kShown, " more") : out;
-}
 
 bool matches(const std::string& name, const std::vector<std::string>& patterns) {
   return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
@@ -50,9 +43,9 @@ void load_weights(torch::nn::Module& module, const std::map<std::string, Tensor>
     }
   }
   std::string complaint;
-  if (!missing.empty()) complaint += cat("; missing: ", list(missing));
-  if (!unexpected.empty()) complaint += cat("; unexpected: ", list(unexpected));
-  if (!misshapen.empty()) complaint += cat("; misshapen: ", list(misshapen));
+  if (!missing.empty()) complaint += cat("; missing: ", join_first(missing));
+  if (!unexpected.empty()) complaint += cat("; unexpected: ", join_first(unexpected));
+  if (!misshapen.empty()) complaint += cat("; misshapen: ", join_first(misshapen));
   SDG_CHECK(complaint.empty(), where, ": these weights do not fit the network", complaint);
 
   const at::NoGradGuard no_grad;

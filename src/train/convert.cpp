@@ -7,6 +7,7 @@
 
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
+#include "sdg/core/text.h"
 #include "sdg/model/catalog.h"
 #include "sdg/nn/init.h"
 #include "sdg/train/checkpoint.h"
@@ -14,18 +15,11 @@
 namespace sdg::train {
 namespace {
 
-std::string list(const std::vector<std::string>& names) {
-  constexpr size_t kShown = 6;
-  std::string out;
-  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) out += (i ? ", " : "") + names[i];
-  return names.size() > kShown ? cat(out, " and ", names.size() - kShown, " more") : out;
-}
-
 void check_fit(const model::Recognised& network, const std::string& source) {
   std::string complaint;
-  if (!network.missing.empty()) complaint += cat("; missing: ", list(network.missing));
-  if (!network.unexpected.empty()) complaint += cat("; unexpected: ", list(network.unexpected));
-  if (!network.misshapen.empty()) complaint += cat("; misshapen: ", list(network.misshapen));
+  if (!network.missing.empty()) complaint += cat("; missing: ", join_first(network.missing));
+  if (!network.unexpected.empty()) complaint += cat("; unexpected: ", join_first(network.unexpected));
+  if (!network.misshapen.empty()) complaint += cat("; misshapen: ", join_first(network.misshapen));
   SDG_CHECK(network.fits(), source, ": nearly a ", network.options.name, complaint);
 }
 

@@ -156,7 +156,7 @@ class Run {
  private:
   // Both copies begin alike.
   void begin_with(const InitialWeights& weights) {
-    start_from(learner_.teacher(), config_.model.weights);
+    learner_.teacher().load(learner_.student().tensors(""), "", weights.source);
     initial_weights_ = weights.source;
     initial_class_conditional_ = weights.class_conditional;
     if (observer_.on_event) observer_.on_event(to_text(weights));

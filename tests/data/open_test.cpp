@@ -208,7 +208,7 @@ TEST(OpenData, PhotographsOfImageNetBecomeSquaresWithoutABrokenOne) {
   const fs::path tar = fs::path(SDG_SOURCE_DIR) / ".." / "shared" / "data" / "imagenet-photos.tar";
   if (!fs::exists(tar)) {
     std::cout << "SKIPPED: no ../shared/data/imagenet-photos.tar beside the source folder" << std::endl;
-    GTEST_SKIP();
+    GTEST_SKIP() << "no ../shared/data/imagenet-photos.tar";
   }
   const auto opened = open(tar);
   EXPECT_EQ(opened.images->size(), 300);

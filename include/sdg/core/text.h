@@ -1,6 +1,8 @@
 #pragma once
+#include <cstddef>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace sdg {
 
@@ -14,6 +16,13 @@ std::string join(const Range& parts, const std::string& between = ", ") {
     separator = between.c_str();
   }
   return out.str();
+}
+
+/// "a, b and 9 more": at most `shown` of the names.
+inline std::string join_first(const std::vector<std::string>& names, size_t shown = 6) {
+  if (names.size() <= shown) return join(names);
+  const std::vector<std::string> first(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown));
+  return join(first) + " and " + std::to_string(names.size() - shown) + " more";
 }
 
 }  // namespace sdg
