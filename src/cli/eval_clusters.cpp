@@ -6,8 +6,8 @@
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
-#include "sdg/io/tensor_file.h"
 #include "sdg/train/evaluate.h"
+#include "sdg/train/pseudo_labels.h"
 #include "sdg/train/run_folder.h"
 
 namespace sdg::cli {
@@ -32,12 +32,10 @@ train::ClusterReport report_of(const train::Trained& trained, const data::Opened
   }
   SDG_CHECK_USAGE(config.condition.source == "kmeans", trained.path, ": condition.source is ", config.condition.source,
                   ", there are no clusters to score");
-  const auto stored = std::filesystem::path(trained.path).parent_path().parent_path() / "pseudo_labels.safetensors";
+  const train::RunFolder folder(std::filesystem::path(trained.path).parent_path().parent_path());
   train::ClusterReport report;
-  report.assignments = io::read_tensors(stored).at("ids", stored.string()).clone();
+  report.assignments = train::read_indices(folder.pseudo_labels(), dataset.size());
   report.images = report.assignments.numel();
-  SDG_CHECK(report.images == dataset.size(), stored.string(), ": labels of ", report.images,
-            " images, the data set has ", dataset.size());
   report.used = std::get<0>(at::_unique(report.assignments)).numel();
   if (opened.labels) {
     report.scores = metrics::cluster_scores(opened.labels->labels(), report.assignments);

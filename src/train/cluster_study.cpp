@@ -6,6 +6,7 @@
 #include "sdg/core/error.h"
 #include "sdg/train/assign.h"
 #include "sdg/train/pseudo_labels.h"
+#include "sdg/train/run_folder.h"
 
 namespace sdg::train {
 
@@ -16,7 +17,7 @@ Tensor condition_ids(const Trained& trained, const data::OpenedData& opened, con
   const auto chosen = at::tensor(indices);
   if (source == "online") return assign_clusters(config, trained.network, dataset, indices, device, progress);
   if (source == "kmeans") {
-    const auto stored = std::filesystem::path(trained.path).parent_path().parent_path() / "pseudo_labels.safetensors";
+    const auto stored = RunFolder(std::filesystem::path(trained.path).parent_path().parent_path()).pseudo_labels();
     return read_indices(stored, dataset.size()).index_select(0, chosen);
   }
   if (source == "file") return read_indices(config.condition.file, dataset.size()).index_select(0, chosen);

@@ -54,7 +54,7 @@ struct Supply {
 
 Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const data::Dataset& dataset,
                      const at::Device& device, const Observer& observer) {
-  const auto stored = folder.root() / "pseudo_labels.safetensors";
+  const auto stored = folder.pseudo_labels();
   if (std::filesystem::exists(stored)) return io::read_tensors(stored).at("ids", stored.string());
   const auto source = load_trained(find_checkpoint(config.condition.run, ""), device);
   if (observer.on_event)
@@ -97,7 +97,7 @@ Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::D
     supply.classes = static_cast<int64_t>(supply.class_names.size());
   } else if (source == "kmeans") {
     supply.ids = pseudo_labels(config, folder, *supply.dataset, device, observer);
-    const auto stored = io::read_tensor_header(folder.root() / "pseudo_labels.safetensors").metadata;
+    const auto stored = io::read_tensor_header(folder.pseudo_labels()).metadata;
     if (const auto from = stored.find("made_from"); from != stored.end()) supply.pseudo_labels_from = from->second;
     if (const auto free = stored.find("label_free"); free != stored.end()) supply.pseudo_labels_free = free->second;
     supply.classes = config.cluster.clusters;

@@ -25,6 +25,8 @@ class RunFolder {
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path config() const { return root_ / "config.yaml"; }
   std::filesystem::path metrics() const { return root_ / "metrics.jsonl"; }
+  /// Indices that source kmeans made for every image when the run began.
+  std::filesystem::path pseudo_labels() const { return root_ / "pseudo_labels.safetensors"; }
   std::filesystem::path log() const { return root_ / "log.txt"; }
   std::filesystem::path tensorboard() const { return root_ / "tensorboard"; }
   std::filesystem::path pictures() const { return root_ / "pictures"; }
