@@ -1,14 +1,14 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "cli/command.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
+#include "sdg/train/cluster_study.h"
 #include "sdg/train/evaluate.h"
-#include "sdg/train/pseudo_labels.h"
-#include "sdg/train/run_folder.h"
 
 namespace sdg::cli {
 namespace {
@@ -23,18 +23,19 @@ constexpr const char* kExamples =
     "  sdg eval-clusters --run runs/digits              NMI, AMI, ARI and accuracy of the run's clusters against the "
     "labels\n";
 
-// Clusters of source kmeans were stored when the run began; those of source online are what the head says now.
+// Clusters of source online are what the head says now, those of other sources are stored.
 train::ClusterReport report_of(const train::Trained& trained, const data::OpenedData& opened,
                                const data::Dataset& dataset, const at::Device& device, ProgressBar& bar) {
   const auto& config = trained.info.config;
   if (config.condition.source == "online") {
     return train::evaluate_clusters(config, trained.network, dataset, opened.labels.get(), device, bar.callback());
   }
-  SDG_CHECK_USAGE(config.condition.source == "kmeans", trained.path, ": condition.source is ", config.condition.source,
-                  ", there are no clusters to score");
-  const train::RunFolder folder(std::filesystem::path(trained.path).parent_path().parent_path());
+  SDG_CHECK_USAGE(config.condition.source != "label", trained.path,
+                  ": condition.source is label, there are no clusters to score");
+  std::vector<int64_t> everything(static_cast<size_t>(dataset.size()));
+  std::iota(everything.begin(), everything.end(), 0);
   train::ClusterReport report;
-  report.assignments = train::read_indices(folder.pseudo_labels(), dataset.size());
+  report.assignments = train::condition_ids(trained, opened, dataset, everything, device);
   report.images = report.assignments.numel();
   report.used = std::get<0>(at::_unique(report.assignments)).numel();
   if (opened.labels) {

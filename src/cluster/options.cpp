@@ -19,6 +19,20 @@ void visit_assignment(ClusterOptions& options, config::Fields& fields) {
          {.help = "Sinkhorn sweeps. More bring the clusters closer to equal shares at a small cost.",
           .unit = "sweeps",
           .min = 1});
+  fields("assign", &options.assign,
+         {.help = "sinkhorn: assignments are balanced, so that all clusters are used alike. softmax: each image's own "
+                  "scores / epsilon, without any balance; clusters then tend to collapse. For comparison.",
+          .choices = {"sinkhorn", "softmax"}});
+  fields("queue", &options.queue,
+         {.help = "Rows of earlier steps that are balanced together with the batch, which steadies the assignment "
+                  "where the batch is small beside K. -1 keeps as many as bring the rows to 2 K; 0 none, as in the "
+                  "public code.",
+          .unit = "rows",
+          .min = -1});
+  fields("balance", &options.balance,
+         {.help = "One view: window balances only rows whose time lies in the window, which alone are learned from; "
+                  "batch balances all rows, noise included, as in the public code. With two views all are in it.",
+          .choices = {"window", "batch"}});
   fields("temperature", &options.temperature,
          {.help = "Softmax temperature of the head's prediction. Smaller asks for more confident scores; too small "
                   "makes the loss "
@@ -30,6 +44,11 @@ void visit_assignment(ClusterOptions& options, config::Fields& fields) {
 void visit_loss(ClusterOptions& options, config::Fields& fields) {
   fields("weight", &options.weight,
          {.help = "Weight of the clustering loss beside the flow loss. 0 leaves the clusters random.", .min = 0});
+  fields("backbone", &options.backbone,
+         {.help = "Share of the clustering loss's gradient that goes on into the network: 0 stops it at the features, "
+                  "as in the public code; 1 lets all of it shape them. With two views it costs a pass of the trained "
+                  "network up to the tap.",
+          .min = 0});
   fields("ramp", &options.ramp,
          {.help = "Let that weight rise linearly from 0 until the conditions begin, as in the paper's code. With AdamW "
                   "the head's own steps hardly change."});

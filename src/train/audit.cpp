@@ -24,7 +24,7 @@ Audit audit(const CheckpointInfo& info) {
                           " (condition.source ", source, ")"));
   } else if (source == "none") {
     in_favour.push_back("no condition was given");
-  } else if (source == "online") {
+  } else if (source == "online" || source == "recluster") {
     in_favour.push_back("conditions are clusters of the network's own features; the trainer had no access to labels");
   } else if (source == "kmeans") {
     if (info.pseudo_labels_free == "yes") {

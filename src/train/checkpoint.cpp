@@ -94,7 +94,10 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
     for (auto& parameter : trained.network.head->parameters()) parameter.requires_grad_(false);
   }
   const auto prior = file.tensors.find("prior");
-  if (prior != file.tensors.end() && trained.info.step > change_step(trained.info.config)) {
+  const auto change = file.metadata.find("change_step");
+  const auto conditions_from =
+      change == file.metadata.end() ? change_step(trained.info.config) : std::stoll(change->second);
+  if (prior != file.tensors.end() && trained.info.step > conditions_from) {
     trained.prior = cluster::label_prior(prior->second);
     if (patch_level(trained.info.config)) {
       const auto seen = std::stoll(file.metadata.at("maps_seen"));

@@ -20,6 +20,7 @@ Tensor condition_ids(const Trained& trained, const data::OpenedData& opened, con
     const auto stored = RunFolder(std::filesystem::path(trained.path).parent_path().parent_path()).pseudo_labels();
     return read_indices(stored, dataset.size()).index_select(0, chosen);
   }
+  if (source == "recluster") return read_indices(trained.path, dataset.size()).index_select(0, chosen);
   if (source == "file") return read_indices(config.condition.file, dataset.size()).index_select(0, chosen);
   SDG_CHECK_USAGE(source == "label", trained.path, ": condition.source is ", source, ", there are no clusters");
   SDG_CHECK_USAGE(opened.labels, opened.description, ": has no labels, though the run was trained on labels");

@@ -5,16 +5,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "sdg/cluster/window_loss.h"
 #include "sdg/core/error.h"
 #include "sdg/core/parallel.h"
 #include "sdg/flow/path.h"
+#include "train/learner_shard.h"
 
 namespace sdg::train {
 namespace {
 
-// The conditions of the last few hundred steps decide the prior: older ones come from clusters that have moved since.
-constexpr double kPriorDecay = 0.99;
 // Cluster maps kept for sampling at patch level.
 constexpr int64_t kMaps = 512;
 
@@ -40,21 +38,12 @@ bool has_index(const RunConfig& config) {
 
 }  // namespace
 
-/// What one shard of the batch computed on its own.
-struct Learner::Shard {
-  double loss_sum = 0;           ///< of the velocity error over the shard's images
-  Tensor gradient;               ///< [P], already divided by the batch size
-  Tensor ids;                    ///< conditions given, [n] or [n, L]
-  Tensor teacher_scores;         ///< [n, K] or [n*L, K]
-  Tensor head_features, head_t;  ///< what the head learns from, [n, F] or [n*L, D], and the images' times [n]
-};
-
-Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes)
+Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes, int64_t images)
     : Learner(config, device, ids, classes, build_network(config, classes, device),
-              build_network(config, classes, device), {}) {}
+              build_network(config, classes, device), {}, images) {}
 
 Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes, Network student,
-                 Network teacher, DrawFn draws)
+                 Network teacher, DrawFn draws, int64_t images)
     : config_(config),
       device_(device),
       ids_(ids),
@@ -65,7 +54,8 @@ Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor
       flat_(flatten(student_)),
       teacher_flat_(flatten(teacher_)),
       optimizer_(config.train, flat_.values()) {
-  SDG_CHECK(!has_index(config) || (ids.defined() && classes > 0), "condition source ", config.condition.source,
+  const bool later = config.condition.source == "recluster";
+  SDG_CHECK(!has_index(config) || later || (ids.defined() && classes > 0), "condition source ", config.condition.source,
             " needs an index per image");
   student_.set_training(true);
   teacher_.set_training(false);
@@ -74,8 +64,26 @@ Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor
   if (student_.head) head_parameters_ = trainable(*student_.head);
   for (auto& parameter : teacher_flat_.parameters()) parameter.requires_grad_(false);
   if (classes_ > 0) prior_counts_ = at::zeros({classes_}, at::kDouble);
-  if (has_index(config)) prior_counts_ = at::bincount(ids_.cpu(), {}, classes_).to(at::kDouble);
-  if (patch_level(config)) maps_ = at::zeros({kMaps, student_.model->patch_tokens()}, at::kInt);
+  if (ids_.defined()) set_ids(ids_);
+  const auto patches = patch_level(config) ? student_.model->patch_tokens() : 1;
+  if (patch_level(config)) maps_ = at::zeros({kMaps, patches}, at::kInt);
+  change_at_ = change_step(config);
+  if (!student_.head) return;
+  agreement_ = Agreement(images, patches);
+  const auto rows = config.cluster.queue >= 0
+                        ? config.cluster.queue
+                        : cluster::queue_rows(config.cluster.clusters, config.train.batch * patches);
+  queue_ = cluster::RowQueue(rows, student_.head->options().dim, device);
+}
+
+void Learner::set_ids(const Tensor& ids) {
+  ids_ = ids;
+  prior_counts_ = at::bincount(ids_.cpu(), {}, classes_).to(at::kDouble);
+}
+
+bool Learner::conditioned() const {
+  if (config_.condition.source == "recluster" && !ids_.defined()) return false;
+  return config_.condition.source != "none" && steps_done_ >= change_at_;
 }
 
 bool Learner::clustering() const {
@@ -83,25 +91,10 @@ bool Learner::clustering() const {
 }
 
 Tensor Learner::prior() const {
-  if (!prior_counts_.defined() || steps_done_ <= change_step(config_)) return {};
+  if (!prior_counts_.defined() || steps_done_ <= change_at_) return {};
   if (maps_.defined()) return maps_.slice(0, 0, std::min(kMaps, maps_seen_)).to(at::kLong);
   const auto total = prior_counts_.sum().item<double>();
   return total > 0 ? prior_counts_ / total : at::full_like(prior_counts_, 1.0 / static_cast<double>(classes_));
-}
-
-// The teacher looks at each image once at teacher_time; with two views the head learns from a second look, through
-// other noise and at a time of the window, so that only what survives the noise can be predicted.
-void Learner::cluster_views(const Tensor& x, const Draws& draws, Shard& shard) {
-  const auto t = at::full({x.size(0)}, config_.cluster.teacher_time, x.options());
-  const at::NoGradGuard no_grad;
-  const auto features = features_at(config_, teacher_, x, draws.teacher_eps.to(device_), t);
-  shard.teacher_scores = teacher_.head->forward(features).scores;  // [n, K] or [n*L, K]
-  shard.ids = shard.teacher_scores.argmax(1);
-  if (patch_level(config_)) shard.ids = shard.ids.view({x.size(0), -1});
-  if (config_.cluster.views == "two") {
-    shard.head_t = draws.head_t.to(device_);
-    shard.head_features = features_at(config_, teacher_, x, draws.head_eps.to(device_), shard.head_t);
-  }
 }
 
 void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count, Shard& shard) {
@@ -109,11 +102,10 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
   const std::vector<int64_t> samples(batch.sample.begin() + first, batch.sample.begin() + first + count);
   const auto draws = draws_(samples, x.sizes().slice(1));
   const bool online = config_.condition.source == "online";
-  const bool conditioned = steps_done_ >= change_step(config_);
   if (online && clustering()) cluster_views(x, draws, shard);
 
   auto condition = unconditional_for(config_);
-  if (conditioned) {
+  if (conditioned()) {
     if (has_index(config_)) {
       const Tensor index =
           at::tensor(std::vector<int64_t>(batch.index.begin() + first, batch.index.begin() + first + count));
@@ -129,97 +121,18 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
   if (own_view) options.feature_depth = feature_depth(config_, *student_.model);
   const auto out = student_.model->forward(point.input, point.time, condition, options);
   if (own_view) {
-    shard.head_features = pool_tokens(config_, out.features.detach(), student_.model->extra_tokens());
+    shard.head_features = pool_tokens(config_, config_.cluster.backbone > 0 ? out.features : out.features.detach(),
+                                      student_.model->extra_tokens());
     shard.head_t = point.t;
   }
   auto losses = flow::velocity_loss(out.velocity, point.target);  // [n]
   if (point.weight.defined()) losses = losses * point.weight;
   const auto loss_sum = losses.sum();
   shard.loss_sum = loss_sum.item<double>();
+  const bool keep_graph = own_view && config_.cluster.backbone > 0;
   const auto scaled = loss_sum / static_cast<double>(batch.images.size(0));
   shard.gradient =
-      flat_.flatten(torch::autograd::grad({scaled}, model_parameters_, {}, {}, false, /*allow_unused=*/true));
-}
-
-// The head needs the whole batch (its BatchNorm, Sinkhorn), and is small: one thread, after the shards.
-Tensor Learner::head_gradient(const std::vector<Shard>& shards, StepResult& result) {
-  std::vector<Tensor> features, scores, times;
-  for (const auto& shard : shards) {
-    features.push_back(shard.head_features);
-    scores.push_back(shard.teacher_scores);
-    times.push_back(shard.head_t);
-  }
-  const auto& options = config_.cluster;
-  student_.head->normalize_prototypes();
-  const auto own = student_.head->forward(at::cat(features)).scores;  // [B, K] or [B*L, K]
-  const bool two_views = options.views == "two";
-  cluster::SinkhornOptions sinkhorn;
-  sinkhorn.epsilon = options.epsilon;
-  sinkhorn.iterations = options.iterations;
-  auto assigned = cluster::sinkhorn(two_views ? at::cat(scores) : own.detach(), sinkhorn);
-  const auto losses = cluster::assignment_loss(own, assigned.assignments, options.temperature);  // [B] or [B*L]
-  auto loss = losses.mean();
-  if (!two_views) {
-    auto mask = cluster::in_window(at::cat(times), options.window_begin, options.window_end);  // [B]
-    if (options.window_tokens == "tiled") mask = mask.repeat({losses.size(0) / mask.size(0)});
-    loss = cluster::window_mean(losses, mask, cluster::parse_averaging(options.averaging));
-  }
-  result.cluster_weight =
-      options.ramp ? cluster::warm_up_weight(steps_done_, static_cast<double>(change_step(config_)), options.weight)
-                   : options.weight;
-  result.cluster_loss = losses.mean().item<double>();
-  result.cluster_window = loss.item<double>();
-  result.sinkhorn = std::move(assigned);
-  return flat_.flatten(torch::autograd::grad({result.cluster_weight * loss}, head_parameters_),
-                       model_parameters_.size());
-}
-
-namespace {
-
-void follow_buffers(torch::nn::Module& teacher, const torch::nn::Module& student, double keep) {
-  const auto source = student.named_buffers();
-  for (auto& entry : teacher.named_buffers()) {
-    const auto& from = source[entry.key()];
-    if (entry.value().is_floating_point()) {
-      entry.value().lerp_(from, 1 - keep);
-    } else {
-      entry.value().copy_(from);
-    }
-  }
-}
-
-}  // namespace
-
-void Learner::update_teacher() {
-  const at::NoGradGuard no_grad;
-  auto ours = teacher_flat_.values();
-  const auto& theirs = flat_.values();
-  if (config_.train.teacher == "change" && config_.condition.source == "online") {
-    if (steps_done_ < change_step(config_)) return;
-    if (steps_done_ == change_step(config_)) {
-      ours.copy_(theirs);
-      if (student_.head) follow_buffers(*teacher_.head, *student_.head, 0);
-    }
-    ours.lerp_(theirs, 1 - config_.train.ema);
-    return;
-  }
-  const double keep_model = ema_decay(config_.train, steps_done_);
-  ours.narrow(0, 0, model_size_).lerp_(theirs.narrow(0, 0, model_size_), 1 - keep_model);
-  if (!student_.head || !clustering()) return;
-  // The head's average starts anew with the head: its first steps say as little as the network's.
-  const double keep = ema_decay(config_.train, steps_done_ - cluster_step(config_));
-  const auto head_size = ours.numel() - model_size_;
-  ours.narrow(0, model_size_, head_size).lerp_(theirs.narrow(0, model_size_, head_size), 1 - keep);
-  follow_buffers(*teacher_.head, *student_.head, keep);
-}
-
-void Learner::update_prior(const StepResult& result) {
-  if (config_.condition.source != "online" || !result.ids.defined()) return;
-  const auto ids = result.ids.cpu();
-  prior_counts_.mul_(kPriorDecay);
-  prior_counts_ += at::bincount(ids.flatten(), {}, classes_).to(at::kDouble);
-  if (!maps_.defined()) return;
-  for (int64_t i = 0; i < ids.size(0); ++i) maps_[maps_seen_++ % kMaps].copy_(ids[i]);
+      flat_.flatten(torch::autograd::grad({scaled}, model_parameters_, {}, keep_graph, false, /*allow_unused=*/true));
 }
 
 StepResult Learner::step(const data::Batch& batch) {
@@ -236,7 +149,7 @@ StepResult Learner::step(const data::Batch& batch) {
   }
 
   StepResult result;
-  result.conditioned = config_.condition.source != "none" && steps_done_ >= change_step(config_);
+  result.conditioned = conditioned();
   Tensor gradient;
   for (auto& shard : shards) {
     result.flow_loss += shard.loss_sum / static_cast<double>(size);
@@ -250,7 +163,7 @@ StepResult Learner::step(const data::Batch& batch) {
             std::isnan(result.flow_loss) ? "nan" : "infinite", "; the weights were left as they were");
   result.objective = result.flow_loss;
   if (student_.head && clustering()) {
-    gradient.add_(head_gradient(shards, result));
+    gradient.add_(cluster_gradient(shards, result));
     result.objective += result.cluster_weight * result.cluster_window;
   }
   std::vector<Tensor> ids;
@@ -264,6 +177,7 @@ StepResult Learner::step(const data::Batch& batch) {
   result.gradient = gradient;
   update_teacher();
   update_prior(result);
+  watch_agreement(batch, result);
   ++steps_done_;
   return result;
 }
@@ -283,6 +197,16 @@ void Learner::save(io::TensorFile& file) const {
     file.tensors["maps"] = maps_;
     file.metadata["maps_seen"] = std::to_string(maps_seen_);
   }
+  if (student_.head) {
+    file.tensors["agreement.memory"] = agreement_.memory();
+    file.tensors["agreement.figures"] = agreement_.figures();
+  }
+  if (queue_.capacity() > 0) {
+    file.tensors["queue"] = queue_.data();
+    file.metadata["queue_seen"] = std::to_string(queue_.seen());
+  }
+  if (config_.condition.source == "recluster" && ids_.defined()) file.tensors["ids"] = ids_;
+  file.metadata["change_step"] = std::to_string(change_at_);
   file.metadata["step"] = std::to_string(steps_done_);
 }
 
@@ -304,6 +228,12 @@ void Learner::load(const io::TensorFile& file, const std::string& where) {
     copy(maps_, "maps");
     maps_seen_ = std::stoll(file.metadata.at("maps_seen"));
   }
+  if (student_.head && file.tensors.count("agreement.memory"))
+    agreement_.restore(file.at("agreement.memory", where), file.at("agreement.figures", where));
+  if (queue_.capacity() > 0) queue_.restore(file.at("queue", where), std::stoll(file.metadata.at("queue_seen")));
+  if (config_.condition.source == "recluster" && file.tensors.count("ids")) set_ids(file.tensors.at("ids"));
+  if (const auto change = file.metadata.find("change_step"); change != file.metadata.end())
+    change_at_ = std::stoll(change->second);
   steps_done_ = std::stoll(file.metadata.at("step"));
 }
 

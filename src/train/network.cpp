@@ -126,9 +126,8 @@ Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_
   return pooling == "mean" ? patches.mean(1) : patches.flatten(1);
 }
 
-Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
-                   const Tensor& t) {
-  const at::NoGradGuard no_grad;
+Tensor features_with_gradient(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                              const Tensor& t) {
   const auto sample = flow::constant_velocity(x, eps, t, config.flow.sigma_min);
   model::ForwardOptions options;
   options.feature_depth = feature_depth(config, *network.model);
@@ -136,6 +135,12 @@ Tensor features_at(const RunConfig& config, const Network& network, const Tensor
   const auto point = network.predictions.at(sample.x_t, t);
   const auto out = network.model->forward(point.input, point.time, unconditional_for(config), options);
   return pool_tokens(config, out.features, network.model->extra_tokens());
+}
+
+Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                   const Tensor& t) {
+  const at::NoGradGuard no_grad;
+  return features_with_gradient(config, network, x, eps, t);
 }
 
 model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids, const Tensor& drop) {
@@ -163,7 +168,7 @@ int64_t cluster_step(const RunConfig& config) {
 
 int64_t change_step(const RunConfig& config) {
   if (config.condition.source == "none") return config.train.steps;
-  if (config.condition.source != "online") return 0;
+  if (config.condition.source != "online" && config.condition.source != "recluster") return 0;
   return std::llround(config.condition.change * static_cast<double>(config.train.steps));
 }
 

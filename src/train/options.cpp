@@ -49,11 +49,12 @@ void TrainOptions::visit(config::Fields& fields) {
 }
 
 void ConditionOptions::visit(config::Fields& fields) {
-  fields("source", &source,
-         {.help = "What guides: none; label (the data set's classes); online (clusters of the network's own features, "
-                  "found in the same run); kmeans (clusters of a finished run's features); file (an index for each "
-                  "image, made elsewhere).",
-          .choices = {"none", "label", "online", "kmeans", "file"}});
+  fields(
+      "source", &source,
+      {.help = "What guides: none; label (the data set's classes); online (clusters of the network's own features, "
+               "found in the same run); recluster (the same by k-means, again and again in the run); kmeans (clusters "
+               "of a finished run's features); file (an index for each image, made elsewhere).",
+       .choices = {"none", "label", "online", "recluster", "kmeans", "file"}});
   fields(
       "file", &file,
       {.help = "Source file: pseudo-labels, one index an image in the data set's order: safetensors (ids), npy, or a "
@@ -64,10 +65,23 @@ void ConditionOptions::visit(config::Fields& fields) {
           .min = 0,
           .max = 1});
   fields("change", &change,
-         {.help = "Source online: share of the steps that trains without conditions while clusters form; then the "
-                  "condition begins.",
+         {.help = "Sources online and recluster: share of the steps that trains without conditions while clusters "
+                  "form; then the condition begins. With condition.stable it is the latest such share.",
           .unit = "fraction",
           .min = 0,
+          .max = 1});
+  fields("stable", &stable,
+         {.help = "Source online: conditions begin as soon as this share of the images keeps its cluster from one time "
+                  "it is seen to the next (metric `agreement`). 0 waits for condition.change alone. A condition that "
+                  "flickers costs more than it tells.",
+          .unit = "fraction",
+          .min = 0,
+          .max = 1});
+  fields("recluster", &recluster,
+         {.help = "Source recluster: share of the steps between two k-means clusterings of the averaged network's "
+                  "features; clusters keep the numbers of those they overlap most.",
+          .unit = "fraction",
+          .min = 0.001,
           .max = 1});
   fields("drop_per", &drop_per,
          {.help = "Patch level: image drops the condition of all patches of an image together, which is what sampling "

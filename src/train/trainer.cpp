@@ -19,9 +19,11 @@
 #include "sdg/train/assign.h"
 #include "sdg/train/audit.h"
 #include "sdg/train/checkpoint.h"
+#include "sdg/train/cluster_study.h"
 #include "sdg/train/initial_weights.h"
 #include "sdg/train/pictures.h"
 #include "sdg/train/pseudo_labels.h"
+#include "sdg/train/recluster.h"
 
 namespace sdg::train {
 namespace {
@@ -85,7 +87,7 @@ Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::D
       supply.to_images = decode_with(load_decoder(latents->card(), config.data.autoencoder, device), device);
   }
   const auto& source = config.condition.source;
-  const bool clusters = source == "online" || source == "kmeans";
+  const bool clusters = source == "online" || source == "kmeans" || source == "recluster";
   SDG_CHECK_USAGE(!clusters || config.cluster.clusters <= supply.dataset->size(),
                   "cluster.clusters: ", config.cluster.clusters, " clusters of a data set of ", supply.dataset->size(),
                   " images");
@@ -100,6 +102,8 @@ Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::D
     const auto stored = io::read_tensor_header(folder.pseudo_labels()).metadata;
     if (const auto from = stored.find("made_from"); from != stored.end()) supply.pseudo_labels_from = from->second;
     if (const auto free = stored.find("label_free"); free != stored.end()) supply.pseudo_labels_free = free->second;
+    supply.classes = config.cluster.clusters;
+  } else if (source == "recluster") {
     supply.classes = config.cluster.clusters;
   } else if (source == "file") {
     supply.ids = read_indices(config.condition.file, supply.dataset->size());
@@ -117,7 +121,7 @@ class Run {
         observer_(observer),
         device_(parse_device(config.device)),
         supply_(open_supply(config, folder, device_, observer)),
-        learner_(config, device_, supply_.ids, supply_.classes) {}
+        learner_(config, device_, supply_.ids, supply_.classes, supply_.dataset->size()) {}
 
   Outcome execute() {
     Outcome outcome;
@@ -165,6 +169,7 @@ class Run {
   }
 
   void one_step(data::Loader& loader) {
+    if (recluster_due(config_, learner_.steps_done())) cluster_again();
     const auto start = Clock::now();
     const auto batch = loader.next();
     StepReport report;
@@ -177,6 +182,7 @@ class Run {
     rate_ = rate_ > 0 ? 0.9 * rate_ + 0.1 * rate : rate;
     report.images_per_second = rate_;
     watch_clusters(report);
+    watch_change(report);
     if (report.step == 1 || report.step % config_.train.log_every == 0 || report.step == report.steps)
       write_metrics(report);
     if (observer_.on_step) observer_.on_step(report);
@@ -202,6 +208,30 @@ class Run {
     if (!warning.empty()) log::warning(cat("step ", report.step, ": ", warning));
   }
 
+  void cluster_again() {
+    const auto before = learner_.ids();
+    learner_.set_ids(recluster(config_, learner_.teacher(), *supply_.dataset, device_, before));
+    if (!observer_.on_event) return;
+    std::string message = cat("step ", learner_.steps_done(), ": clustered anew");
+    if (before.defined())
+      message += cat("; ", std::round(1000 * churn(before, learner_.ids())) / 10, " % of the images changed cluster");
+    observer_.on_event(message);
+  }
+
+  // What the agreement was when conditions began tells whether they can guide.
+  void watch_change(const StepReport& report) {
+    const auto& result = report.result;
+    if (report.step != learner_.change_at() || result.agreement < 0) return;
+    const auto message = cat("step ", report.step, ": conditions begin; ", std::round(1000 * result.agreement) / 10,
+                             " % of the images keep their cluster from one look to the next");
+    if (config_.condition.stable > 0 && !result.stable_now) {
+      log::warning(cat(message, ", less than the ", 100 * config_.condition.stable,
+                       " % asked for (condition.stable): clusters that flicker guide badly"));
+    } else if (observer_.on_event) {
+      observer_.on_event(message);
+    }
+  }
+
   void write_metrics(const StepReport& report) {
     io::Row row{{"loss", report.result.flow_loss},
                 {"smooth_loss", report.smooth_loss},
@@ -214,6 +244,7 @@ class Run {
       row.emplace_back("cluster_entropy", report.result.sinkhorn->entropy);
       row.emplace_back("marginal_error", report.result.sinkhorn->marginal_error);
     }
+    if (report.result.agreement >= 0) row.emplace_back("agreement", report.result.agreement);
     row.emplace_back("images_per_second", report.images_per_second);
     log_row(report.step, row, "train/");
   }

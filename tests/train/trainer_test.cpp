@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -94,7 +95,7 @@ TEST_P(TrainingWithSource, AStoppedRunGoesOnAsIfItHadNeverStopped) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sources, TrainingWithSource, ::testing::Values("none", "label", "online"),
+INSTANTIATE_TEST_SUITE_P(Sources, TrainingWithSource, ::testing::Values("none", "label", "online", "recluster"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_F(Training, AStopDoesNotChangeWhichCheckpointIsBest) {
@@ -267,4 +268,87 @@ TEST_F(Training, AtPatchLevelEveryPatchHasItsClusterAndItsCondition) {
   EXPECT_THROW(draw(), UsageError);
   options.map = at::zeros({15}, at::kLong);
   EXPECT_THROW(draw(), UsageError);
+}
+
+TEST_F(Training, EveryWayOfClusteringGoesOnAsIfItHadNeverStopped) {
+  const std::vector<std::pair<std::string, std::function<void(train::RunConfig&)>>> ways{
+      {"queue", [](auto& config) { config.cluster.queue = 13; }},
+      {"backbone", [](auto& config) { config.cluster.backbone = 1; }},
+      {"softmax", [](auto& config) { config.cluster.assign = "softmax"; }},
+      {"one view", [](auto& config) { config.cluster.views = "one"; }},
+      {"one view, whole batch",
+       [](auto& config) {
+         config.cluster.views = "one";
+         config.cluster.balance = "batch";
+       }},
+      {"one view into the backbone",
+       [](auto& config) {
+         config.cluster.views = "one";
+         config.cluster.backbone = 0.5;
+       }},
+      {"rule",
+       [](auto& config) {
+         config.condition.stable = 0.01;
+         config.train.steps = 14;
+       }},
+  };
+  train_quietly(tiny_config(data_), folder_ / "plain");
+  for (const auto& [name, change] : ways) {
+    SCOPED_TRACE(name);
+    auto config = tiny_config(data_);
+    config.cluster.window_begin = 0.1;  // of 8 images some are always inside
+    change(config);
+    train_quietly(config, folder_ / (name + "-whole"));
+    for (const int64_t k : {3, 7}) {
+      const auto run = name + std::to_string(k);
+      train_quietly(config, folder_ / run, k);
+      train_quietly(config, folder_ / run);
+      expect_same_tensors(last(name + "-whole"), last(run));
+    }
+    EXPECT_FALSE(test::same_bytes(weights(folder_ / "plain"), weights(folder_ / (name + "-whole"))));
+  }
+}
+
+TEST_F(Training, ConditionsBeginWhenClustersHoldStill) {
+  auto config = tiny_config(data_);
+  config.train.steps = 16;
+  config.condition.change = 0.9;
+  const auto change_of = [&](const std::string& run) {
+    train_quietly(config, folder_ / run);
+    return std::stoll(io::read_tensor_header(last(run)).metadata.at("change_step"));
+  };
+  EXPECT_EQ(change_of("late"), 14);
+  config.condition.stable = 0.01;  // 40 images, 8 a step: all were seen twice after 10 steps
+  EXPECT_EQ(change_of("early"), 10);
+  const auto trained = train::load_trained(last("early"), at::kCPU);
+  EXPECT_TRUE(trained.prior.defined());
+  EXPECT_THAT(figures(folder_ / "early"), HasSubstr("\"agreement\""));
+}
+
+TEST_F(Training, TheClusteringLossReachesTheBackboneOnlyWhereAsked) {
+  auto config = tiny_config(data_);
+  config.condition.change = 1;  // no conditions, which would carry clusters into the network
+  auto heavier = config;
+  heavier.cluster.weight = 30;
+  heavier.train.clip = config.train.clip = 0;
+  train_quietly(config, folder_ / "a");
+  train_quietly(heavier, folder_ / "b");
+  const auto block = [&](const std::string& run) {
+    return io::read_tensors(last(run)).at("model.patch_embed.proj.weight").clone();
+  };
+  EXPECT_TRUE(test::same_bytes(block("a"), block("b")));
+  config.cluster.backbone = heavier.cluster.backbone = 1;
+  train_quietly(config, folder_ / "c");
+  train_quietly(heavier, folder_ / "d");
+  EXPECT_FALSE(test::same_bytes(block("a"), block("c")));
+  EXPECT_FALSE(test::same_bytes(block("c"), block("d")));
+}
+
+TEST_F(Training, ClustersFoundAgainAndAgainAreInTheCheckpoint) {
+  train_quietly(tiny_config(data_, "recluster"), folder_ / "run");
+  const auto ids = io::read_tensors(last("run")).at("ids");
+  EXPECT_EQ(ids.numel(), 40);
+  EXPECT_EQ(std::get<0>(at::_unique(ids)).numel(), 4);
+  const auto trained = train::load_trained(last("run"), at::kCPU);
+  EXPECT_NEAR(trained.prior.sum().item<double>(), 1, 1e-9);
 }

@@ -24,6 +24,10 @@ struct ClusterOptions {
   bool standardize = true;
   double start = 0;
   std::string averaging = "batch";
+  std::string assign = "sinkhorn";
+  std::string balance = "window";
+  int64_t queue = -1;
+  double backbone = 0;
   void visit(config::Fields& fields);
 };
 }  // namespace sdg::cluster

@@ -3,9 +3,11 @@
 #include <optional>
 #include <string>
 
+#include "sdg/cluster/row_queue.h"
 #include "sdg/cluster/sinkhorn.h"
 #include "sdg/data/loader.h"
 #include "sdg/io/tensor_file.h"
+#include "sdg/train/agreement.h"
 #include "sdg/train/draws.h"
 #include "sdg/train/flat_parameters.h"
 #include "sdg/train/network.h"
@@ -22,7 +24,9 @@ struct StepResult {
   double cluster_weight = 0;
   double grad_norm = 0;  ///< before clipping
   double lr = 0;
-  bool conditioned = false;                         ///< did the network get conditions
+  bool conditioned = false;  ///< did the network get conditions
+  double agreement = -1;     ///< see Agreement::value; below 0 while unknown
+  bool stable_now = false;   ///< clusters hold still as condition.stable asks: conditions begin with the next step
   std::optional<cluster::SinkhornResult> sinkhorn;  ///< of the batch
   Tensor ids;       ///< int64 [B] (patch level [B, L]): the teacher's clusters, or the given indices
   Tensor gradient;  ///< [P], as the optimizer got it (clipped); names: Learner::named
@@ -33,12 +37,20 @@ struct StepResult {
 /// result does not depend on threads.
 class Learner {
  public:
-  /// `ids` int64 [data set size]: the condition index of each image for the index sources; undefined otherwise.
-  /// `classes`: number of such indices.
-  Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes);
+  /// `ids` int64 [data set size]: the condition index of each image for the index sources; undefined otherwise (and
+  /// for source recluster, which sets them later). `classes`: number of such indices. `images`: size of the data set.
+  Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
+          int64_t images = Agreement::kRemembered);
   /// With networks and draws of the caller's, which must be what `config` describes.
   Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes, Network student,
-          Network teacher, DrawFn draws);
+          Network teacher, DrawFn draws, int64_t images = Agreement::kRemembered);
+
+  /// Source recluster: the indices from the next step on; sampling's prior is their histogram.
+  void set_ids(const Tensor& ids);
+  const Tensor& ids() const { return ids_; }
+
+  /// First step that trains with conditions, as far as known: with condition.stable it may still come earlier.
+  int64_t change_at() const { return change_at_; }
 
   /// Advances by one step. Throws Error, leaving the weights as they were, if loss or gradient is not finite.
   StepResult step(const data::Batch& batch);
@@ -61,9 +73,13 @@ class Learner {
  private:
   struct Shard;
   bool clustering() const;
+  bool conditioned() const;
   void cluster_views(const Tensor& x, const Draws& draws, Shard& shard);
   void flow_shard(const data::Batch& batch, int64_t first, int64_t count, Shard& shard);
-  Tensor head_gradient(const std::vector<Shard>& shards, StepResult& result);
+  cluster::SinkhornResult assign(const Tensor& scores, const Tensor& embedding, const Network& scorer);
+  Tensor cluster_gradient(std::vector<Shard>& shards, StepResult& result);
+  Tensor backbone_gradient(std::vector<Shard>& shards, const Tensor& of_features);
+  void watch_agreement(const data::Batch& batch, StepResult& result);
   void update_teacher();
   void update_prior(const StepResult& result);
 
@@ -81,6 +97,9 @@ class Learner {
   Tensor prior_counts_;  ///< [K] float64
   Tensor maps_;          ///< int32 [kMaps, L]: ring of the last cluster maps, patch level only
   int64_t maps_seen_ = 0;
+  cluster::RowQueue queue_;  ///< of embeddings, cluster.queue
+  Agreement agreement_;
+  int64_t change_at_ = 0;
   int64_t steps_done_ = 0;
 };
 

@@ -49,6 +49,10 @@ Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_
 Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
                    const Tensor& t);
 
+/// The same with the network's graph, where gradients are on.
+Tensor features_with_gradient(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                              const Tensor& t);
+
 /// ids int64 [N] (patch level [N, L]) -> the condition the backbone gets for them: an index, or a prototype of
 /// `teacher`, scaled where condition.token says so.
 model::Condition condition_for(const RunConfig& config, const Network& teacher, const Tensor& ids,
@@ -61,7 +65,8 @@ model::Condition unconditional_for(const RunConfig& config);
 /// First step in which the head learns.
 int64_t cluster_step(const RunConfig& config);
 
-/// First step that trains with conditions (0 for index sources, train.steps for source none).
+/// First step that trains with conditions (0 for label, kmeans and file, train.steps for source none), unless clusters
+/// hold still earlier (condition.stable).
 int64_t change_step(const RunConfig& config);
 
 }  // namespace sdg::train

@@ -28,6 +28,8 @@ struct ConditionOptions {
   std::string source = "online";
   double drop = 0.15;
   double change = 0.3;
+  double stable = 0;
+  double recluster = 0.1;
   double token_scale = 0;
   std::string token = "scaled";
   std::string drop_per = "image";

@@ -1,0 +1,33 @@
+#pragma once
+#include "sdg/core/tensor.h"
+
+namespace sdg::cluster {
+
+/// The last rows that were pushed, oldest overwritten first: embeddings of earlier steps that are balanced together
+/// with a batch too small for its K (SwAV, 2006.09882, section 4.1). Holds no gradient.
+class RowQueue {
+ public:
+  RowQueue() = default;
+  /// Room for `rows` rows [width] on the device; 0 rows is a queue that keeps nothing.
+  RowQueue(int64_t rows, int64_t width, const at::Device& device);
+
+  /// What is in it, [min(seen, rows), width], in no meaningful order.
+  Tensor rows() const;
+  /// embeddings [n, width].
+  void push(const Tensor& embeddings);
+
+  int64_t capacity() const { return data_.defined() ? data_.size(0) : 0; }
+  /// All storage [rows, width] and the number of rows ever pushed, for checkpoints.
+  Tensor data() const { return data_; }
+  int64_t seen() const { return seen_; }
+  void restore(const Tensor& data, int64_t seen);
+
+ private:
+  Tensor data_;
+  int64_t seen_ = 0;
+};
+
+/// How many rows bring a batch of `batch` rows to twice the number of clusters.
+int64_t queue_rows(int64_t clusters, int64_t batch);
+
+}  // namespace sdg::cluster

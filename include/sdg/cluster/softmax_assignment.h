@@ -1,0 +1,10 @@
+#pragma once
+#include "sdg/cluster/sinkhorn.h"
+
+namespace sdg::cluster {
+
+/// What Sinkhorn-Knopp is compared with: softmax(scores / epsilon) of each row [B, K], nothing balanced. The figures of
+/// the result mean the same as sinkhorn's. Without gradient. Throws Error for scores that are not finite.
+SinkhornResult softmax_assignment(const Tensor& scores, double epsilon);
+
+}  // namespace sdg::cluster

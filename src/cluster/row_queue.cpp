@@ -1,0 +1,41 @@
+#include "sdg/cluster/row_queue.h"
+
+#include <algorithm>
+
+#include "sdg/core/error.h"
+
+namespace sdg::cluster {
+
+RowQueue::RowQueue(int64_t rows, int64_t width, const at::Device& device) {
+  SDG_CHECK(rows >= 0 && width >= 1, "row queue: needs rows >= 0 and width >= 1, got ", rows, " and ", width);
+  if (rows > 0) data_ = at::zeros({rows, width}, at::TensorOptions().device(device));
+}
+
+Tensor RowQueue::rows() const {
+  SDG_CHECK(data_.defined(), "row queue: it has no room");
+  return data_.slice(0, 0, std::min(seen_, capacity()));
+}
+
+void RowQueue::push(const Tensor& embeddings) {
+  if (capacity() == 0) return;
+  const at::NoGradGuard no_grad;
+  const auto count = embeddings.size(0);
+  const auto skipped = std::max<int64_t>(0, count - capacity());  // of many, the last ones stay
+  const auto kept = embeddings.detach().slice(0, skipped);
+  const auto place = (seen_ + skipped + at::arange(kept.size(0), kept.options().dtype(at::kLong))) % capacity();
+  data_.index_copy_(0, place, kept.to(data_.scalar_type()));
+  seen_ += count;
+}
+
+void RowQueue::restore(const Tensor& data, int64_t seen) {
+  SDG_CHECK(data_.defined() && data.sizes() == data_.sizes() && seen >= 0, "row queue: expected ",
+            data_.defined() ? to_string(data_.sizes()) : "no rows", ", got ", to_string(data.sizes()));
+  data_.copy_(data);
+  seen_ = seen;
+}
+
+int64_t queue_rows(int64_t clusters, int64_t batch) {
+  return std::max<int64_t>(0, 2 * clusters - batch);
+}
+
+}  // namespace sdg::cluster

@@ -1,0 +1,33 @@
+#include "sdg/train/recluster.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sdg/metrics/hungarian.h"
+#include "sdg/train/assign.h"
+
+namespace sdg::train {
+
+bool recluster_due(const RunConfig& config, int64_t step) {
+  const auto first = change_step(config);
+  const auto every =
+      std::max<int64_t>(1, std::llround(config.condition.recluster * static_cast<double>(config.train.steps)));
+  return config.condition.source == "recluster" && step >= first && (step - first) % every == 0;
+}
+
+Tensor keep_numbers(const Tensor& ids, const Tensor& previous, int64_t clusters) {
+  const auto overlap = at::bincount(ids * clusters + previous, {}, clusters * clusters).view({clusters, clusters});
+  const auto number = metrics::min_cost_assignment(-overlap.to(at::kDouble));  // of each new cluster
+  return at::tensor(number).index_select(0, ids);
+}
+
+Tensor recluster(const RunConfig& config, const Network& network, const data::Dataset& dataset,
+                 const at::Device& device, const Tensor& previous) {
+  std::vector<int64_t> everything(static_cast<size_t>(dataset.size()));
+  for (size_t i = 0; i < everything.size(); ++i) everything[i] = static_cast<int64_t>(i);
+  const auto features = extract_features(config, network, dataset, everything, device);
+  const auto ids = cluster_features(features, config.cluster.clusters, seed_of(config)).ids;
+  return previous.defined() ? keep_numbers(ids, previous, config.cluster.clusters) : ids;
+}
+
+}  // namespace sdg::train

@@ -1,0 +1,34 @@
+#include "sdg/train/recluster.h"
+
+#include <gtest/gtest.h>
+
+#include "train/tiny_run.h"
+
+using namespace sdg;
+
+TEST(KeepNumbers, UndoesARenaming) {
+  const auto before = at::tensor({0, 0, 1, 1, 2, 2, 3, 3}, at::kLong);
+  const auto names = at::tensor({2, 0, 3, 1}, at::kLong);
+  EXPECT_TRUE(at::equal(train::keep_numbers(names.index_select(0, before), before, 4), before));
+}
+
+TEST(KeepNumbers, KeepsAsManyImagesAsPossibleAndThePartitionAsItIs) {
+  const auto before = at::tensor({0, 0, 0, 1, 1, 1}, at::kLong);
+  const auto now = at::tensor({1, 1, 0, 0, 0, 0}, at::kLong);
+  EXPECT_TRUE(at::equal(train::keep_numbers(now, before, 2), at::tensor({0, 0, 1, 1, 1, 1}, at::kLong)));
+}
+
+TEST(Recluster, IsDueAtTheChangeAndRegularlyAfter) {
+  train::RunConfig config;
+  config.condition.source = "recluster";
+  config.train.steps = 100;
+  config.condition.change = 0.3;
+  config.condition.recluster = 0.25;
+  std::vector<int64_t> due;
+  for (int64_t step = 0; step < 100; ++step) {
+    if (train::recluster_due(config, step)) due.push_back(step);
+  }
+  EXPECT_EQ(due, (std::vector<int64_t>{30, 55, 80}));
+  config.condition.source = "online";
+  EXPECT_FALSE(train::recluster_due(config, 30));
+}
