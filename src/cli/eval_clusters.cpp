@@ -28,7 +28,8 @@ train::ClusterReport report_of(const train::Trained& trained, const data::Opened
                                const data::Dataset& dataset, const at::Device& device, ProgressBar& bar) {
   const auto& config = trained.info.config;
   if (config.condition.source == "online") {
-    return train::evaluate_clusters(config, trained.network, dataset, opened.labels.get(), device, bar.callback());
+    return train::evaluate_clusters(config, trained.network, dataset, {opened.labels.get(), opened.masks.get()}, device,
+                                    bar.callback());
   }
   SDG_CHECK_USAGE(config.condition.source != "label", trained.path,
                   ": condition.source is label, there are no clusters to score");
@@ -64,6 +65,12 @@ int execute(const Arguments& arguments) {
                                {"used", report.used}};
     if (report.scored)
       out.update({{"nmi", scores.nmi}, {"ami", scores.ami}, {"ari", scores.ari}, {"accuracy", scores.accuracy}});
+    if (const auto& cut = report.segmentation)
+      out.update({{"miou", cut->miou},
+                  {"pixel_accuracy", cut->accuracy},
+                  {"miou_majority", cut->miou_majority},
+                  {"pixel_accuracy_majority", cut->accuracy_majority},
+                  {"pixels", cut->pixels}});
     std::printf("%s\n", out.dump().c_str());
     return 0;
   }
@@ -72,6 +79,13 @@ int execute(const Arguments& arguments) {
   if (report.scored) {
     std::printf("against the labels: NMI %.4f  AMI %.4f  ARI %.4f  accuracy %.4f\n", scores.nmi, scores.ami, scores.ari,
                 scores.accuracy);
+  } else if (const auto& cut = report.segmentation) {
+    std::printf(
+        "against the masks (%lld pixels): mIoU %.4f, pixel accuracy %.4f, clusters matched to classes one to one\n"
+        "each cluster as the class it overlaps most: mIoU %.4f, pixel accuracy %.4f\n",
+        static_cast<long long>(cut->pixels), cut->miou, cut->accuracy, cut->miou_majority, cut->accuracy_majority);
+  } else if (train::patch_level(config)) {
+    std::printf("%s has no masks to score the clusters of patches against\n", opened.description.c_str());
   } else {
     std::printf("%s has no labels to score against\n", opened.description.c_str());
   }
@@ -82,8 +96,8 @@ int execute(const Arguments& arguments) {
 
 Command eval_clusters_command() {
   return {
-      "eval-clusters", "Agreement of a run's clusters with labels that it never saw: NMI, AMI, ARI, accuracy.",
-      kExamples, [](CLI::App& app) {
+      "eval-clusters", "Agreement of a run's clusters with labels or masks that it never saw.", kExamples,
+      [](CLI::App& app) {
         auto arguments = std::make_shared<Arguments>();
         app.add_option("--run", arguments->source.run, "the run; default: the newest under runs/")->type_name("DIR");
         app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");

@@ -8,6 +8,7 @@
 #include "sdg/core/text.h"
 #include "sdg/io/image.h"
 #include "sdg/sample/solver.h"
+#include "sdg/train/assign.h"
 #include "sdg/train/latent_images.h"
 #include "sdg/train/run_folder.h"
 
@@ -42,6 +43,31 @@ Tensor painted_map(const std::string& path, const train::Trained& trained) {
   return picture.index_select(0, middles).index_select(1, middles).flatten();
 }
 
+// What the network sees in an image file, or in image N of the training data; [L].
+Tensor map_seen_in(const std::string& text, const train::Trained& trained, const at::Device& device) {
+  const auto& config = trained.info.config;
+  SDG_CHECK_USAGE(trained.prior.defined() && trained.prior.dim() == 2,
+                  "--map-from: needs a run with cluster.level patch that was trained with conditions");
+  int64_t index = 0;
+  const auto* const end = text.data() + text.size();
+  const auto [stop, failed] = std::from_chars(text.data(), end, index);
+  const bool number = failed == std::errc() && stop == end;
+  auto options = config.data;
+  if (!number) {
+    SDG_CHECK_USAGE(!trained.info.latents,
+                    "--map-from: this run was trained on latents; name the number of a training "
+                    "image, or encode the file first");
+    options.path = text;
+    options.format = "image";
+    index = 0;
+  }
+  const auto opened = data::open_data(options, number ? config.config_dir : "");
+  const data::Dataset dataset(opened, options);
+  SDG_CHECK_USAGE(index >= 0 && index < dataset.size(), "--map-from: the training data has images 0 to ",
+                  dataset.size() - 1, ", got ", index);
+  return train::assign_clusters(config, trained.network, dataset, {index}, device)[0];
+}
+
 }  // namespace
 
 void declare_sampling(CLI::App& app, SamplingArguments& arguments) {
@@ -63,18 +89,28 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments) {
       ->expected(2)
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--solver", arguments.solver, "ODE solver: " + join(sample::solver_names()))->type_name("NAME");
+  app.add_option("--grid", arguments.grid,
+                 "where the steps lie: uniform in t, or own, equal steps of the path the network was trained on")
+      ->check(CLI::IsMember({"uniform", "own"}));
   auto* cluster =
       app.add_option("--cluster", arguments.cluster, "draw only this cluster; default: as frequent as in training")
           ->type_name("K");
   app.add_option("--class", arguments.config_class, "draw only this class (runs trained on labels): a name or an index")
       ->type_name("C")
       ->excludes(cluster);
-  app.add_option(
-         "--map", arguments.map,
-         "patch-level runs: a painted grey picture whose values are cluster numbers, one pixel (or one block of "
-         "equal size) a patch; all images follow it")
-      ->type_name("FILE.png")
-      ->excludes(cluster);
+  auto* map =
+      app.add_option(
+             "--map", arguments.map,
+             "patch-level runs: a painted grey picture whose values are cluster numbers, one pixel (or one block of "
+             "equal size) a patch; all images follow it")
+          ->type_name("FILE.png")
+          ->excludes(cluster);
+  app.add_option("--map-from", arguments.map_from,
+                 "patch-level runs: all images follow the map of clusters that the network sees in this image: a file, "
+                 "or the number of a training image")
+      ->type_name("FILE|N")
+      ->excludes(cluster)
+      ->excludes(map);
   app.add_option("--weights", arguments.weights, "ema (the average) or model (the raw weights)")
       ->check(CLI::IsMember({"ema", "model"}));
   app.add_option("--autoencoder", arguments.autoencoder,
@@ -104,6 +140,7 @@ train::GenerateOptions generate_options(const SamplingArguments& arguments, cons
     options.guidance_end = arguments.interval.at(1);
   }
   if (!arguments.solver.empty()) options.solver = arguments.solver;
+  if (!arguments.grid.empty()) options.grid = arguments.grid;
   options.cluster = arguments.cluster.value_or(-1);
   SDG_CHECK_USAGE(options.batch >= 1, "--batch: must be at least 1, got ", options.batch);
   SDG_CHECK_USAGE(options.seed >= 0, "--seed: must be at least 0, got ", options.seed);
@@ -111,6 +148,7 @@ train::GenerateOptions generate_options(const SamplingArguments& arguments, cons
                   options.cluster);
   sample::evaluations_per_step(options.solver);  // an unknown name stops here, before anything that takes time
   if (!arguments.map.empty()) options.map = painted_map(arguments.map, trained);
+  if (!arguments.map_from.empty()) options.map = map_seen_in(arguments.map_from, trained, device);
   if (!arguments.config_class.empty()) options.cluster = class_index(arguments.config_class, trained);
   options.to_images = train::to_images_of(trained.info, arguments.autoencoder, device);
   return options;

@@ -11,14 +11,14 @@
 namespace sdg::cli {
 
 struct SamplingArguments {
-  std::string run, checkpoint, device = "auto", weights = "ema", solver, config_class, autoencoder, map;
+  std::string run, checkpoint, device = "auto", weights = "ema", solver, grid, config_class, autoencoder, map, map_from;
   std::optional<int64_t> count, batch, seed, steps, cluster;
   std::optional<double> guidance;
   std::vector<double> interval;
 };
 
-/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --guidance-interval, --solver,
-/// --cluster, --class, --map, --weights, --autoencoder, --device.
+/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --guidance-interval, --solver, --grid,
+/// --cluster, --class, --map, --map-from, --weights, --autoencoder, --device.
 void declare_sampling(CLI::App& app, SamplingArguments& arguments);
 
 /// Loads the checkpoint that the arguments mean and says on standard error which.

@@ -27,7 +27,7 @@ struct Arguments {
   std::vector<std::string> runs;
   std::vector<double> guidance;
   std::vector<int64_t> steps, seeds;
-  std::vector<std::string> solvers, intervals;
+  std::vector<std::string> solvers, grids, intervals;
   std::string out = "sweep", extractor, weights, reference, autoencoder, device = "auto";
   int64_t count = 0, batch = 0;
 };
@@ -160,6 +160,7 @@ train::GenerateOptions options_of(const train::SweepRow& row, int64_t batch) {
   options.guidance_begin = row.guidance_begin;
   options.guidance_end = row.guidance_end;
   options.solver = row.solver;
+  options.grid = row.grid;
   if (batch > 0) options.batch = batch;
   return options;
 }
@@ -184,18 +185,21 @@ std::vector<train::SweepRow> points_of(const NamedRun& run, const Measurer& meas
   const auto guidances = guided ? or_default(arguments.guidance, defaults.guidance) : std::vector<double>{1.0};
   std::vector<train::SweepRow> out;
   for (const auto& solver : or_default(arguments.solvers, defaults.solver))
-    for (const auto steps : or_default(arguments.steps, defaults.steps))
-      for (const auto& [begin, end] : or_default(intervals, std::pair{defaults.guidance_begin, defaults.guidance_end}))
-        for (const auto guidance : guidances)
-          for (const auto seed : or_default(arguments.seeds, defaults.seed)) {
-            row.solver = solver;
-            row.steps = steps;
-            row.guidance_begin = begin;
-            row.guidance_end = end;
-            row.guidance = guidance;
-            row.seed = seed;
-            out.push_back(row);
-          }
+    for (const auto& grid : or_default(arguments.grids, defaults.grid))
+      for (const auto steps : or_default(arguments.steps, defaults.steps))
+        for (const auto& [begin, end] :
+             or_default(intervals, std::pair{defaults.guidance_begin, defaults.guidance_end}))
+          for (const auto guidance : guidances)
+            for (const auto seed : or_default(arguments.seeds, defaults.seed)) {
+              row.solver = solver;
+              row.grid = grid;
+              row.steps = steps;
+              row.guidance_begin = begin;
+              row.guidance_end = end;
+              row.guidance = guidance;
+              row.seed = seed;
+              out.push_back(row);
+            }
   return out;
 }
 
@@ -203,6 +207,8 @@ int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.device);
   for (const auto& solver : arguments.solvers) sample::evaluations_per_step(solver);
   for (const auto& text : arguments.intervals) interval_of(text);
+  for (const auto& grid : arguments.grids)
+    SDG_CHECK_USAGE(grid == "uniform" || grid == "own", "--grid: expected uniform or own, got \"", grid, "\"");
   for (const auto steps : arguments.steps) SDG_CHECK_USAGE(steps >= 1, "--steps: must be at least 1, got ", steps);
   const auto runs = named_runs(arguments.runs);
   std::error_code failed;
@@ -257,6 +263,8 @@ Command sweep_command() {
         list("--guidance", arguments->guidance, "strengths w, e.g. 1,1.5,2,3", "W,W...");
         list("--steps", arguments->steps, "solver steps, e.g. 5,10,25", "N,N...");
         list("--solver", arguments->solvers, "solvers: " + join(sample::solver_names()), "NAME,...");
+        list("--grid", arguments->grids, "spacing of the steps: uniform in t, or own, of the network's path",
+             "NAME,...");
         list("--interval", arguments->intervals, "times between which guidance acts, e.g. 0:1,0.3:1", "B:E,...");
         list("--seed", arguments->seeds, "seeds of the noise; several are repetitions", "N,N...");
         app.add_option("--count", arguments->count, "images a point; default: eval.count of the run")

@@ -20,6 +20,15 @@ class TensorSource : public ImageSource {
   Tensor images_;  // uint8 [N, C, H, W], a view of the mapped file
 };
 
+class TensorMasks : public MaskSource {
+ public:
+  explicit TensorMasks(Tensor masks) : masks_(std::move(masks)) {}
+  Tensor mask(int64_t index) const override { return masks_[index]; }
+
+ private:
+  Tensor masks_;  // uint8 [N, H, W]
+};
+
 Tensor checked_images(const Tensor& images, const std::string& where) {
   const bool planes = images.dim() == 3 || (images.dim() == 4 && (images.size(1) == 1 || images.size(1) == 3));
   SDG_CHECK(planes && images.scalar_type() == at::kByte && images.numel() > 0, where,
@@ -52,6 +61,13 @@ OpenedData open_tensors(const std::filesystem::path& path) {
   data.images = std::make_shared<TensorSource>(where, images);
   const auto labels = file.tensors.find("labels");
   if (labels != file.tensors.end()) data.labels = number_labels(labels->second, images.size(0), where);
+  if (const auto masks = file.tensors.find("masks"); masks != file.tensors.end()) {
+    const Shape wanted{images.size(0), images.size(2), images.size(3)};
+    SDG_CHECK(masks->second.scalar_type() == at::kByte && masks->second.sizes() == wanted, where,
+              ": expected `masks` to be uint8 ", to_string(wanted), ", a class for each pixel, got ",
+              masks->second.scalar_type(), " ", to_string(masks->second.sizes()));
+    data.masks = std::make_shared<TensorMasks>(masks->second);
+  }
   data.description = describe("tensors " + where, data);
   return data;
 }

@@ -1,5 +1,6 @@
 #include "sdg/flow/betas.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -58,6 +59,12 @@ Tensor NoiseLevels::step_of(const Tensor& log_ratio) const {
   const auto left = (at::searchsorted(levels_, wanted, false, /*right=*/true) - 1).clamp(0, kSteps - 2);
   const auto low = levels_.index_select(0, left), high = levels_.index_select(0, left + 1);
   return left.to(at::kDouble) + (wanted - low) / (high - low);
+}
+
+double NoiseLevels::log_ratio(double n) const {
+  const auto left = std::min<int64_t>(kSteps - 2, static_cast<int64_t>(n));
+  const double low = -levels_[left].item<double>(), high = -levels_[left + 1].item<double>();
+  return low + (n - static_cast<double>(left)) * (high - low);
 }
 
 }  // namespace sdg::flow

@@ -45,6 +45,19 @@ void PredictionTable::to(const at::Device& device) {
   abar_ = abar_.to(device);
 }
 
+std::vector<double> PredictionTable::own_grid(int64_t steps) const {
+  SDG_CHECK(steps >= 1, "time grid: steps must be at least 1, got ", steps);
+  std::vector<double> grid;
+  for (int64_t i = 0; i <= steps; ++i) {
+    const double share = static_cast<double>(i) / static_cast<double>(steps);
+    grid.push_back(levels_ ? time_of(levels_->log_ratio((1 - share) * static_cast<double>(kSteps - 1)), sigma_min_)
+                           : share);
+  }
+  grid.front() = 0;
+  grid.back() = 1;
+  return grid;
+}
+
 NetworkPoint PredictionTable::at(const Tensor& x_t, const Tensor& t) const {
   SDG_CHECK(t.dim() == 1 && t.size(0) == x_t.size(0), "prediction table: t must be [", x_t.size(0), "], got ",
             to_string(t.sizes()));

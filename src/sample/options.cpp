@@ -28,6 +28,10 @@ void SampleOptions::visit(config::Fields& fields) {
                   "dopri5 chooses "
                   "its own steps (steps is ignored), and its images depend on the batch they were made in.",
           .choices = solver_names()});
+  fields("grid", &grid,
+         {.help = "Where the steps lie: uniform, at equal steps of t; own, at equal steps of the path that the network "
+                  "was trained on (model.path), which with solver euler is DDIM's spacing.",
+          .choices = {"uniform", "own"}});
   fields("count", &count, {.help = "How many images to make.", .unit = "images", .min = 1});
   fields("batch", &batch,
          {.help = "Images made at once: more need more memory. With fixed-step solvers it changes speed, not the noise "

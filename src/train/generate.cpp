@@ -81,7 +81,7 @@ struct Drawing {
         conditional() ? condition_for(config, network, out.clusters.to(device)) : model::Condition::unconditional();
     out.x = sample::integrate(
         options.solver, [&](const Tensor& x_t, double t) { return velocity(x_t, t, given); }, x,
-        sample::uniform_grid(options.steps));
+        options.grid == "own" ? network.predictions.own_grid(options.steps) : sample::uniform_grid(options.steps));
     return out;
   }
 };
@@ -117,6 +117,7 @@ GenerateOptions sampling_defaults(const RunConfig& config) {
   options.guidance_begin = config.sample.guidance_begin;
   options.guidance_end = config.sample.guidance_end;
   options.solver = config.sample.solver;
+  options.grid = config.sample.grid;
   return options;
 }
 

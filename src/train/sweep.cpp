@@ -15,13 +15,13 @@ namespace {
 using nlohmann::ordered_json;
 
 auto setting_key(const SweepRow& row) {
-  return std::tie(row.label, row.solver, row.steps, row.guidance, row.guidance_begin, row.guidance_end, row.count,
-                  row.metric);
+  return std::tie(row.label, row.solver, row.grid, row.steps, row.guidance, row.guidance_begin, row.guidance_end,
+                  row.count, row.metric);
 }
 
 auto point_key(const SweepRow& row) {
-  return std::tie(row.checkpoint, row.step, row.solver, row.steps, row.guidance, row.guidance_begin, row.guidance_end,
-                  row.count, row.seed, row.metric);
+  return std::tie(row.checkpoint, row.step, row.solver, row.grid, row.steps, row.guidance, row.guidance_begin,
+                  row.guidance_end, row.count, row.seed, row.metric);
 }
 
 std::string number(double value) {
@@ -45,9 +45,10 @@ std::set<Value> values_of(const std::vector<SweepGroup>& groups, Value SweepRow:
 
 /// Which settings differ between the rows: only those are worth naming.
 struct Varying {
-  bool solver, steps, interval, count;
+  bool solver, grid, steps, interval, count;
   explicit Varying(const std::vector<SweepGroup>& groups)
       : solver(values_of(groups, &SweepRow::solver).size() > 1),
+        grid(values_of(groups, &SweepRow::grid).size() > 1),
         steps(values_of(groups, &SweepRow::steps).size() > 1),
         interval(values_of(groups, &SweepRow::guidance_begin).size() > 1 ||
                  values_of(groups, &SweepRow::guidance_end).size() > 1),
@@ -56,6 +57,7 @@ struct Varying {
   std::string name(const SweepRow& row, bool with_steps = true) const {
     std::vector<std::string> parts{row.label};
     if (solver) parts.push_back(row.solver);
+    if (grid) parts.push_back(row.grid + " grid");
     if (steps && with_steps) parts.push_back(cat(row.steps, " steps"));
     if (interval) parts.push_back(cat("guided ", plain(row.guidance_begin), " to ", plain(row.guidance_end)));
     if (count) parts.push_back(cat(row.count, " images"));
@@ -70,6 +72,7 @@ std::string to_json(const SweepRow& row) {
                       {"checkpoint", row.checkpoint},
                       {"step", row.step},
                       {"solver", row.solver},
+                      {"grid", row.grid},
                       {"steps", row.steps},
                       {"guidance", row.guidance},
                       {"guidance_begin", row.guidance_begin},
@@ -89,6 +92,7 @@ SweepRow parse_sweep_row(const std::string& line, const std::string& where) {
     row.checkpoint = json.at("checkpoint");
     row.step = json.at("step");
     row.solver = json.at("solver");
+    row.grid = json.value("grid", "uniform");
     row.steps = json.at("steps");
     row.guidance = json.at("guidance");
     row.guidance_begin = json.at("guidance_begin");

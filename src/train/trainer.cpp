@@ -267,8 +267,8 @@ class Run {
     events_->image("samples", sheet, step);
     std::string message = cat("wrote ", name("samples").string());
     if (learner_.teacher().head) {
-      const auto report =
-          evaluate_clusters(config_, learner_.teacher(), *supply_.dataset, supply_.opened.labels.get(), device_);
+      const auto report = evaluate_clusters(config_, learner_.teacher(), *supply_.dataset,
+                                            {supply_.opened.labels.get(), supply_.opened.masks.get()}, device_);
       constexpr int64_t kMapsShown = 32;
       const auto clusters = patch_level(config_)
                                 ? overlay_sheet(report.assignments.slice(0, 0, latents ? 8 : kMapsShown),
@@ -285,6 +285,11 @@ class Run {
                                {"ari", report.scores.ari},
                                {"accuracy", report.scores.accuracy}});
         message += cat(", NMI ", std::round(report.scores.nmi * 1000) / 1000);
+      }
+      if (report.segmentation) {
+        row.emplace_back("miou", report.segmentation->miou);
+        row.emplace_back("miou_majority", report.segmentation->miou_majority);
+        message += cat(", mIoU ", std::round(report.segmentation->miou * 1000) / 1000);
       }
       log_row(step, row, "clusters/");
     }

@@ -178,7 +178,37 @@ TEST_F(Program, APaintedMapDecidesThePatchesOfAPatchLevelRun) {
   EXPECT_EQ(image("map"), image("large"));
   EXPECT_NE(image("map"), image("other"));
   io::write_png(folder_ / "odd.png", at::zeros({1, 5, 5}, at::kByte));
+  // The map that the network sees in a training image, and in the same image as a file.
+  const auto digits = io::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors").at("images");
+  io::write_png(folder_ / "image.png", digits[0].view({1, 8, 8}));
+  for (const std::string from : {"0", "5", "image.png"}) {
+    const auto result = sdg("sample --run run --count 2 --guidance 2 --map-from " + from + " --out from-" + from);
+    ASSERT_EQ(result.code, 0) << result.err;
+  }
+  EXPECT_EQ(image("from-0"), image("from-image.png"));
+  EXPECT_NE(image("from-0"), image("from-5"));
+  expect_failure(sdg("sample --run run --map-from 1797"), 2, "images 0 to 1796, got 1797");
+  expect_failure(sdg("sample --run run --map-from nowhere.png"), 1, "nowhere.png");
   expect_failure(sdg("sample --run run --map odd.png"), 2, "side of 4 or a multiple");
   io::write_png(folder_ / "beyond.png", at::full({1, 4, 4}, 5, at::kByte));
   expect_failure(sdg("sample --run run --map beyond.png"), 2, "0 to 4");
+}
+
+TEST_F(Program, ScoresMapsOfClustersAgainstMasks) {
+  auto images = at::zeros({20, 8, 8}, at::kByte);
+  images.slice(2, 4).fill_(255);  // the right half of each image
+  io::TensorFile file;
+  file.tensors["images"] = images;
+  file.tensors["masks"] = images.gt(0).to(at::kByte);
+  io::write_tensors(folder_ / "halves.safetensors", file);
+  train_run("--set data.path=halves.safetensors --set cluster.level=patch");
+  const auto result = sdg("eval-clusters --run run --json");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto row = nlohmann::json::parse(result.out);
+  EXPECT_EQ(row.at("pixels"), 20 * 64);
+  for (const auto* name : {"miou", "miou_majority", "pixel_accuracy", "pixel_accuracy_majority"}) {
+    EXPECT_GT(row.at(name).get<double>(), 0) << name;
+    EXPECT_LE(row.at(name).get<double>(), 1) << name;
+  }
+  EXPECT_THAT(sdg("eval-clusters --run run").out, HasSubstr("against the masks (1280 pixels): mIoU"));
 }

@@ -153,6 +153,38 @@ TEST_P(EveryPrediction, TrainsOnWhatTheTableConverts) {
   }
 }
 
+TEST_P(EveryPrediction, AtItsOwnGridAnEulerStepIsADdimStep) {
+  if (kind().path == Path::kStraight) {
+    EXPECT_EQ(flow::PredictionTable(kind()).own_grid(7), sample::uniform_grid(7));
+    return;
+  }
+  constexpr int64_t kSteps = 9;
+  const double s = flow::kSigmaMin;
+  const auto grid = flow::PredictionTable(kind(), s).own_grid(kSteps);
+  ASSERT_EQ(grid.size(), kSteps + 1);
+  EXPECT_EQ(grid.front(), 0);
+  EXPECT_EQ(grid.back(), 1);
+  const auto norm = [&](double t) { return std::hypot(t, 1 - (1 - s) * t); };
+
+  // Between the ends, where DDIM's first and last steps are no noise and no data.
+  const std::vector<double> inner(grid.begin() + 1, grid.end() - 1);
+  const auto begin = normal(3, 9);
+  const auto velocity = [&](const Tensor& x_t, double time) {
+    return converted(kind(), s, x_t, at::full({x_t.size(0)}, time, at::kDouble));
+  };
+  const auto found = sample::integrate("euler", velocity, begin, inner);
+
+  auto z = begin / norm(inner.front());  // variance preserving
+  for (int64_t i = 1; i + 1 < kSteps; ++i) {
+    const auto step = [&](int64_t k) { return 999.0 * (1 - static_cast<double>(k) / kSteps); };
+    const auto [a, b] = level(kind().path, step(i));
+    const auto [a_next, b_next] = level(kind().path, step(i + 1));
+    const auto known = expected(z, at::full({1, 1, 1, 1}, a, at::kDouble), at::full({1, 1, 1, 1}, b, at::kDouble));
+    z = a_next * known.x + b_next * known.eps;
+  }
+  EXPECT_LT((found / norm(inner.back()) - z).abs().max().item<double>(), 1e-6);
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryPrediction,
                          testing::Combine(testing::Values(Target::kVelocity, Target::kNoise, Target::kData,
                                                           Target::kScore),

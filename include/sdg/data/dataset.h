@@ -29,11 +29,21 @@ class LabelSource {
   virtual std::vector<std::string> class_names() const = 0;
 };
 
-/// What a path holds: images or latents. `labels` is null where the data set has no classes.
+/// A class for each pixel, kept apart from images as labels are.
+class MaskSource {
+ public:
+  virtual ~MaskSource() = default;
+  /// uint8 [H, W] as stored; kIgnored marks pixels that are not scored.
+  virtual Tensor mask(int64_t index) const = 0;
+  static constexpr int64_t kIgnored = 255;
+};
+
+/// What a path holds: images or latents. `labels` and `masks` are null where the data set has none.
 struct OpenedData {
   std::shared_ptr<ImageSource> images;
   std::shared_ptr<LatentSource> latents;
   std::shared_ptr<LabelSource> labels;
+  std::shared_ptr<MaskSource> masks;
   std::string description;  ///< "folder /data/x: 300 images, 300 classes"
   std::string path;         ///< where it was found
 
@@ -41,8 +51,8 @@ struct OpenedData {
 };
 
 /// Opens a folder of images (class = sub-folder, or none), a tar of either, one image, a safetensors file with `images`
-/// uint8 [N,H,W] or [N,C,H,W] and optional `labels`, or one of latents (data/latents.h). `config_dir` is where relative
-/// paths are tried first. Throws Error for a missing path or an empty folder.
+/// uint8 [N,H,W] or [N,C,H,W] and optional `labels` and `masks` uint8 [N,H,W], or one of latents (data/latents.h).
+/// `config_dir` is where relative paths are tried first. Throws Error for a missing path or an empty folder.
 OpenedData open_data(const DataOptions& options, const std::string& config_dir);
 
 /// What the model sees: images at its resolution and channel count (ADM centre crop, method.md 9.1), cached in memory

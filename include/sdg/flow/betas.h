@@ -24,6 +24,8 @@ class NoiseLevels {
 
   /// The n with log ratio l, float64, in 0 … kSteps - 1; levels beyond the ends get the end.
   Tensor step_of(const Tensor& log_ratio) const;
+  /// l at the step n (between whole numbers, too), of 0 … kSteps - 1.
+  double log_ratio(double n) const;
   double lowest() const { return lowest_; }    ///< l of the noisiest step
   double highest() const { return highest_; }  ///< l of the cleanest step
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <vector>
 
 #include "sdg/flow/betas.h"
 #include "sdg/flow/path.h"
@@ -50,6 +51,10 @@ class PredictionTable {
   /// which is t, or n = floor(1000 u). Weights are those under which every target but velocity has unit scale: b^2 for
   /// the score, 1 for the others.
   TrainingPoint training_point(const Tensor& x, const Tensor& eps, const Tensor& u) const;
+
+  /// steps + 1 times from 0 to 1 at equal steps of the network's own path: of betas the spacing of DDIM (Song et al.
+  /// 2010.02502; an Euler step between two of our times is a DDIM step there), of the straight path equal times.
+  std::vector<double> own_grid(int64_t steps) const;
 
   void to(const at::Device& device);
   /// The network's answer is the velocity, and its place is (x_t, t).

@@ -9,6 +9,7 @@ struct SampleOptions {
   double guidance = 1.0;
   double guidance_begin = 0, guidance_end = 1;
   std::string solver = "euler";
+  std::string grid = "uniform";
   int64_t count = 64;
   int64_t batch = 64;
   int64_t seed = 0;

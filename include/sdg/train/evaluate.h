@@ -8,6 +8,7 @@
 #include "sdg/metrics/clustering.h"
 #include "sdg/metrics/feature_extractor.h"
 #include "sdg/metrics/gaussian.h"
+#include "sdg/metrics/segmentation.h"
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/generate.h"
 #include "sdg/train/network.h"
@@ -26,18 +27,29 @@ metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtract
 metrics::Gaussian sample_statistics(const Trained& trained, const GenerateOptions& options, const at::Device& device,
                                     metrics::FeatureExtractor& extractor, const Progress& progress = {});
 
+/// What clusters are scored against; each may be null.
+struct Truth {
+  const data::LabelSource* labels = nullptr;  ///< image level
+  const data::MaskSource* masks = nullptr;    ///< patch level
+};
+
 /// How well the clusters of a network agree with labels that it never saw.
 struct ClusterReport {
   metrics::ClusterScores scores;  ///< only where labels were given
   bool scored = false;
-  int64_t used = 0;  ///< clusters with at least one image
+  std::optional<metrics::SegmentationScores> segmentation;  ///< patch level, where masks were given
+  int64_t used = 0;                                         ///< clusters with at least one image
   int64_t images = 0;
   Tensor assignments;            ///< int64 [images] (patch level [images, L], which image labels cannot score)
   std::vector<int64_t> indices;  ///< which images
 };
-/// `labels` may be null. Evaluation only: nothing of it flows back into training.
+/// Evaluation only: nothing of it flows back into training.
 ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
-                                const data::LabelSource* labels, const at::Device& device,
-                                const Progress& progress = {});
+                                const Truth& truth, const at::Device& device, const Progress& progress = {});
+
+/// Maps of clusters int64 [n, L] of the images `indices`, each patch as large as it is in the image, against their
+/// masks. Throws Error for masks that are not square with a side of the map's or a multiple of it.
+metrics::SegmentationScores segmentation_scores(const Tensor& maps, const std::vector<int64_t>& indices,
+                                                int64_t clusters, const data::MaskSource& masks);
 
 }  // namespace sdg::train

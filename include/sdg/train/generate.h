@@ -16,8 +16,9 @@ struct GenerateOptions {
   double guidance = 1.0;                        ///< v_u + w (v_c - v_u)
   double guidance_begin = 0, guidance_end = 1;  ///< times between which w acts; elsewhere w is 1 (arXiv 2404.07724)
   std::string solver = "euler";
-  int64_t cluster = -1;  ///< all images of this cluster or class; -1 draws one per image from the prior
-  Tensor map;            ///< patch level: int64 [L], the clusters of all patches of every image; undefined draws maps
+  std::string grid = "uniform";  ///< or "own": equal steps of the network's own path
+  int64_t cluster = -1;          ///< all images of this cluster or class; -1 draws one per image from the prior
+  Tensor map;  ///< patch level: int64 [L], the clusters of all patches of every image; undefined draws maps
   bool unconditional = false;
   std::function<Tensor(const Tensor& x)> to_images;  ///< what was drawn -> uint8 pictures (train/latent_images.h);
                                                      ///< empty rounds pixels in [-1, 1]

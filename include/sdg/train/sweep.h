@@ -13,7 +13,7 @@ struct SweepRow {
   std::string label;       ///< what the run stands for, e.g. "online"
   std::string checkpoint;  ///< file
   int64_t step = 0;        ///< training steps of that checkpoint
-  std::string solver;
+  std::string solver, grid = "uniform";
   int64_t steps = 0;
   double guidance = 1, guidance_begin = 0, guidance_end = 1;
   int64_t count = 0, seed = 0;

@@ -1,0 +1,42 @@
+#include "sdg/train/evaluate.h"
+
+#include <gtest/gtest.h>
+
+#include "sdg/core/error.h"
+
+using namespace sdg;
+
+namespace {
+
+class Masks : public data::MaskSource {
+ public:
+  explicit Masks(Tensor masks) : masks_(std::move(masks)) {}
+  Tensor mask(int64_t index) const override { return masks_[index]; }
+
+ private:
+  Tensor masks_;
+};
+
+}  // namespace
+
+TEST(SegmentationScores, TakeEachPatchAsLargeAsItIsInTheImage) {
+  // Two images of 2 x 2 patches of 3 x 3 pixels; the second one's mask is the only one asked for.
+  const auto patches = at::tensor({0, 1, 1, 0}, at::kLong);
+  const auto mask = patches.view({2, 2}).repeat_interleave(3, 0).repeat_interleave(3, 1).to(at::kByte);
+  auto wrong = mask.clone();
+  wrong.fill_(1);
+  const Masks masks(at::stack({wrong, mask}));
+  const auto scores = train::segmentation_scores((1 - patches).view({1, 4}), {1}, 2, masks);
+  EXPECT_DOUBLE_EQ(scores.miou, 1);
+  EXPECT_EQ(scores.pixels, 36);
+
+  auto shifted = mask.clone();
+  shifted[0][0] = 1;  // one pixel of 36 in another class
+  EXPECT_DOUBLE_EQ(train::segmentation_scores(patches.view({1, 4}), {0}, 2, Masks(shifted.unsqueeze(0))).accuracy,
+                   35.0 / 36);
+}
+
+TEST(SegmentationScores, RefuseMasksOfAnotherShape) {
+  EXPECT_THROW(train::segmentation_scores(at::zeros({1, 4}, at::kLong), {0}, 2, Masks(at::zeros({1, 3, 3}, at::kByte))),
+               Error);
+}
