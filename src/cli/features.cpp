@@ -124,12 +124,16 @@ class Report {
   int write(const fs::path& folder) {
     say(labels_.defined() ? kLabelled : kUnlabelled);
     {
-      ProgressBar bar("taps", "taps/s", 0.001);
-      rows_ = train::study_features(trained_, dataset_, indices_, labels_, options_, device_, bar.callback());
+      ProgressBar bar("taps", "taps/s");
+      const auto progress = [&](int64_t done, int64_t total) {
+        bar.update(done / train::kTapWork, total / train::kTapWork);
+      };
+      rows_ = train::study_features(trained_, dataset_, indices_, labels_, options_, device_, progress);
     }
     write_table(folder);
     page(folder);
-    say(cat("wrote ", (folder / "index.html").string(), ", table.md, results.json and a picture a measure and pooling"));
+    say(cat("wrote ", (folder / "index.html").string(),
+            ", table.md, results.json and a picture a measure and pooling"));
     if (!caught_signal()) return 0;
     say("stopped: the results hold what was measured until then");
     return 128 + caught_signal();
@@ -141,10 +145,10 @@ class Report {
     return cat(config.model.name, ", condition ", config.condition.source, ", step ", trained_.info.step, ", ",
                arguments_.source.weights == "ema" ? "averaged" : "raw", " weights; ", opened_.description, ": ",
                indices_.size(), " images",
-               labels_.defined() ? cat(", probes learn on ", split_.train.size(), " and are tested on ",
-                                       split_.test.size(), " (seed ", arguments_.seed, "), k-NN of ",
-                                       arguments_.neighbours)
-                                 : std::string(),
+               labels_.defined()
+                   ? cat(", probes learn on ", split_.train.size(), " and are tested on ", split_.test.size(),
+                         " (seed ", arguments_.seed, "), k-NN of ", arguments_.neighbours)
+                   : std::string(),
                ", k-means of ", clusters_, " clusters.");
   }
 
@@ -173,6 +177,7 @@ class Report {
     io::write_atomically(folder / "results.json",
                          [&](std::ostream& out) { out << train::to_json(rows_, head.dump()) << "\n"; });
     std::printf("%s\n%s", table.c_str(), best.c_str());
+    std::fflush(stdout);
   }
 
   void page(const fs::path& folder) const {
@@ -260,41 +265,41 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command features_command() {
-  return {
-      "features", "What a network's features say about images, by depth and time: probes, heat maps, the best tap.",
-      kExamples, [](CLI::App& app) {
-        auto arguments = std::make_shared<Arguments>();
-        auto& source = arguments->source;
-        app.add_option("--run", source.run, "the run; default: the newest under runs/")->type_name("DIR");
-        app.add_option("--checkpoint", source.checkpoint, "this checkpoint instead (also one of sdg convert)")
-            ->type_name("FILE");
-        app.add_option("--data", arguments->data, "images or latents to look at; default: the training data")
-            ->type_name("PATH");
-        const auto list = [&](const char* name, auto& target, const std::string& help, const char* type) {
-          app.add_option(name, target, help)->delimiter(',')->type_name(type);
-        };
-        list("--depths", arguments->depths, "blocks, 0-based in order of computation; default: all", "N,N...");
-        list("--times", arguments->times, "from 0 (noise) to 1 (image); default 0.3,0.5,0.7,0.85,0.95", "T,T...");
-        list("--pooling", arguments->poolings,
-             "mean, flat, cls; default: mean, cls where there is one, flat where it is at most 65536 wide", "NAME,...");
-        app.add_option("--count", arguments->count, "images; 2000 unless given (--store: all)")
-            ->check(CLI::PositiveNumber);
-        app.add_option("--clusters", arguments->clusters, "K of the k-means; default: the run's cluster.clusters")
-            ->check(CLI::Range(int64_t{2}, int64_t{1} << 40));
-        app.add_option("--neighbours", arguments->neighbours, "k of the k-NN probe; 20 unless given")
-            ->check(CLI::PositiveNumber);
-        app.add_option("--seed", arguments->seed, "of the split into training and test images, and of k-means")
-            ->check(CLI::NonNegativeNumber);
-        app.add_option("--weights", source.weights, "ema (the average) or model (the raw weights)")
-            ->check(CLI::IsMember({"ema", "model"}));
-        app.add_option("--out", arguments->out, "folder of the results; default: features/ in the run")
-            ->type_name("DIR");
-        app.add_option("--store", arguments->store,
-                       "instead of measuring, write the features of one tap (default: the run's) of all images")
-            ->type_name("FILE.safetensors");
-        app.add_option("--device", source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
-        return [arguments] { return execute(*arguments); };
-      }};
+  return {"features", "What a network's features say about images, by depth and time: probes, heat maps, the best tap.",
+          kExamples, [](CLI::App& app) {
+            auto arguments = std::make_shared<Arguments>();
+            auto& source = arguments->source;
+            app.add_option("--run", source.run, "the run; default: the newest under runs/")->type_name("DIR");
+            app.add_option("--checkpoint", source.checkpoint, "this checkpoint instead (also one of sdg convert)")
+                ->type_name("FILE");
+            app.add_option("--data", arguments->data, "images or latents to look at; default: the training data")
+                ->type_name("PATH");
+            const auto list = [&](const char* name, auto& target, const std::string& help, const char* type) {
+              app.add_option(name, target, help)->delimiter(',')->type_name(type);
+            };
+            list("--depths", arguments->depths, "blocks, 0-based in order of computation; default: all", "N,N...");
+            list("--times", arguments->times, "from 0 (noise) to 1 (image); default 0.3,0.5,0.7,0.85,0.95", "T,T...");
+            list("--pooling", arguments->poolings,
+                 "mean, flat, cls; default: mean, cls where there is one, flat where it is at most 65536 wide",
+                 "NAME,...");
+            app.add_option("--count", arguments->count, "images; 2000 unless given (--store: all)")
+                ->check(CLI::PositiveNumber);
+            app.add_option("--clusters", arguments->clusters, "K of the k-means; default: the run's cluster.clusters")
+                ->check(CLI::Range(int64_t{2}, int64_t{1} << 40));
+            app.add_option("--neighbours", arguments->neighbours, "k of the k-NN probe; 20 unless given")
+                ->check(CLI::PositiveNumber);
+            app.add_option("--seed", arguments->seed, "of the split into training and test images, and of k-means")
+                ->check(CLI::NonNegativeNumber);
+            app.add_option("--weights", source.weights, "ema (the average) or model (the raw weights)")
+                ->check(CLI::IsMember({"ema", "model"}));
+            app.add_option("--out", arguments->out, "folder of the results; default: features/ in the run")
+                ->type_name("DIR");
+            app.add_option("--store", arguments->store,
+                           "instead of measuring, write the features of one tap (default: the run's) of all images")
+                ->type_name("FILE.safetensors");
+            app.add_option("--device", source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+            return [arguments] { return execute(*arguments); };
+          }};
 }
 
 }  // namespace sdg::cli

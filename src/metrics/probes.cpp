@@ -16,7 +16,8 @@ constexpr int64_t kBlock = int64_t{1} << 22;  // entries of a block of similarit
 void check_rows(const Tensor& features, const Tensor& labels, const std::string& who) {
   check_shape(features, {-1, -1}, who + ": features");
   check_shape(labels, {features.size(0)}, who + ": labels");
-  SDG_CHECK(labels.scalar_type() == at::kLong && features.size(0) > 0, who, ": expected int64 labels of at least one row");
+  SDG_CHECK(labels.scalar_type() == at::kLong && features.size(0) > 0, who,
+            ": expected int64 labels of at least one row");
   SDG_CHECK(features.isfinite().all().item<bool>(), who, ": features must be finite");
 }
 

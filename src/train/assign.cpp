@@ -16,9 +16,8 @@ constexpr int64_t kChunk = 64;
 Tensor by_chunks(const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
                  const std::function<Tensor(const std::vector<int64_t>&)>& compute) {
   std::vector<Tensor> parts(static_cast<size_t>(chunk_count(indices, kChunk)));
-  for_each_chunk(indices, kChunk, device, progress, [&](int64_t i, const std::vector<int64_t>& chunk) {
-    parts[static_cast<size_t>(i)] = compute(chunk);
-  });
+  for_each_chunk(indices, kChunk, device, progress,
+                 [&](int64_t i, const std::vector<int64_t>& chunk) { parts[static_cast<size_t>(i)] = compute(chunk); });
   return at::cat(parts);
 }
 

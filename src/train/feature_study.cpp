@@ -21,7 +21,6 @@ constexpr int64_t kHeldBytes = int64_t{1} << 30;   // features in memory at a ti
 constexpr int64_t kChunkBytes = int64_t{1} << 28;  // tokens of a chunk of images
 constexpr int64_t kLargestChunk = 64;              // as in assign.cpp, whose features these are
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr int64_t kWork = 1000;  // progress a tap
 
 std::vector<int64_t> depths_of(const std::vector<Tap>& taps) {
   std::set<int64_t> depths;
@@ -87,8 +86,8 @@ Tensor nearest(const Tensor& x, const cluster::Standardizer& scale, const Tensor
 
 class Study {
  public:
-  Study(const Trained& trained, const data::Dataset& dataset, const std::vector<int64_t>& indices,
-        const Tensor& labels, const FeatureStudyOptions& options, const at::Device& device, const Progress& progress)
+  Study(const Trained& trained, const data::Dataset& dataset, const std::vector<int64_t>& indices, const Tensor& labels,
+        const FeatureStudyOptions& options, const at::Device& device, const Progress& progress)
       : trained_(trained),
         dataset_(dataset),
         indices_(indices),
@@ -100,8 +99,7 @@ class Study {
     clusters_ = study_clusters(options, trained, n);
     SDG_CHECK_USAGE(options.neighbours >= 1, "neighbours: must be at least 1, got ", options.neighbours);
     if (!labels_.defined()) return;
-    SDG_CHECK(labels.dim() == 1 && labels.size(0) == n, "feature study: expected ", n, " labels, got ",
-              labels.sizes());
+    SDG_CHECK(labels.dim() == 1 && labels.size(0) == n, "feature study: expected ", n, " labels, got ", labels.sizes());
     const auto split = probe_split(n, options.test_share, options.seed);
     train_ = at::tensor(split.train).to(device);
     test_ = at::tensor(split.test).to(device);
@@ -109,9 +107,9 @@ class Study {
 
   std::vector<FeatureRow> run() {
     const auto taps = taps_of(options_, trained_);
-    total_ = static_cast<int64_t>(taps.size() + 1) * kWork;
+    total_ = static_cast<int64_t>(taps.size() + 1) * kTapWork;
     std::vector<FeatureRow> rows{pixels()};
-    advance(kWork);
+    advance(kTapWork);
     for (size_t begin = 0, end = 0; begin < taps.size(); begin = end) {
       while (end < taps.size() && taps[end].time == taps[begin].time) ++end;
       const std::vector<Tap> now(taps.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -170,7 +168,7 @@ class Study {
   }
 
   std::vector<Tensor> features(const std::vector<Tap>& taps, rng::Purpose noise) {
-    const auto work = static_cast<int64_t>(taps.size()) * kWork / 4;
+    const auto work = static_cast<int64_t>(taps.size()) * kTapWork / 4;
     const auto before = done_;
     auto out = extract_taps(trained_, dataset_, indices_, taps, device_, noise, [&](int64_t done, int64_t total) {
       if (progress_) progress_(before + work * done / total, total_);
@@ -190,9 +188,8 @@ class Study {
       probe_all(x, rows);
       for (size_t i = 0; i < taps.size() && !stopped(); ++i) {
         clusters.push_back(clusters_of(x[i].to(device_)));
-        if (labels_.defined())
-          rows[i].nmi = metrics::cluster_scores(labels_.cpu(), clusters.back().ids.cpu()).nmi;
-        advance(kWork / 4);
+        if (labels_.defined()) rows[i].nmi = metrics::cluster_scores(labels_.cpu(), clusters.back().ids.cpu()).nmi;
+        advance(kTapWork / 4);
       }
     }
     if (stopped()) return rows;
@@ -219,7 +216,7 @@ class Study {
         worker_pool().run(count, one);
       else
         one(0);
-      advance(count * (kWork / 4));
+      advance(count * (kTapWork / 4));
     }
   }
 

@@ -108,7 +108,8 @@ io::HeatMap feature_map(const std::vector<FeatureRow>& rows, const Measure& meas
     for (const auto time : times) {
       const auto found = std::find_if(rows.begin(), rows.end(),
                                       [&](const FeatureRow& row) { return row.tap == Tap{time, depth, pooling}; });
-      values.push_back(found == rows.end() ? std::numeric_limits<double>::quiet_NaN() : (*found).*measure.value);
+      const double value = found == rows.end() ? std::numeric_limits<double>::quiet_NaN() : (*found).*measure.value;
+      values.push_back(std::round(value * 1000) / 1000);  // more digits would be noise
     }
   }
   return map;

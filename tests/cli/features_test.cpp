@@ -5,6 +5,8 @@
 
 #include "cli/tiny_program.h"
 #include "sdg/io/tensor_file.h"
+#include "sdg/io/torch_file.h"
+#include "sdg/model/catalog.h"
 #include "train/tiny_run.h"
 
 using namespace sdg;
@@ -16,7 +18,8 @@ using Features = test::Program;
 
 TEST_F(Features, WritesTableMapsPageAndOneResultForEachTap) {
   train_run();
-  const auto result = sdg("features --run run --depths 0,1 --times 0.5,0.9 --pooling mean,cls --count 120 --clusters 8");
+  const auto result =
+      sdg("features --run run --depths 0,1 --times 0.5,0.9 --pooling mean,cls --count 120 --clusters 8");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("Labels are used for measuring only"));
   EXPECT_THAT(result.out, HasSubstr("| – | – | raw pixels | 64 |"));
@@ -87,15 +90,18 @@ TEST_F(Features, RefusesWhatItCannotMeasureInOneLine) {
 }
 
 TEST_F(Features, AConvertedNetworkNeedsDataAndHasNoClsToken) {
-  ASSERT_EQ(sdg("train --run run " + test::kTiny +
-                "--set model.name=dit-tiny/2 --set condition.source=label --set train.steps=2")
-                .code,
-            0);
-  ASSERT_EQ(sdg("convert run public.pt --to public").code, 0);
-  ASSERT_EQ(sdg("convert public.pt here.safetensors").code, 0);
+  model::ModelOptions options;
+  options.name = "dit-tiny/2";
+  const auto net = model::build(options, {.size = 8, .channels = 1, .condition = "index", .classes = 4}, 1);
+  std::map<std::string, Tensor> tensors;
+  for (const auto& item : net->named_parameters()) tensors[item.key()] = item.value().detach();
+  io::write_torch(folder_ / "public.pt", tensors);
+  const auto converted = sdg("convert public.pt here.safetensors --as dit");
+  ASSERT_EQ(converted.code, 0) << converted.err;
   expect_failure(sdg("features --checkpoint here.safetensors"), 2, "--data");
-  const std::string some = "features --checkpoint here.safetensors --times 0.9 --depths 0 --count 60 --data '"
-                           SDG_SOURCE_DIR "/configs/digits.safetensors' ";
+  const std::string some =
+      "features --checkpoint here.safetensors --times 0.9 --depths 0 --count 60 --data '" SDG_SOURCE_DIR
+      "/configs/digits.safetensors' ";
   expect_failure(sdg(some + "--pooling cls"), 2, "no cls token");
   const auto result = sdg(some);
   ASSERT_EQ(result.code, 0) << result.err;

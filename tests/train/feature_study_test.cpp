@@ -49,16 +49,17 @@ class FeatureStudy : public ::testing::Test {
 FeatureRow row(double time, int64_t depth, const std::string& pooling, double linear, double knn = 0.5) {
   return {{time, depth, pooling}, 16, linear, knn, NAN, 0.25};
 }
-const std::vector<FeatureRow> kRows{row(1, -1, "pixels", 0.99, 0.9), row(0.5, 0, "mean", 0.4), row(0.5, 2, "mean", 0.7),
-                                    row(0.85, 0, "mean", 0.6),       row(0.85, 2, "mean", 0.5), row(0.85, 2, "cls", 0.8)};
+const std::vector<FeatureRow> kRows{row(1, -1, "pixels", 0.99, 0.9), row(0.5, 0, "mean", 0.4),
+                                    row(0.5, 2, "mean", 0.7),        row(0.85, 0, "mean", 0.6),
+                                    row(0.85, 2, "mean", 0.5),       row(0.85, 2, "cls", 0.8)};
 
 }  // namespace
 
 TEST_F(FeatureStudy, TheRunsOwnTapGivesTheFeaturesThatAreClustered) {
   const auto& config = trained_.info.config;
   const Tap own{config.cluster.teacher_time, feature_depth(config, *trained_.network.model), config.cluster.pooling};
-  const auto taps = extract_taps(trained_, dataset_, indices_, {{own.time, 0, "mean"}, own, {own.time, 2, "cls"}},
-                                 at::kCPU);
+  const auto taps =
+      extract_taps(trained_, dataset_, indices_, {{own.time, 0, "mean"}, own, {own.time, 2, "cls"}}, at::kCPU);
   ASSERT_EQ(taps.size(), 3U);
   EXPECT_TRUE(at::equal(taps[1], extract_features(config, trained_.network, dataset_, indices_, at::kCPU)));
   EXPECT_EQ(taps[0].sizes(), (Shape{40, 16}));
@@ -112,12 +113,12 @@ TEST_F(FeatureStudy, MeasuresEveryTapTheSameTwice) {
   options.poolings = {"mean", "flat"};
   const auto labels = opened_.labels->labels();
   int64_t last = 0, total = 0;
-  const auto rows = study_features(trained_, dataset_, indices_, labels, options, at::kCPU,
-                                   [&](int64_t done, int64_t all) {
-                                     EXPECT_GE(done, last);
-                                     last = done;
-                                     total = all;
-                                   });
+  const auto rows =
+      study_features(trained_, dataset_, indices_, labels, options, at::kCPU, [&](int64_t done, int64_t all) {
+        EXPECT_GE(done, last);
+        last = done;
+        total = all;
+      });
   EXPECT_EQ(last, total);
   ASSERT_EQ(rows.size(), 1U + 2 * 2 * 3);
   EXPECT_EQ(rows[0].tap.pooling, "pixels");
@@ -187,16 +188,22 @@ TEST(ProbeSplit, CutsTheImagesInTwoByTheSeed) {
 TEST_F(FeatureStudy, StoredFeaturesAreThoseOfTheTapAndGoOnWhereTheyStopped) {
   const Tap tap{0.7, 2, "flat"};
   const auto path = folder_ / "features.safetensors";
+  std::vector<int64_t> many;  // two pieces
+  for (int64_t i = 0; i < 4200; ++i) many.push_back(i % 40);
+  int64_t first_done = 0;  // where progress begins
   const auto store = [&](const std::function<bool()>& stop) {
-    return store_features(path, trained_, "ema", opened_, dataset_, indices_, tap, at::kCPU, {}, stop);
+    first_done = 0;
+    const auto progress = [&](int64_t done, int64_t) { first_done = first_done > 0 ? first_done : done; };
+    return store_features(path, trained_, "ema", opened_, dataset_, many, tap, at::kCPU, progress, stop);
   };
-  EXPECT_FALSE(store([] { return true; }));
+  EXPECT_FALSE(store([asked = 0]() mutable { return asked++ == 1; }));
   EXPECT_FALSE(std::filesystem::exists(path));
   EXPECT_TRUE(store({}));
+  EXPECT_GT(first_done, 4000) << "the first piece was kept";
   const auto file = io::read_tensors(path);
-  EXPECT_TRUE(at::equal(file.at("features"), extract_taps(trained_, dataset_, indices_, {tap}, at::kCPU)[0]));
-  EXPECT_TRUE(at::equal(file.at("indices"), at::arange(40)));
-  EXPECT_TRUE(at::equal(file.at("labels"), opened_.labels->labels()));
+  EXPECT_TRUE(at::equal(file.at("features"), extract_taps(trained_, dataset_, many, {tap}, at::kCPU)[0]));
+  EXPECT_TRUE(at::equal(file.at("indices"), at::tensor(many)));
+  EXPECT_TRUE(at::equal(file.at("labels"), opened_.labels->labels().repeat({105})));
   EXPECT_EQ(file.metadata.at("made_from"), trained_.path);
   EXPECT_EQ(file.metadata.at("depth"), "2");
   EXPECT_EQ(file.metadata.at("time"), "0.7");

@@ -21,9 +21,9 @@ Tensor knn_leave_one_out(const Tensor& features, const Tensor& labels, const Knn
 /// which is scikit-learn's LogisticRegression(C) (the intercept b is not penalised). Convex, so what it finds does not
 /// depend on how; full-batch L-BFGS in float64.
 struct LinearProbeOptions {
-  double strength = 1;      ///< C: larger trusts the training rows more
+  double strength = 1;       ///< C: larger trusts the training rows more
   int64_t iterations = 500;  ///< at most
-  double tolerance = 1e-5;  ///< stops where no entry of the gradient is larger
+  double tolerance = 1e-5;   ///< stops where no entry of the gradient is larger
 };
 struct LinearProbe {
   double accuracy = 0;        ///< share of the test rows named right

@@ -93,7 +93,8 @@ class DiTImpl : public VelocityModel {
 
  private:
   // With all predicted channels.
-  ForwardOutput run(const Tensor& x_t, const Tensor& t, const Condition& condition, const ForwardOptions& options) const;
+  ForwardOutput run(const Tensor& x_t, const Tensor& t, const Condition& condition,
+                    const ForwardOptions& options) const;
 
   DiTOptions options_;
 };

@@ -57,12 +57,12 @@ class VelocityModel : public torch::nn::Module {
   /// x_t [N, C, S, S]; t [N] in [0, 1], or the step number n of a path of betas.
   virtual ForwardOutput forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                 const ForwardOptions& options = {}) = 0;
-  virtual int64_t blocks() const = 0;                 ///< number of depths at which features can be had
-  virtual int64_t default_feature_depth() const = 0;  ///< the middle block
-  virtual int64_t dim() const = 0;                    ///< D, also the width of condition vectors
-  virtual int64_t extra_tokens() const = 0;           ///< tokens before the patches in `features`
+  virtual int64_t blocks() const = 0;                   ///< number of depths at which features can be had
+  virtual int64_t default_feature_depth() const = 0;    ///< the middle block
+  virtual int64_t dim() const = 0;                      ///< D, also the width of condition vectors
+  virtual int64_t extra_tokens() const = 0;             ///< tokens before the patches in `features`
   virtual bool has_cls_token() const { return false; }  ///< is the first of them a learned cls token
-  virtual int64_t patch_tokens() const = 0;           ///< L, at the default feature depth
+  virtual int64_t patch_tokens() const = 0;             ///< L, at the default feature depth
   /// Width, and number without the extra tokens, of the features after the block `depth`. They change with the depth in
   /// a U-Net.
   virtual int64_t feature_dim(int64_t /*depth*/) const { return dim(); }

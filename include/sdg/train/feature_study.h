@@ -14,8 +14,8 @@ namespace sdg::train {
 
 /// One place to take features from.
 struct Tap {
-  double time = 0;     ///< t at which the network sees the image
-  int64_t depth = 0;   ///< block, 0-based in order of computation
+  double time = 0;      ///< t at which the network sees the image
+  int64_t depth = 0;    ///< block, 0-based in order of computation
   std::string pooling;  ///< flat, mean or cls, see pool_tokens
   bool operator==(const Tap&) const = default;
 };
@@ -34,15 +34,18 @@ struct FeatureStudyOptions {
 /// Flat features wider than this are left out unless asked for: they hold gigabytes, and say little per number.
 constexpr int64_t kWidestFlat = 65536;
 
+/// Progress a tap: reading features, probing and clustering are parts of it.
+constexpr int64_t kTapWork = 1000;
+
 /// What was measured at one tap. Figures that need labels are NaN where there are none.
 struct FeatureRow {
-  Tap tap;                ///< raw pixels: pooling "pixels", depth -1, time 1 (clean images, no network)
-  int64_t width = 0;      ///< F
-  double linear = 0;      ///< accuracy of logistic regression (metrics/probes.h) on test images
-  double knn = 0;         ///< accuracy of k-NN on the same images
-  double nmi = 0;         ///< of k-means on all images, against the labels
-  double agreement = 0;   ///< NMI between the clusters of the images seen through one noise and through another,
-                          ///< which needs no labels; NaN for pixels
+  Tap tap;               ///< raw pixels: pooling "pixels", depth -1, time 1 (clean images, no network)
+  int64_t width = 0;     ///< F
+  double linear = 0;     ///< accuracy of logistic regression (metrics/probes.h) on test images
+  double knn = 0;        ///< accuracy of k-NN on the same images
+  double nmi = 0;        ///< of k-means on all images, against the labels
+  double agreement = 0;  ///< NMI between the clusters of the images seen through one noise and through another,
+                         ///< which needs no labels; NaN for pixels
 };
 
 /// Which taps the options mean for this network, ordered by time, pooling and depth. Throws UsageError for times
@@ -70,7 +73,7 @@ std::vector<Tensor> extract_taps(const Trained& trained, const data::Dataset& da
                                  const Progress& progress = {});
 
 /// Measures the raw pixels and then every tap. `labels` int64 [indices.size()], of at least two classes, or undefined.
-/// `progress` counts work in thousandths of a tap. Memory holds about a gigabyte of features at a time (or one depth's,
+/// `progress` is in kTapWork a row. Memory holds about a gigabyte of features at a time (or one depth's,
 /// where that is more): wider studies take more passes a time.
 std::vector<FeatureRow> study_features(const Trained& trained, const data::Dataset& dataset,
                                        const std::vector<int64_t>& indices, const Tensor& labels,

@@ -12,7 +12,7 @@ namespace sdg::train {
 struct Measure {
   const char* key;    ///< as in file names and JSON: "linear"
   const char* title;  ///< "linear probe accuracy"
-  double FeatureRow::*value;
+  double FeatureRow::* value;
 };
 /// Those with at least one figure in the rows, in the order linear, knn, nmi, agreement.
 std::vector<Measure> measures_in(const std::vector<FeatureRow>& rows);
