@@ -39,7 +39,7 @@ constexpr const char* kExamples =
     "  sdg features --depths 2 --times 0.85 --pooling mean --store features.safetensors\n";
 
 constexpr const char* kLabelled =
-    "Labels are used for measuring only: nothing of them reaches a network or the clusters.";
+    "Labels are used for measuring only: they train the probes, and nothing that is kept.";
 constexpr const char* kUnlabelled =
     "The data have no two classes of labels, so only what needs none is measured: whether k-means finds the same "
     "clusters through another noise.";
@@ -96,10 +96,10 @@ train::FeatureStudyOptions study_options(const Arguments& arguments) {
 
 std::string best_line(const std::vector<train::FeatureRow>& rows, const train::Measure& measure) {
   const auto* best = train::best_tap(rows, measure);
-  if (!best) return "";
+  if (!best) return "";  // stopped after the raw pixels
   char value[32];
   std::snprintf(value, sizeof value, "%.3f", best->*measure.value);
-  return cat("best ", measure.title, " ", value, ": ", train::tap_options(best->tap));
+  return cat("best ", measure.title, " ", value, ": ", train::tap_options(best->tap), "\n");
 }
 
 /// Runs the study and writes what it found.
@@ -156,7 +156,7 @@ class Report {
     const auto& info = trained_.info;
     const auto table = train::feature_table(rows_);
     std::string best;
-    for (const auto& measure : train::measures_in(rows_)) best += best_line(rows_, measure) + "\n";
+    for (const auto& measure : train::measures_in(rows_)) best += best_line(rows_, measure);
     const std::string note = labels_.defined() ? kLabelled : kUnlabelled;
     io::write_atomically(folder / "table.md", [&](std::ostream& out) {
       out << sentence() << "\n" << note << "\n\n" << table << "\n" << best;

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "metrics/lbfgs_impl.h"
-#include "sdg/cluster/standardizer.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 
@@ -62,23 +61,27 @@ struct Problem {
   Tensor train, test;  // float64, standardised by the training rows
 };
 
+// Each column at mean 0 and deviation 1 over the training rows; constant columns at 0.
 Problem standardised(const Tensor& train, const Tensor& test) {
+  const auto rows = train.to(at::kDouble);
+  const auto mean = rows.mean(0), centred_square = (rows - mean).square().mean(0);
+  const auto constant = train.amax(0).eq(train.amin(0));
+  const auto scale = at::where(constant, at::zeros_like(mean), centred_square.rsqrt());
+  return {(rows - mean).mul_(scale), (test.to(at::kDouble) - mean).mul_(scale)};
+}
+
+Problem problem_of(const Tensor& train, const Tensor& test) {
   const auto n = train.size(0);
-  if (train.size(1) <= 2 * n) {
-    const auto scale = cluster::Standardizer::fit(train);
-    return {scale.apply(train).to(at::kDouble), scale.apply(test).to(at::kDouble)};
-  }
+  if (train.size(1) <= 2 * n) return standardised(train, test);
   // The best W is a combination of training rows, so any isometric coordinates of their span will do: those of the
   // eigenvectors of their inner products. Columns are standardised as they come.
   const auto options = train.options().dtype(at::kDouble);
   auto inner = at::zeros({n, n}, options), cross = at::zeros({test.size(0), n}, options);
   const int64_t columns = std::max<int64_t>(1, kBlock / (n + test.size(0)));
   for (int64_t begin = 0; begin < train.size(1); begin += columns) {
-    const auto own = train.slice(1, begin, begin + columns);
-    const auto scale = cluster::Standardizer::fit(own);
-    const auto rows = scale.apply(own).to(at::kDouble);
-    inner.addmm_(rows, rows.t());
-    cross.addmm_(scale.apply(test.slice(1, begin, begin + columns)).to(at::kDouble), rows.t());
+    const auto part = standardised(train.slice(1, begin, begin + columns), test.slice(1, begin, begin + columns));
+    inner.addmm_(part.train, part.train.t());
+    cross.addmm_(part.test, part.train.t());
   }
   const auto [value, vector] = at::linalg_eigh(inner);  // ascending
   const auto kept = value.gt(value.max() * 1e-12 * static_cast<double>(n)).nonzero().squeeze(1);
@@ -110,7 +113,7 @@ LinearProbe linear_probe(const Tensor& train, const Tensor& train_labels, const 
   const auto classes = std::get<0>(at::_unique(train_labels, /*sorted=*/true));
   SDG_CHECK(classes.size(0) >= 2, "linear probe: the training rows are of one class only");
   const auto y = as_positions(train_labels, classes), test_y = as_positions(test_labels, classes);
-  const auto [x, test_x] = standardised(train, test);
+  const auto [x, test_x] = problem_of(train, test);
   const auto n = x.size(0), width = x.size(1);
   const double penalty = 1 / (options.strength * static_cast<double>(n));
 

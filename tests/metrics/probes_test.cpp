@@ -124,6 +124,9 @@ TEST(LinearProbe, DoesNotDependOnScaleShiftOrHowTheSpanIsSolved) {
   const auto few = linear_probe(train.x, train.y, test.x, test.y);  // 90 <= 2 * 50: in the features themselves
   const auto moved = linear_probe(train.x * 5 + 3, train.y, test.x * 5 + 3, test.y);
   EXPECT_NEAR(few.loss, moved.loss, 1e-6);
+  const auto idle = linear_probe(at::cat({train.x, at::full({50, 1}, 3)}, 1), train.y,
+                                 at::cat({test.x, at::full({30, 1}, 3)}, 1), test.y);
+  EXPECT_NEAR(few.loss, idle.loss, 1e-9) << "a column that is the same everywhere says nothing";
   // Each column twice is C doubled; 180 columns are solved in the span of the rows.
   LinearProbeOptions halved;
   halved.strength = 0.5;
