@@ -27,6 +27,7 @@ Command config_command();
 Command audit_command();
 Command clusters_command();
 Command sweep_command();
+Command features_command();
 Command bench_command();
 Command inspect_command();
 Command convert_command();

@@ -1,5 +1,6 @@
 #include "sdg/model/dit.h"
 
+#include "model/feature_taps.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/nn/checkpoint.h"
@@ -124,14 +125,13 @@ Tensor DiTImpl::conditioning(const Tensor& t, const Condition& condition) const 
   return time;
 }
 
-DiTImpl::Prediction DiTImpl::run(const Tensor& x_t, const Tensor& t, const Condition& condition,
-                                 const ForwardOptions& options) const {
+ForwardOutput DiTImpl::run(const Tensor& x_t, const Tensor& t, const Condition& condition,
+                           const ForwardOptions& options) const {
   const auto& o = options_;
   check_shape(x_t, {-1, o.channels, o.size, o.size}, "DiT: x_t");
   check_shape(t, {x_t.size(0)}, "DiT: t");
-  SDG_CHECK(options.feature_depth >= (options.features_only ? 0 : -1) && options.feature_depth < o.depth,
-            "DiT: feature depth must be in 0..", o.depth - 1, ", got ", options.feature_depth);
-  Prediction out;
+  const FeatureTaps taps(options, o.depth, "DiT");
+  ForwardOutput out;
   auto x = x_embedder->forward(x_t) + pos_embed;  // [N, L, D]
   if (o.condition == ConditionKind::kPatchVector)
     x = x + resolve_vector(condition, null_embed, unconditional_embed, x_t.size(0), patch_tokens(), "DiT");
@@ -144,25 +144,23 @@ DiTImpl::Prediction DiTImpl::run(const Tensor& x_t, const Tensor& t, const Condi
     } else {
       x = block->forward(x, silu_c);
     }
-    if (depth == options.feature_depth) {
-      out.features = x;
-      if (options.features_only) return out;
-    }
+    if (taps.take(depth, [&] { return x; }, out)) return out;
   }
   const auto m = final_modulation->forward(silu_c).unsqueeze(1).chunk(2, 2);  // 2 x [N, 1, D]
   const auto pixels = final_linear->forward(modulated(x, m[0], m[1]));        // [N, L, P*P*C']
-  out.image = nn::unpatchify(pixels, o.patch, out_channels(o));               // [N, C', S, S]
+  out.velocity = nn::unpatchify(pixels, o.patch, out_channels(o));            // [N, C', S, S]
   return out;
 }
 
 ForwardOutput DiTImpl::forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                const ForwardOptions& options) {
-  const auto out = run(x_t, t, condition, options);
-  return {out.image.defined() ? out.image.narrow(1, 0, options_.channels) : Tensor(), out.features};
+  auto out = run(x_t, t, condition, options);
+  if (out.velocity.defined()) out.velocity = out.velocity.narrow(1, 0, options_.channels);
+  return out;
 }
 
 Tensor DiTImpl::prediction(const Tensor& x_t, const Tensor& t, const Condition& condition) {
-  return run(x_t, t, condition, {}).image;
+  return run(x_t, t, condition, {}).velocity;
 }
 
 std::vector<Tensor> DiTImpl::project(const Tensor& features) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "model/feature_taps.h"
 #include "sdg/core/error.h"
 #include "sdg/nn/checkpoint.h"
 #include "sdg/nn/init.h"
@@ -168,8 +169,7 @@ const std::vector<std::shared_ptr<UNetLayer>>& UNetTrunk::layers(int64_t depth) 
 }
 
 ForwardOutput UNetTrunk::forward(const Tensor& x, const UNetSignal& signal, const ForwardOptions& options) const {
-  SDG_CHECK(options.feature_depth >= (options.features_only ? 0 : -1) && options.feature_depth < blocks(),
-            "U-Net: feature depth must be in 0..", blocks() - 1, ", got ", options.feature_depth);
+  const FeatureTaps taps(options, blocks(), "U-Net");
   const auto run = [&](const UNetBlock& block, const Tensor& h) {
     if (!options_.activation_checkpointing) return block->forward(h, signal);
     const auto piece = [block, dropout = signal.dropout](const std::vector<Tensor>& in) {
@@ -189,10 +189,8 @@ ForwardOutput UNetTrunk::forward(const Tensor& x, const UNetSignal& signal, cons
     }
     h = run(blocks_[static_cast<size_t>(depth)], h);  // [N, C_depth, S_depth, S_depth]
     if (depth < middle()) skips.push_back(h);
-    if (depth == options.feature_depth) {
-      out.features = h.flatten(2).transpose(1, 2).contiguous();  // [N, T, D]
-      if (options.features_only) return out;
-    }
+    const auto tokens = [&] { return h.flatten(2).transpose(1, 2).contiguous(); };  // [N, T, D]
+    if (taps.take(depth, tokens, out)) return out;
   }
   out.velocity = out_conv_->forward(at::silu(out_norm_->forward(h)));
   return out;

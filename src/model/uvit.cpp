@@ -1,5 +1,6 @@
 #include "sdg/model/uvit.h"
 
+#include "model/feature_taps.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/nn/checkpoint.h"
@@ -158,8 +159,7 @@ Tensor UViTImpl::decode(const Tensor& x) const {
 
 ForwardOutput UViTImpl::forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                 const ForwardOptions& options) {
-  SDG_CHECK(options.feature_depth >= (options.features_only ? 0 : -1) && options.feature_depth < blocks(),
-            "U-ViT: feature depth must be in 0..", blocks() - 1, ", got ", options.feature_depth);
+  const FeatureTaps taps(options, blocks(), "U-ViT");
   ForwardOutput out;
   auto x = tokens(x_t, t, condition);
   const auto half = options_.depth / 2;
@@ -174,10 +174,7 @@ ForwardOutput UViTImpl::forward(const Tensor& x_t, const Tensor& t, const Condit
       x = run(out_blocks[depth - half - 1], x, options_.skip ? skips.back() : Tensor());
       skips.pop_back();
     }
-    if (depth == options.feature_depth) {
-      out.features = x;
-      if (options.features_only) return out;
-    }
+    if (taps.take(depth, [&] { return x; }, out)) return out;
   }
   out.velocity = decode(x);
   return out;

@@ -1,12 +1,11 @@
 #include "sdg/train/assign.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "sdg/cluster/kmeans.h"
 #include "sdg/core/error.h"
-#include "sdg/core/parallel.h"
 #include "sdg/core/rng.h"
+#include "train/chunks.h"
 
 namespace sdg::train {
 namespace {
@@ -16,27 +15,9 @@ constexpr int64_t kChunk = 64;
 // Calls `compute` on chunks of the indices and joins the rows, in order.
 Tensor by_chunks(const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
                  const std::function<Tensor(const std::vector<int64_t>&)>& compute) {
-  const auto total = static_cast<int64_t>(indices.size());
-  const int64_t chunks = (total + kChunk - 1) / kChunk;
-  std::vector<Tensor> parts(static_cast<size_t>(chunks));
-  std::atomic<int64_t> done{0};
-  const auto one = [&](int64_t i) {
-    const auto begin = indices.begin() + i * kChunk;
-    const auto end = indices.begin() + std::min(total, (i + 1) * kChunk);
-    parts[static_cast<size_t>(i)] = compute({begin, end});
-    done += end - begin;
-  };
-  // In rounds, so that progress is reported from this thread.
-  const int64_t round = std::max<int64_t>(1, worker_pool().threads() * 4);
-  for (int64_t start = 0; start < chunks; start += round) {
-    const int64_t count = std::min(round, chunks - start);
-    if (device.is_cpu()) {
-      worker_pool().run(count, [&](int64_t i) { one(start + i); });
-    } else {
-      for (int64_t i = 0; i < count; ++i) one(start + i);
-    }
-    if (progress) progress(done, total);
-  }
+  std::vector<Tensor> parts(static_cast<size_t>(chunk_count(indices, kChunk)));
+  for_each_chunk(indices, kChunk, device, progress,
+                 [&](int64_t i, const std::vector<int64_t>& chunk) { parts[static_cast<size_t>(i)] = compute(chunk); });
   return at::cat(parts);
 }
 

@@ -116,8 +116,11 @@ int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model) 
 }
 
 Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_tokens) {
-  const auto& pooling = config.cluster.pooling;
   if (patch_level(config)) return tokens.slice(1, extra_tokens).flatten(0, 1);  // [N*L, D]
+  return pool_tokens(config.cluster.pooling, tokens, extra_tokens);
+}
+
+Tensor pool_tokens(const std::string& pooling, const Tensor& tokens, int64_t extra_tokens) {
   if (pooling == "cls") {
     SDG_CHECK_USAGE(extra_tokens > 0, "cluster.pooling: cls needs a network with a cls token");
     return tokens.select(1, 0);  // [N, D]
@@ -126,15 +129,20 @@ Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_
   return pooling == "mean" ? patches.mean(1) : patches.flatten(1);
 }
 
-Tensor features_with_gradient(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
-                              const Tensor& t) {
+std::vector<Tensor> tokens_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                              const Tensor& t, const std::vector<int64_t>& depths) {
   const auto sample = flow::constant_velocity(x, eps, t, config.flow.sigma_min);
   model::ForwardOptions options;
-  options.feature_depth = feature_depth(config, *network.model);
+  options.feature_depths = depths;
   options.features_only = true;
   const auto point = network.predictions.at(sample.x_t, t);
-  const auto out = network.model->forward(point.input, point.time, unconditional_for(config), options);
-  return pool_tokens(config, out.features, network.model->extra_tokens());
+  return network.model->forward(point.input, point.time, unconditional_for(config), options).all_features;
+}
+
+Tensor features_with_gradient(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                              const Tensor& t) {
+  const auto tokens = tokens_at(config, network, x, eps, t, {feature_depth(config, *network.model)});
+  return pool_tokens(config, tokens.front(), network.model->extra_tokens());
 }
 
 Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,

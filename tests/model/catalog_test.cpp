@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "fill_rule.h"
 #include "nn/finite_difference.h"
 #include "sdg/core/error.h"
 #include "sdg/model/dit.h"
@@ -68,6 +69,43 @@ TEST(Catalog, EveryFamilyAndConditionGivesAVelocityAndFeatures) {
       EXPECT_EQ(out.features.sizes(), (Shape{2, net->extra_tokens() + net->patch_tokens(), 64}))
           << name << " " << condition;
       EXPECT_LT(net->default_feature_depth(), net->blocks());
+    }
+  }
+}
+
+TEST(Catalog, ManyDepthsInOnePassAreTheSinglePassesBitForBit) {
+  const at::NoGradGuard no_grad;
+  for (const auto* name : {"uvit-tiny/2", "dit-tiny/2", "sit-tiny/4", "adm-tiny", "sg-unet-fast", "sg-unetca-fast"}) {
+    ModelOptions options;
+    options.name = name;
+    if (std::string(name).find("tiny/") == std::string::npos) options.dim = 32;
+    const auto net = build(options, shape("index"), 1);
+    test::fill(*net);  // fresh blocks may do nothing, and then all depths are alike
+    const auto x = test::fixed_normal({2, 1, 8, 8}, 1).to(at::kFloat), t = at::tensor({0.3F, 0.8F});
+    const auto pass = [&](const ForwardOptions& how) { return net->forward(x, t, Condition::null(), how); };
+    std::vector<int64_t> depths;
+    for (int64_t depth = net->blocks() - 2; depth >= 0; --depth) depths.push_back(depth);  // any order will do
+
+    ForwardOptions many;
+    many.feature_depths = depths;
+    many.feature_depth = 1;
+    const auto whole = pass(many);
+    many.features_only = true;
+    const auto part = pass(many);
+    EXPECT_TRUE(at::equal(whole.velocity, pass({}).velocity)) << name;
+    EXPECT_FALSE(part.velocity.defined()) << name;
+    ASSERT_EQ(part.all_features.size(), depths.size()) << name;
+    for (size_t i = 0; i < depths.size(); ++i) {
+      const auto alone = pass({depths[i], /*features_only=*/true}).features;
+      EXPECT_TRUE(at::equal(part.all_features[i], alone)) << name << " " << depths[i];
+      EXPECT_TRUE(at::equal(whole.all_features[i], alone)) << name << " " << depths[i];
+      if (depths[i] == 1) EXPECT_TRUE(at::equal(whole.features, alone)) << name;
+      if (i > 0 && alone.sizes() == part.all_features[i - 1].sizes())
+        EXPECT_FALSE(at::equal(alone, part.all_features[i - 1])) << name << " " << depths[i];
+    }
+    for (const int64_t wrong : {int64_t{-1}, net->blocks()}) {
+      many.feature_depths = {0, wrong};
+      EXPECT_THROW(pass(many), Error) << name;
     }
   }
 }

@@ -92,10 +92,9 @@ class DiTImpl : public VelocityModel {
   nn::Linear final_modulation{nullptr}, final_linear{nullptr};
 
  private:
-  struct Prediction {
-    Tensor image, features;
-  };
-  Prediction run(const Tensor& x_t, const Tensor& t, const Condition& condition, const ForwardOptions& options) const;
+  // With all predicted channels.
+  ForwardOutput run(const Tensor& x_t, const Tensor& t, const Condition& condition,
+                    const ForwardOptions& options) const;
 
   DiTOptions options_;
 };

@@ -66,6 +66,7 @@ class UViTImpl : public VelocityModel {
   int64_t default_feature_depth() const override { return options_.depth / 2; }
   int64_t dim() const override { return options_.dim; }
   int64_t extra_tokens() const override;
+  bool has_cls_token() const override { return cls_token.defined(); }
   int64_t patch_tokens() const override;
   int64_t macs() const override;
 

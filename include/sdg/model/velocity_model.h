@@ -38,14 +38,16 @@ struct DropoutDraw {
 
 struct ForwardOptions {
   int64_t feature_depth = -1;  ///< block whose output tokens are wanted, 0-based in order of computation; -1 none
-  bool features_only = false;  ///< stop after that block: velocity stays undefined and the rest is not computed
+  bool features_only = false;  ///< stop after the deepest asked block: velocity stays undefined, the rest uncomputed
   std::shared_ptr<const DropoutDraw> dropout = nullptr;  ///< null: nothing is dropped, as in sampling
+  std::vector<int64_t> feature_depths = {};  ///< several such blocks in any order, for `all_features` of the output
 };
 
 struct ForwardOutput {
   Tensor velocity;  ///< [N, C, H, W] what the model predicts(): the velocity, unless it was built to predict another
   Tensor features;  ///< [N, T, D] all tokens after the asked block, extra tokens first; undefined unless asked for.
                     ///< Feature maps of a U-Net come as one token per pixel, row by row.
+  std::vector<Tensor> all_features = {};  ///< the same of each of feature_depths, in their order
 };
 
 /// A network that predicts dx_t/dt, or what predicts() says (flow/prediction_table.h turns that into dx_t/dt).
@@ -55,11 +57,12 @@ class VelocityModel : public torch::nn::Module {
   /// x_t [N, C, S, S]; t [N] in [0, 1], or the step number n of a path of betas.
   virtual ForwardOutput forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                 const ForwardOptions& options = {}) = 0;
-  virtual int64_t blocks() const = 0;                 ///< number of depths at which features can be had
-  virtual int64_t default_feature_depth() const = 0;  ///< the middle block
-  virtual int64_t dim() const = 0;                    ///< D, also the width of condition vectors
-  virtual int64_t extra_tokens() const = 0;           ///< tokens before the patches in `features`
-  virtual int64_t patch_tokens() const = 0;           ///< L, at the default feature depth
+  virtual int64_t blocks() const = 0;                   ///< number of depths at which features can be had
+  virtual int64_t default_feature_depth() const = 0;    ///< the middle block
+  virtual int64_t dim() const = 0;                      ///< D, also the width of condition vectors
+  virtual int64_t extra_tokens() const = 0;             ///< tokens before the patches in `features`
+  virtual bool has_cls_token() const { return false; }  ///< is the first of them a learned cls token
+  virtual int64_t patch_tokens() const = 0;             ///< L, at the default feature depth
   /// Width, and number without the extra tokens, of the features after the block `depth`. They change with the depth in
   /// a U-Net.
   virtual int64_t feature_dim(int64_t /*depth*/) const { return dim(); }

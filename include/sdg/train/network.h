@@ -40,9 +40,16 @@ bool patch_level(const RunConfig& config);
 /// Width of the pooled features.
 int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model);
 
-/// tokens [N, T, D] -> [N, F] by cluster.pooling: "flat" all patch tokens side by side (F = L*D), "mean" their mean
-/// (D), "cls" the first token (D). At patch level every patch is a row of its own: [N*L, D], image by image.
+/// tokens [N, T, D] -> [N, F] by `pooling`: "flat" all patch tokens side by side (F = L*D), "mean" their mean (D),
+/// "cls" the first token (D).
+Tensor pool_tokens(const std::string& pooling, const Tensor& tokens, int64_t extra_tokens);
+/// The same by cluster.pooling. At patch level every patch is a row of its own: [N*L, D], image by image.
 Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_tokens);
+
+/// Tokens [N, T, D] after each of the blocks `depths`, in one pass up to the deepest, with the network's graph where
+/// gradients are on; otherwise as features_at.
+std::vector<Tensor> tokens_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                              const Tensor& t, const std::vector<int64_t>& depths);
 
 /// Pooled features [N, F] (patch level [N*L, D]) of images seen at time t through noise eps, without condition and
 /// without gradient; blocks beyond the tapped one are not computed. x, eps [N, C, S, S]; t [N].

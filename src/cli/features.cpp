@@ -1,0 +1,305 @@
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/sampling.h"
+#include "cli/terminal.h"
+#include "sdg/core/device.h"
+#include "sdg/core/error.h"
+#include "sdg/core/text.h"
+#include "sdg/io/atomic_file.h"
+#include "sdg/io/html_page.h"
+#include "sdg/io/image.h"
+#include "sdg/train/assign.h"
+#include "sdg/train/feature_store.h"
+#include "sdg/train/feature_table.h"
+
+namespace sdg::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  SamplingArguments source;
+  std::string data, out, store;
+  std::vector<std::string> poolings;
+  std::vector<int64_t> depths;
+  std::vector<double> times;
+  int64_t count = 0, clusters = 0, neighbours = 20, seed = 0;
+};
+
+constexpr int64_t kCount = 2000;
+
+constexpr const char* kExamples =
+    "  sdg features                                                    the newest run: every block at five times\n"
+    "  sdg features --run runs/digits --depths 0,2,4 --times 0.7,0.85 --pooling mean,flat\n"
+    "  sdg features --checkpoint dit.safetensors --data photos.tar     a converted network and any data set\n"
+    "  sdg features --depths 2 --times 0.85 --pooling mean --store features.safetensors\n";
+
+constexpr const char* kLabelled =
+    "Labels are used for measuring only: they train the probes, and nothing that is kept.";
+constexpr const char* kUnlabelled =
+    "The data have no two classes of labels, so only what needs none is measured: whether k-means finds the same "
+    "clusters through another noise.";
+constexpr const char* kHowToRead =
+    "Each cell is one tap: features after the block in its row, of images seen at the time in its column (0 noise, "
+    "1 image). Linear probe and k-NN learn on four fifths of the images and are right on this share of the rest; NMI "
+    "says how well k-means on the features, which sees no labels, finds the classes: 0 by chance, 1 exactly; "
+    "agreement is the NMI between the clusters of the same images seen through two noises. Colours are spread over "
+    "each map's own range: compare maps by their numbers, and differences with what another --seed changes.";
+
+data::DataOptions data_options(const Arguments& arguments, const train::Trained& trained) {
+  auto options = trained.info.config.data;
+  if (arguments.data.empty()) {
+    SDG_CHECK_USAGE(!trained.info.converted, trained.path,
+                    ": a converted checkpoint knows no data set; name one with --data");
+    return options;
+  }
+  options.path = arguments.data;
+  options.format = "auto";
+  options.flip = false;
+  return options;
+}
+
+data::OpenedData opened_data(const Arguments& arguments, const data::DataOptions& options,
+                             const train::Trained& trained) {
+  return data::open_data(options, arguments.data.empty() ? trained.info.config.config_dir : "");
+}
+
+// The folder of a run, or the working folder for a checkpoint that lies elsewhere.
+fs::path results_folder(const Arguments& arguments, const train::Trained& trained) {
+  if (!arguments.out.empty()) return arguments.out;
+  const auto folder = fs::path(trained.path).parent_path();
+  return folder.filename() == "checkpoints" ? folder.parent_path() / "features" : fs::path("features");
+}
+
+// Labels of the images, or undefined where there is nothing to tell apart.
+Tensor labels_of(const data::OpenedData& opened, const std::vector<int64_t>& indices) {
+  if (!opened.labels) return {};
+  const auto labels = opened.labels->labels().index_select(0, at::tensor(indices));
+  return labels.min().item<int64_t>() < labels.max().item<int64_t>() ? labels : Tensor();
+}
+
+train::FeatureStudyOptions study_options(const Arguments& arguments) {
+  train::FeatureStudyOptions options;
+  if (!arguments.times.empty()) options.times = arguments.times;
+  options.depths = arguments.depths;
+  options.poolings = arguments.poolings;
+  options.clusters = arguments.clusters;
+  options.neighbours = arguments.neighbours;
+  options.seed = static_cast<uint64_t>(arguments.seed);
+  options.stop = [] { return caught_signal() != 0; };
+  return options;
+}
+
+std::string best_line(const std::vector<train::FeatureRow>& rows, const train::Measure& measure) {
+  const auto* best = train::best_tap(rows, measure);
+  if (!best) return "";  // stopped after the raw pixels
+  char value[32];
+  std::snprintf(value, sizeof value, "%.3f", best->*measure.value);
+  return cat("best ", measure.title, " ", value, ": ", train::tap_options(best->tap), "\n");
+}
+
+/// Runs the study and writes what it found.
+class Report {
+ public:
+  Report(const Arguments& arguments, train::Trained& trained, const at::Device& device)
+      : arguments_(arguments),
+        trained_(trained),
+        device_(device),
+        data_options_(data_options(arguments, trained)),
+        opened_(opened_data(arguments, data_options_, trained)),
+        dataset_(opened_, data_options_),
+        options_(study_options(arguments)) {
+    train::taps_of(options_, trained_);  // a wrong tap stops here, before anything that takes time
+    const auto count = arguments.count > 0 ? arguments.count : kCount;
+    indices_ = train::evaluation_subset(dataset_.size(), count, 0);
+    labels_ = labels_of(opened_, indices_);
+    split_ = train::probe_split(static_cast<int64_t>(indices_.size()), options_.test_share, options_.seed);
+    clusters_ = train::study_clusters(options_, trained, static_cast<int64_t>(indices_.size()));
+  }
+
+  int write(const fs::path& folder) {
+    say(labels_.defined() ? kLabelled : kUnlabelled);
+    {
+      ProgressBar bar("taps", "taps/s");
+      const auto progress = [&](int64_t done, int64_t total) {
+        bar.update(done / train::kTapWork, total / train::kTapWork);
+      };
+      rows_ = train::study_features(trained_, dataset_, indices_, labels_, options_, device_, progress);
+    }
+    write_table(folder);
+    page(folder);
+    say(cat("wrote ", (folder / "index.html").string(),
+            ", table.md, results.json and a picture a measure and pooling"));
+    if (!caught_signal()) return 0;
+    say("stopped: the results hold what was measured until then");
+    return 128 + caught_signal();
+  }
+
+ private:
+  std::string sentence() const {
+    const auto& config = trained_.info.config;
+    return cat(config.model.name, ", condition ", config.condition.source, ", step ", trained_.info.step, ", ",
+               arguments_.source.weights == "ema" ? "averaged" : "raw", " weights; ", opened_.description, ": ",
+               indices_.size(), " images",
+               labels_.defined()
+                   ? cat(", probes learn on ", split_.train.size(), " and are tested on ", split_.test.size(),
+                         " (seed ", arguments_.seed, "), k-NN of ", arguments_.neighbours)
+                   : std::string(),
+               ", k-means of ", clusters_, " clusters.");
+  }
+
+  void write_table(const fs::path& folder) const {
+    const auto& info = trained_.info;
+    const auto table = train::feature_table(rows_);
+    std::string best;
+    for (const auto& measure : train::measures_in(rows_)) best += best_line(rows_, measure);
+    const std::string note = labels_.defined() ? kLabelled : kUnlabelled;
+    io::write_atomically(folder / "table.md", [&](std::ostream& out) {
+      out << sentence() << "\n" << note << "\n\n" << table << "\n" << best;
+    });
+    const nlohmann::ordered_json head{{"checkpoint", trained_.path},
+                                      {"step", info.step},
+                                      {"model", info.config.model.name},
+                                      {"weights", arguments_.source.weights},
+                                      {"data", opened_.description},
+                                      {"images", indices_.size()},
+                                      {"labels", labels_.defined() ? "for measuring only" : "none"},
+                                      {"train_images", labels_.defined() ? split_.train.size() : 0},
+                                      {"test_images", labels_.defined() ? split_.test.size() : 0},
+                                      {"clusters", clusters_},
+                                      {"neighbours", arguments_.neighbours},
+                                      {"seed", arguments_.seed},
+                                      {"complete", caught_signal() == 0}};
+    io::write_atomically(folder / "results.json",
+                         [&](std::ostream& out) { out << train::to_json(rows_, head.dump()) << "\n"; });
+    std::printf("%s\n%s", table.c_str(), best.c_str());
+    std::fflush(stdout);
+  }
+
+  void page(const fs::path& folder) const {
+    io::HtmlPage page(cat("Features of ", trained_.path));
+    page.paragraph(sentence());
+    page.paragraph(labels_.defined() ? kLabelled : kUnlabelled);
+    page.paragraph(kHowToRead);
+    for (const auto& measure : train::measures_in(rows_)) {
+      if (!train::best_tap(rows_, measure)) continue;
+      page.heading(measure.title);
+      page.paragraph(best_line(rows_, measure));
+      for (const auto& pooling : train::poolings_in(rows_)) {
+        const auto picture = io::draw(train::feature_map(rows_, measure, pooling));
+        io::write_png(folder / cat(measure.key, "-", pooling, ".png"), picture);
+        page.picture(picture, "");
+      }
+    }
+    page.heading("All taps");
+    page.table(train::feature_cells(rows_));
+    page.write(folder / "index.html");
+  }
+
+  const Arguments& arguments_;
+  const train::Trained& trained_;
+  at::Device device_;
+  data::DataOptions data_options_;
+  data::OpenedData opened_;
+  data::Dataset dataset_;
+  train::FeatureStudyOptions options_;
+  std::vector<int64_t> indices_;
+  Tensor labels_;
+  train::ProbeSplit split_;
+  int64_t clusters_ = 0;
+  std::vector<train::FeatureRow> rows_;
+};
+
+// The one tap that --store means: what was asked for, and the run's own where nothing was.
+train::Tap stored_tap(const Arguments& arguments, const train::Trained& trained) {
+  SDG_CHECK_USAGE(arguments.depths.size() <= 1 && arguments.times.size() <= 1 && arguments.poolings.size() <= 1,
+                  "--store: writes one tap; give one depth, one time and one pooling");
+  const auto& config = trained.info.config;
+  train::FeatureStudyOptions options;
+  options.depths = arguments.depths;
+  if (options.depths.empty()) options.depths = {train::feature_depth(config, *trained.network.model)};
+  options.times = arguments.times;
+  if (options.times.empty()) options.times = {config.cluster.teacher_time};
+  options.poolings = arguments.poolings;
+  if (options.poolings.empty()) options.poolings = {config.cluster.pooling};
+  return train::taps_of(options, trained).front();
+}
+
+int store(const Arguments& arguments, const train::Trained& trained, const at::Device& device) {
+  const auto tap = stored_tap(arguments, trained);
+  const auto options = data_options(arguments, trained);
+  const auto opened = opened_data(arguments, options, trained);
+  const data::Dataset dataset(opened, options);
+  const auto count = arguments.count > 0 ? arguments.count : dataset.size();
+  const auto indices = train::evaluation_subset(dataset.size(), count, 0);
+  ProgressBar bar("features", "img/s");
+  const bool whole = train::store_features(arguments.store, trained, arguments.source.weights, opened, dataset, indices,
+                                           tap, device, bar.callback(), [] { return caught_signal() != 0; });
+  bar.finish();
+  if (!whole) {
+    say(cat("stopped; the same command goes on"));
+    return 128 + caught_signal();
+  }
+  say(cat("wrote ", arguments.store, ": features of ", indices.size(), " images after block ", tap.depth, " at time ",
+          tap.time, ", ", tap.pooling));
+  return 0;
+}
+
+int execute(const Arguments& arguments) {
+  const auto device = parse_device(arguments.source.device);
+  auto trained = load(arguments.source, device);
+  catch_signals();
+  if (!arguments.store.empty()) return store(arguments, trained, device);
+  Report report(arguments, trained, device);
+  const auto folder = results_folder(arguments, trained);
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  SDG_CHECK(!failed, folder.string(), ": cannot make the folder: ", failed.message());
+  return report.write(folder);
+}
+
+}  // namespace
+
+Command features_command() {
+  return {"features", "What a network's features say about images, by depth and time: probes, heat maps, the best tap.",
+          kExamples, [](CLI::App& app) {
+            auto arguments = std::make_shared<Arguments>();
+            auto& source = arguments->source;
+            app.add_option("--run", source.run, "the run; default: the newest under runs/")->type_name("DIR");
+            app.add_option("--checkpoint", source.checkpoint, "this checkpoint instead (also one of sdg convert)")
+                ->type_name("FILE");
+            app.add_option("--data", arguments->data, "images or latents to look at; default: the training data")
+                ->type_name("PATH");
+            const auto list = [&](const char* name, auto& target, const std::string& help, const char* type) {
+              app.add_option(name, target, help)->delimiter(',')->type_name(type);
+            };
+            list("--depths", arguments->depths, "blocks, 0-based in order of computation; default: all", "N,N...");
+            list("--times", arguments->times, "from 0 (noise) to 1 (image); default 0.3,0.5,0.7,0.85,0.95", "T,T...");
+            list("--pooling", arguments->poolings,
+                 "mean, flat, cls; default: mean, cls where there is one, flat where it is at most 65536 wide",
+                 "NAME,...");
+            app.add_option("--count", arguments->count, "images; 2000 unless given (--store: all)")
+                ->check(CLI::PositiveNumber);
+            app.add_option("--clusters", arguments->clusters, "K of the k-means; default: the run's cluster.clusters")
+                ->check(CLI::Range(int64_t{2}, int64_t{1} << 40));
+            app.add_option("--neighbours", arguments->neighbours, "k of the k-NN probe; 20 unless given")
+                ->check(CLI::PositiveNumber);
+            app.add_option("--seed", arguments->seed, "of the split into training and test images, and of k-means")
+                ->check(CLI::NonNegativeNumber);
+            app.add_option("--weights", source.weights, "ema (the average) or model (the raw weights)")
+                ->check(CLI::IsMember({"ema", "model"}));
+            app.add_option("--out", arguments->out, "folder of the results; default: features/ in the run")
+                ->type_name("DIR");
+            app.add_option("--store", arguments->store,
+                           "instead of measuring, write the features of one tap (default: the run's) of all images")
+                ->type_name("FILE.safetensors");
+            app.add_option("--device", source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+            return [arguments] { return execute(*arguments); };
+          }};
+}
+
+}  // namespace sdg::cli
