@@ -14,6 +14,9 @@
 #include <vector>
 
 namespace sdg {
+namespace {
+thread_local bool t_is_worker = false;
+}
 
 struct WorkerPool::State {
   std::mutex mutex;
@@ -42,6 +45,7 @@ struct WorkerPool::State {
 
   void serve() {
     at::set_num_threads(1);
+    t_is_worker = true;
     uint64_t seen = 0;
     std::unique_lock lock(mutex);
     while (true) {
@@ -80,7 +84,7 @@ int WorkerPool::threads() const {
 
 void WorkerPool::run(int64_t count, const std::function<void(int64_t)>& work) {
   State& state = *state_;
-  if (state.threads.empty()) {
+  if (state.threads.empty() || t_is_worker) {
     for (int64_t i = 0; i < count; ++i) work(i);
     return;
   }
