@@ -14,9 +14,6 @@
 #include <vector>
 
 namespace sdg {
-namespace {
-thread_local bool t_is_worker = false;
-}
 
 struct WorkerPool::State {
   std::mutex mutex;
@@ -30,6 +27,11 @@ struct WorkerPool::State {
   uint64_t generation = 0;
   bool stop = false;
   std::exception_ptr failure;
+
+  bool is_worker() const {
+    return std::any_of(threads.begin(), threads.end(),
+                       [](const auto& thread) { return thread.get_id() == std::this_thread::get_id(); });
+  }
 
   void drain() {
     for (int64_t i = next++; i < count; i = next++) {
@@ -45,7 +47,6 @@ struct WorkerPool::State {
 
   void serve() {
     at::set_num_threads(1);
-    t_is_worker = true;
     uint64_t seen = 0;
     std::unique_lock lock(mutex);
     while (true) {
@@ -84,7 +85,7 @@ int WorkerPool::threads() const {
 
 void WorkerPool::run(int64_t count, const std::function<void(int64_t)>& work) {
   State& state = *state_;
-  if (state.threads.empty() || t_is_worker) {
+  if (state.threads.empty() || state.is_worker()) {
     for (int64_t i = 0; i < count; ++i) work(i);
     return;
   }

@@ -158,12 +158,8 @@ TEST(Sinkhorn, LargeBatchesInBlocksAgreeWithLongDouble) {
 
 TEST(Sinkhorn, TheNumberOfThreadsChangesNoBit) {
   const auto scores = cosines(300, 1000);
-  const auto alone = [&] {  // a worker makes the calls of its blocks itself
-    cluster::SinkhornResult result;
-    WorkerPool pool(2);
-    pool.run(1, [&](int64_t) { result = cluster::sinkhorn(scores); });
-    return result;
-  }();
+  cluster::SinkhornResult alone;  // a worker makes the calls for its blocks itself
+  worker_pool().run(1, [&](int64_t) { alone = cluster::sinkhorn(scores); });
   const auto together = cluster::sinkhorn(scores);
   EXPECT_TRUE(at::equal(alone.assignments, together.assignments));
   EXPECT_EQ(alone.entropy, together.entropy);
