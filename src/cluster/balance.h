@@ -4,9 +4,9 @@
 namespace sdg::cluster {
 
 struct Balance {
-  Tensor clusters;       ///< [K] float64, log factors of the columns that balance the plan
-  double error = 0;      ///< largest relative marginal error reached, on the side that Newton works on
-  int64_t steps = 0;     ///< evaluations of the plan
+  Tensor clusters;    ///< [K] float64, log factors of the columns that balance the plan
+  double error = 0;   ///< largest relative marginal error reached, on the side that Newton works on
+  int64_t steps = 0;  ///< evaluations of the plan
 };
 
 /// Potentials of the balanced plan exp(S_ik / eps + u_i + v_k) by Newton's method on the concave dual of the smaller

@@ -132,7 +132,7 @@ Tensor features_at(const RunConfig& config, const Network& network, const Tensor
   const auto sample = flow::constant_velocity(x, eps, t, config.flow.sigma_min);
   model::ForwardOptions options;
   options.feature_depth = feature_depth(config, *network.model);
-  options.features_only = true;
+  options.features_only = config.cluster.early_exit;
   const auto point = network.predictions.at(sample.x_t, t);
   const auto out = network.model->forward(point.input, point.time, unconditional_for(config), options);
   return pool_tokens(config, out.features, network.model->extra_tokens());

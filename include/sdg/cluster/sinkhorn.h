@@ -7,10 +7,9 @@ struct SinkhornOptions {
   double epsilon = 0.05;  ///< entropy of the assignment: smaller is sharper
   int64_t iterations =
       3;  ///< sweeps at least; the public code does 3. 0 gives exp(scores / eps) B / sum, whose rows do not sum to 1
-  double tolerance = 0;  ///< > 0: go on until the marginal error is at most this
-  int64_t max_iterations =
-      1000;  ///< with a tolerance: sweeps at most; where the smaller of B and K is at most 2048 instead 100 sweeps, then
-             ///< Newton's method with at most this many evaluations
+  double tolerance = 0;           ///< > 0: go on until the marginal error is at most this
+  int64_t max_iterations = 1000;  ///< with a tolerance: sweeps at most; where the smaller of B and K is at most 2048
+                                  ///< instead 100 sweeps, then Newton's method with at most this many evaluations
 };
 
 struct SinkhornResult {

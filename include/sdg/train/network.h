@@ -45,7 +45,8 @@ int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model);
 Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_tokens);
 
 /// Pooled features [N, F] (patch level [N*L, D]) of images seen at time t through noise eps, without condition and
-/// without gradient; blocks beyond the tapped one are not computed. x, eps [N, C, S, S]; t [N].
+/// without gradient; blocks beyond the tapped one are not computed (unless cluster.early_exit is off). x, eps [N, C, S,
+/// S]; t [N].
 Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
                    const Tensor& t);
 
