@@ -45,7 +45,7 @@ train::RunConfig config_of(const Arguments& arguments, const char* otherwise) {
 void print_rows(const std::vector<train::ClusterBenchRow>& rows) {
   std::printf("| what | ms | share of a step |\n| --- | ---: | ---: |\n");
   for (const auto& row : rows)
-    std::printf("| %s | %.2f | %.2f %% |\n", row.what.c_str(), row.milliseconds, 100 * row.share);
+    std::printf("| %s | %.2f | %.3g %% |\n", row.what.c_str(), row.milliseconds, 100 * row.share);
 }
 
 int report_sinkhorn(const Arguments& arguments) {

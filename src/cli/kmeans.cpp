@@ -96,12 +96,18 @@ Features from_network(const Arguments& arguments) {
 void print(const Arguments& arguments, const train::PseudoLabels& labels, const train::ClusterSizes& sizes,
            const Features& features, double seconds) {
   const auto used = labels.clusters - static_cast<int64_t>(sizes.dead.size());
-  nlohmann::ordered_json row{{"out", arguments.out},           {"images", labels.ids.size(0)},
-                             {"features", features.values.size(1)}, {"clusters", labels.clusters},
-                             {"used", used},                   {"inertia", labels.inertia},
-                             {"entropy", sizes.entropy},       {"iterations", labels.iterations},
-                             {"seconds", seconds},             {"made_from", features.origin.made_from},
-                             {"label_free", features.origin.label_free.empty() ? "unknown" : features.origin.label_free}};
+  nlohmann::ordered_json row{
+      {"out", arguments.out},
+      {"images", labels.ids.size(0)},
+      {"features", features.values.size(1)},
+      {"clusters", labels.clusters},
+      {"used", used},
+      {"inertia", labels.inertia},
+      {"entropy", sizes.entropy},
+      {"iterations", labels.iterations},
+      {"seconds", seconds},
+      {"made_from", features.origin.made_from},
+      {"label_free", features.origin.label_free.empty() ? "unknown" : features.origin.label_free}};
   std::optional<metrics::ClusterScores> scores;
   if (features.labels.defined()) {
     scores = metrics::cluster_scores(features.labels, labels.ids);
@@ -137,8 +143,8 @@ int execute(const Arguments& arguments) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   io::write_tensors(arguments.out, train::pseudo_label_file(labels, features.origin));
   print(arguments, labels, train::cluster_sizes(labels.ids, labels.clusters), features, seconds);
-  say(cat("wrote ", arguments.out, ": train on it with --set condition.source=file --set condition.file=",
-          arguments.out));
+  say(cat("wrote ", arguments.out,
+          ": train on it with --set condition.source=file --set condition.file=", arguments.out));
   return 0;
 }
 
@@ -147,8 +153,9 @@ void declare_source(CLI::App& app, Arguments& arguments) {
   auto* checkpoint =
       app.add_option("--checkpoint", arguments.checkpoint, "this checkpoint instead (of `sdg convert`, too)")
           ->type_name("FILE");
-  app.add_option("--features", arguments.features,
-                 "cluster these features instead: .safetensors (tensor `features`) or .npy, [N, F] in the data set's order")
+  app.add_option(
+         "--features", arguments.features,
+         "cluster these features instead: .safetensors (tensor `features`) or .npy, [N, F] in the data set's order")
       ->type_name("FILE")
       ->excludes(run)
       ->excludes(checkpoint);
@@ -194,8 +201,7 @@ Command kmeans_command() {
             declare_source(app, *arguments);
             declare_clustering(app, *arguments);
             app.add_option("--out", arguments->out, "file to write; condition.source file takes it")->type_name("FILE");
-            app.add_flag("--json", arguments->json,
-                         "print one JSON object on standard output and nothing else there");
+            app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments] { return execute(*arguments); };
           }};
 }

@@ -91,16 +91,16 @@ SinkhornBench bench_sinkhorn(const RunConfig& original, int64_t images, int64_t 
   cluster::SinkhornOptions options;
   options.epsilon = config.cluster.epsilon;
   options.iterations = config.cluster.iterations;
-  const auto times = interleaved_medians({[&] { cluster::sinkhorn(scores, options); },
-                                          [&] { head_step(config, network.head, features, parameters); },
-                                          [&] { flow_step(config, network, batch, device); }},
-                                         rounds, device, progress);
+  const auto times = interleaved_medians(
+      {[&] { cluster::sinkhorn(scores, options); }, [&] { head_step(config, network.head, features, parameters); },
+       [&] { flow_step(config, network, batch, device); }},
+      rounds, device, progress);
   const double flow = times[2] * static_cast<double>(original.train.batch) / static_cast<double>(images);
   const double step = times[1] + flow;
-  out.rows = {{cat("Sinkhorn alone, ", options.iterations, " sweeps"), times[0], times[0] / step},
-              {"head forward, Sinkhorn, loss, backward", times[1], times[1] / step},
-              {cat("flow loss forward and backward, ", images, " images scaled to ", original.train.batch), flow,
-               flow / step}};
+  out.rows = {
+      {cat("Sinkhorn alone, ", options.iterations, " sweeps"), times[0], times[0] / step},
+      {"head forward, Sinkhorn, loss, backward", times[1], times[1] / step},
+      {cat("flow loss forward and backward, ", images, " images scaled to ", original.train.batch), flow, flow / step}};
   return out;
 }
 
@@ -126,14 +126,14 @@ EarlyExitBench bench_early_exit(const RunConfig& original, int64_t rounds, const
     });
   };
   // Both learners take the same steps, so their states stay equal as long as their results are.
-  const auto times = interleaved_medians({[&] { first = exits.step(random_batch(config, exits.steps_done())); },
-                                          [&] {
-                                            const auto second = stays.step(random_batch(config, stays.steps_done()));
-                                            out.identical = out.identical && same_results(first, second);
-                                          },
-                                          [&] { teacher_pass(config, exits); },
-                                          [&] { teacher_pass(to_the_end, stays); }},
-                                         rounds, device, progress);
+  const auto times =
+      interleaved_medians({[&] { first = exits.step(random_batch(config, exits.steps_done())); },
+                           [&] {
+                             const auto second = stays.step(random_batch(config, stays.steps_done()));
+                             out.identical = out.identical && same_results(first, second);
+                           },
+                           [&] { teacher_pass(config, exits); }, [&] { teacher_pass(to_the_end, stays); }},
+                          rounds, device, progress);
   const double whole = times[1];
   out.rows = {{"step, teacher stops after the tapped block", times[0], times[0] / whole},
               {"step, teacher runs to its end", times[1], 1},

@@ -50,8 +50,8 @@ TEST_F(Kmeans, ClustersOfARunTrainAnotherAndTheAuditFollowsThem) {
 TEST_F(Kmeans, ARunThatSawLabelsIsNotForgotten) {
   train_run("--set condition.source=label");
   EXPECT_EQ(kmeans("run --clusters 6 --out ids.safetensors --device cpu").at("label_free"), "no");
-  ASSERT_EQ(sdg("train --run guided " + kTiny + "--set condition.source=file --set condition.file=ids.safetensors").code,
-            0);
+  ASSERT_EQ(
+      sdg("train --run guided " + kTiny + "--set condition.source=file --set condition.file=ids.safetensors").code, 0);
   EXPECT_THAT(sdg("audit guided").out, HasSubstr("label-free: no"));
 }
 

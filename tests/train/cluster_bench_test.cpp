@@ -27,8 +27,10 @@ train::RunConfig config_of(const std::string& pooling, const std::string& views,
 
 // Steps before and after the change, so that the ids also become conditions.
 TEST(EarlyExit, ChangesNoBitOfTrainingWhateverIsTapped) {
-  for (const auto& [pooling, views, level] :
-       {std::tuple{"flat", "two", "image"}, {"mean", "two", "image"}, {"cls", "one", "image"}, {"flat", "one", "patch"}}) {
+  for (const auto& [pooling, views, level] : {std::tuple{"flat", "two", "image"},
+                                              {"mean", "two", "image"},
+                                              {"cls", "one", "image"},
+                                              {"flat", "one", "patch"}}) {
     for (const int64_t depth : {-1, 0}) {
       auto config = config_of(pooling, views, level);
       config.cluster.depth = depth;

@@ -18,7 +18,7 @@ struct ClusterBenchRow {
 /// The clustering part of a step at B = train.batch and K = cluster.clusters of `config`, beside the flow loss.
 struct SinkhornBench {
   int64_t batch = 0, clusters = 0, features = 0, dim = 0;  ///< B, K, width of the features and of the prototypes
-  int64_t images = 0;                                      ///< on which the flow loss was measured; its time is scaled to B
+  int64_t images = 0;  ///< on which the flow loss was measured; its time is scaled to B
   std::vector<ClusterBenchRow> rows;
 };
 
