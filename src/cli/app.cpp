@@ -46,8 +46,8 @@ int parse_error(const CLI::App& app, const CLI::ParseError& error) {
 const std::vector<Command>& commands() {
   static const std::vector<Command> table{
       train_command(),    sample_command(),  eval_fid_command(), eval_clusters_command(), clusters_command(),
-      features_command(), audit_command(),   sweep_command(),    encode_command(),        decode_command(),
-      inspect_command(),  convert_command(), config_command(),   bench_command()};
+      features_command(), kmeans_command(),  audit_command(),    sweep_command(),         encode_command(),
+      decode_command(),   inspect_command(), convert_command(),  config_command(),        bench_command()};
   return table;
 }
 

@@ -4,21 +4,29 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/terminal.h"
 #include "sdg/core/device.h"
+#include "sdg/core/parallel.h"
+#include "sdg/train/cluster_bench.h"
 
 namespace sdg::cli {
 namespace {
 
 struct Arguments {
-  std::string config = "digits.yaml";
+  std::string config;
   std::vector<std::string> set;
   int64_t rounds = 20;
   std::string load;
+  bool sinkhorn = false, early_exit = false;
+  int64_t images = 4;
 };
 
 constexpr const char* kExamples =
     "  sdg bench                                        the shipped digits configuration\n"
     "  sdg bench --config cifar10.yaml --rounds 5\n"
+    "  sdg bench --sinkhorn --rounds 3                  what clustering costs at the paper's size (imagenet256.yaml)\n"
+    "  sdg bench --early-exit                           what stopping the teacher early saves "
+    "(digits.yaml,paper.yaml)\n"
     "  tools/bench.sh                                   the same beside a plain PyTorch step\n";
 
 int report_load(const std::string& checkpoint) {
@@ -30,9 +38,53 @@ int report_load(const std::string& checkpoint) {
   return 0;
 }
 
+train::RunConfig config_of(const Arguments& arguments, const char* otherwise) {
+  return train::load_config(arguments.config.empty() ? otherwise : arguments.config, arguments.set);
+}
+
+void print_rows(const std::vector<train::ClusterBenchRow>& rows) {
+  std::printf("| what | ms | share of a step |\n| --- | ---: | ---: |\n");
+  for (const auto& row : rows)
+    std::printf("| %s | %.2f | %.3g %% |\n", row.what.c_str(), row.milliseconds, 100 * row.share);
+}
+
+int report_sinkhorn(const Arguments& arguments) {
+  const auto config = config_of(arguments, "imagenet256.yaml");
+  ProgressBar bar("rounds", "round/s");
+  const auto report = train::bench_sinkhorn(config, arguments.images, arguments.rounds, bar.callback());
+  bar.finish();
+  const auto number = [](int64_t value) { return static_cast<long long>(value); };
+  std::printf("%s, B %lld, K %lld, features %lld, D %lld, %d threads\n\n", config.model.name.c_str(),
+              number(report.batch), number(report.clusters), number(report.features), number(report.dim),
+              worker_pool().threads());
+  print_rows(report.rows);
+  std::printf(
+      "\nThe flow loss was measured on %lld images and scaled; optimizer, average and teacher are left out of the "
+      "step, "
+      "so the shares are upper bounds.\n",
+      number(report.images));
+  return 0;
+}
+
+int report_early_exit(const Arguments& arguments) {
+  const auto config = config_of(arguments, "digits.yaml,paper.yaml");
+  ProgressBar bar("rounds", "round/s");
+  const auto report = train::bench_early_exit(config, arguments.rounds, bar.callback());
+  bar.finish();
+  std::printf("%s, batch %lld, views %s, pooling %s, depth %lld, %d threads\n\n", config.model.name.c_str(),
+              static_cast<long long>(config.train.batch), config.cluster.views.c_str(), config.cluster.pooling.c_str(),
+              static_cast<long long>(config.cluster.depth), worker_pool().threads());
+  print_rows(report.rows);
+  std::printf("\nthe early exit saves %.1f %% of a step; clusters, assignments and gradients of all steps: %s\n",
+              100 * report.saved, report.identical ? "the same bit for bit" : "DIFFERENT");
+  return report.identical ? 0 : 1;
+}
+
 int execute(const Arguments& arguments) {
   if (!arguments.load.empty()) return report_load(arguments.load);
-  const auto config = train::load_config(arguments.config, arguments.set);
+  if (arguments.sinkhorn) return report_sinkhorn(arguments);
+  if (arguments.early_exit) return report_early_exit(arguments);
+  const auto config = config_of(arguments, "digits.yaml");
   const auto report = train::bench(config, arguments.rounds);
   std::printf("%s, batch %lld, %d threads (%s); matrix-product peak %.1f GFLOP/s float32\n\n",
               config.model.name.c_str(), static_cast<long long>(config.train.batch), report.threads,
@@ -48,20 +100,32 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command bench_command() {
-  return {"bench", "How fast a configuration trains and samples here, against the machine's peak.", kExamples,
-          [](CLI::App& app) {
-            auto arguments = std::make_shared<Arguments>();
-            app.add_option("--config", arguments->config, "config file, or the name of a shipped one")
-                ->type_name("FILE|NAME");
-            app.add_option("--rounds", arguments->rounds, "rounds; medians are printed")->check(CLI::Range(1, 10000));
-            app.add_option("--load", arguments->load, "measure only how long this checkpoint takes to load")
-                ->type_name("FILE");
-            app.add_option("--set", arguments->set, "override one option (repeatable)")
-                ->type_name("KEY=VALUE")
-                ->expected(1)
-                ->take_all();
-            return [arguments] { return execute(*arguments); };
-          }};
+  return {
+      "bench", "How fast a configuration trains and samples here, against the machine's peak.", kExamples,
+      [](CLI::App& app) {
+        auto arguments = std::make_shared<Arguments>();
+        app.add_option("--config", arguments->config,
+                       "config file, or the name of a shipped one; default: digits.yaml, or what the study is about")
+            ->type_name("FILE|NAME");
+        app.add_option("--rounds", arguments->rounds, "rounds; medians are printed")->check(CLI::Range(1, 10000));
+        app.add_option("--load", arguments->load, "measure only how long this checkpoint takes to load")
+            ->type_name("FILE");
+        auto* sinkhorn = app.add_flag("--sinkhorn", arguments->sinkhorn,
+                                      "measure only what clustering costs beside the flow loss of a step, at "
+                                      "train.batch and cluster.clusters of the configuration");
+        app.add_option("--images", arguments->images,
+                       "with --sinkhorn: images on which the flow loss is measured; its time is scaled to the batch")
+            ->check(CLI::Range(1, 100000));
+        app.add_flag("--early-exit", arguments->early_exit,
+                     "measure only what stopping the teacher after the tapped block saves, and check that nothing "
+                     "else changes")
+            ->excludes(sinkhorn);
+        app.add_option("--set", arguments->set, "override one option (repeatable)")
+            ->type_name("KEY=VALUE")
+            ->expected(1)
+            ->take_all();
+        return [arguments] { return execute(*arguments); };
+      }};
 }
 
 }  // namespace sdg::cli

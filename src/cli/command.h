@@ -23,6 +23,7 @@ Command eval_fid_command();
 Command eval_clusters_command();
 Command encode_command();
 Command decode_command();
+Command kmeans_command();
 Command config_command();
 Command audit_command();
 Command clusters_command();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sdg/cluster/kmeans.h"
+#include "sdg/core/parallel.h"
 #include "sdg/core/shape.h"
 
 namespace sdg::cluster {
@@ -21,11 +22,18 @@ Nearest find_nearest(const Tensor& x, const Tensor& centroids) {
   const auto options = at::TensorOptions(x.device());
   Nearest nearest{at::empty({x.size(0)}, options.dtype(at::kLong)), at::empty({x.size(0)}, options.dtype(at::kFloat))};
   const int64_t rows = rows_per_block(x, centroids.size(0));
-  for (int64_t begin = 0; begin < x.size(0); begin += rows) {
+  const auto one = [&](int64_t b) {
+    const int64_t begin = b * rows;
     const auto block = x.slice(0, begin, begin + rows).to(at::kFloat) - shift;          // [rows, D]
     const auto [least, index] = at::addmm(lengths, block, centered.t(), 1, -2).min(1);  // of [rows, K]
     nearest.index.slice(0, begin, begin + rows).copy_(index);
     nearest.distance.slice(0, begin, begin + rows).copy_((least + block.square().sum(1)).clamp_min(0));
+  };
+  const int64_t blocks = (x.size(0) + rows - 1) / rows;
+  if (x.is_cpu() && blocks > 1) {
+    worker_pool().run(blocks, one);
+  } else {
+    for (int64_t b = 0; b < blocks; ++b) one(b);
   }
   return nearest;
 }

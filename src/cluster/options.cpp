@@ -104,6 +104,9 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
                   "texture, late ones the "
                   "velocity itself.",
           .min = -1});
+  fields("early_exit", &options.early_exit,
+         {.help = "Stop the teacher's pass after that block. false runs it to its end: the same clusters, bit for bit, "
+                  "for more time; there to measure what stopping saves."});
   fields("hidden", &options.hidden,
          {.help = "Width inside the projection head; 0 is half the feature's width. Larger heads fit finer clusters "
                   "and cost memory.",

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cluster/balance.h"
+#include "cluster/scaled_plan.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 
@@ -60,14 +62,24 @@ class Plan {
   int64_t rows_;
 };
 
-void validate(const Tensor& scores, const SinkhornOptions& options) {
+struct Range {
+  double least = 0, largest = 0;
+};
+
+// Throws for what is not valid.
+Range validate(const Tensor& scores, const SinkhornOptions& options) {
   check_shape(scores, {-1, -1}, "sinkhorn: scores");
   SDG_CHECK(scores.numel() > 0, "sinkhorn: scores must have at least one row and one column, got ",
             to_string(scores.sizes()));
   SDG_CHECK(options.epsilon > 0, "sinkhorn: epsilon must be positive, got ", options.epsilon);
   SDG_CHECK(options.iterations >= 0, "sinkhorn: iterations must be at least 0, got ", options.iterations);
-  const auto bad = scores.isfinite().logical_not().sum().item<int64_t>();
-  SDG_CHECK(bad == 0, "sinkhorn: scores must be finite, got ", bad, " of ", scores.numel(), " that are inf or nan");
+  const auto [least, largest] = at::aminmax(scores);  // nan where any score is
+  const Range range{least.item<double>(), largest.item<double>()};
+  if (!std::isfinite(range.least) || !std::isfinite(range.largest)) {
+    const auto bad = scores.isfinite().logical_not().sum().item<int64_t>();
+    throw Error(cat("sinkhorn: scores must be finite, got ", bad, " of ", scores.numel(), " that are inf or nan"));
+  }
+  return range;
 }
 
 // Relative distance of the cluster sums from B/K, given the log sums of the plan scaled to a total of 1.
@@ -75,8 +87,18 @@ double marginal_error(const Tensor& log_sums, double log_share) {
   return (log_sums - log_share).expm1().abs().max().item<double>();
 }
 
+// sums [K] of the columns of the assignments, used bool [K].
+void summarise(const Tensor& sums, const Tensor& used, SinkhornResult& result) {
+  const auto samples = static_cast<double>(result.assignments.size(0));
+  const auto clusters = static_cast<double>(result.assignments.size(1));
+  const auto mean = sums / sums.sum();
+  result.marginal_error = (sums * (clusters / samples) - 1).abs().max().item<double>();
+  result.entropy = -at::special_xlog1py(mean, mean - 1).sum().item<double>();
+  result.used_clusters = used.sum().item<int64_t>();
+}
+
 void finish(const Plan& plan, bool swept, SinkhornResult& result) {
-  const int64_t samples = result.assignments.size(0), clusters = result.assignments.size(1);
+  const int64_t clusters = result.assignments.size(1);
   Tensor sums = at::zeros({clusters}, plan.clusters.options());
   Tensor used = at::zeros({clusters}, plan.clusters.options().dtype(at::kBool));
   plan.for_each_block([&](int64_t begin, const Tensor& block) {
@@ -87,37 +109,84 @@ void finish(const Plan& plan, bool swept, SinkhornResult& result) {
     sums += rows.sum(0);
     used.index_fill_(0, rows.argmax(1), true);
   });
-  const auto mean = sums / sums.sum();
-  result.marginal_error =
-      (sums * (static_cast<double>(clusters) / static_cast<double>(samples)) - 1).abs().max().item<double>();
-  result.entropy = -at::special_xlog1py(mean, mean - 1).sum().item<double>();
-  result.used_clusters = used.sum().item<int64_t>();
+  summarise(sums, used, result);
+}
+
+// What the tolerance asks of the sweeps.
+struct Ending {
+  int64_t least, most;
+  double tolerance;
+  bool may_solve;  // something better follows where the sweeps do not reach it
+  bool reached(int64_t done, double error) const {
+    return tolerance > 0 && done >= std::max<int64_t>(1, least) && error <= tolerance;
+  }
+};
+
+// False where the tolerance was not reached; nothing is lost but time then.
+bool sweep_scaled(const Tensor& scores, double epsilon, double largest, const Ending& ending, SinkhornResult& result) {
+  ScaledPlan plan(scores, epsilon, largest);
+  // The last sweep's second half is the finish itself.
+  while (true) {
+    const bool reached = ending.reached(result.iterations, plan.marginal_error());
+    const bool exhausted = result.iterations == ending.most;
+    if (exhausted && !reached && ending.may_solve) return false;
+    if (exhausted || reached) break;
+    plan.scale_clusters();
+    ++result.iterations;
+    if (ending.tolerance <= 0 && result.iterations == ending.most) break;
+    plan.scale_samples();
+  }
+  auto finished = plan.finish();
+  result.assignments = finished.assignments;
+  auto used = at::zeros({scores.size(1)}, at::kBool);
+  for (const auto k : finished.argmaxes) used.data_ptr<bool>()[k] = true;
+  summarise(at::tensor(finished.sums, at::kDouble), used, result);
+  return true;
+}
+
+bool sweep_logarithms(Plan& plan, const Ending& ending, int64_t& iterations) {
+  const double log_samples = std::log(static_cast<double>(plan.samples.size(0)));
+  const double log_clusters = std::log(static_cast<double>(plan.clusters.size(0)));
+  while (true) {
+    if (ending.tolerance <= 0 && iterations == ending.most) return true;
+    const auto log_sums = plan.log_cluster_sums();
+    // These are also the marginals that the sweep before has left, so the test for the end costs nothing.
+    if (ending.reached(iterations, marginal_error(log_sums + plan.clusters, -log_clusters))) return true;
+    if (iterations == ending.most) return false;
+    plan.clusters = -log_clusters - log_sums;              // each cluster gets 1/K
+    plan.samples = -log_samples - plan.log_sample_sums();  // each sample gets 1/B
+    ++iterations;
+  }
 }
 
 }  // namespace
 
-SinkhornResult sinkhorn(const Tensor& scores, const SinkhornOptions& options) {
+SinkhornResult sinkhorn(const Tensor& scores_in, const SinkhornOptions& options) {
   const at::NoGradGuard no_grad;
-  validate(scores, options);
-  const double log_samples = std::log(static_cast<double>(scores.size(0)));
-  const double log_clusters = std::log(static_cast<double>(scores.size(1)));
-  const int64_t sweeps =
-      options.tolerance > 0 ? std::max(options.iterations, options.max_iterations) : options.iterations;
+  const auto scores = scores_in.detach();
+  const auto range = validate(scores, options);
+  // Where the smaller side is small, Newton's method is the sure way once some sweeps have not sufficed.
+  constexpr int64_t kSweepsFirst = 100, kNewtonSide = 2048;
+  const bool may_solve = options.tolerance > 0 && std::min(scores.size(0), scores.size(1)) <= kNewtonSide;
+  int64_t most = options.iterations;
+  if (options.tolerance > 0) most = std::max(most, may_solve ? kSweepsFirst : options.max_iterations);
+  const Ending ending{options.iterations, most, options.tolerance, may_solve};
 
-  Plan plan(scores.detach(), options.epsilon);
   SinkhornResult result;
-  while (result.iterations < sweeps) {
-    const auto log_sums = plan.log_cluster_sums();
-    // These are also the marginals that the sweep before has left, so the test for the end costs nothing.
-    const bool may_stop = options.tolerance > 0 && result.iterations >= std::max<int64_t>(1, options.iterations);
-    if (may_stop && marginal_error(log_sums + plan.clusters, -log_clusters) <= options.tolerance) break;
-    plan.clusters = -log_clusters - log_sums;              // each cluster gets 1/K
-    plan.samples = -log_samples - plan.log_sample_sums();  // each sample gets 1/B
-    ++result.iterations;
-  }
-  if (result.iterations == 0) plan.samples += log_samples - plan.log_sample_sums().logsumexp(0);
+  const bool moderate = range.largest - range.least <= ScaledPlan::kLargestRange * options.epsilon;
+  const bool scaled = moderate && scores.is_cpu() && ending.most > 0;
+  if (scaled && sweep_scaled(scores, options.epsilon, range.largest, ending, result)) return result;
 
-  result.assignments = at::empty(scores.sizes(), scores.options().dtype(at::kFloat).requires_grad(false));
+  Plan plan(scores, options.epsilon);
+  const bool reached = !scaled && sweep_logarithms(plan, ending, result.iterations);
+  if (!reached && may_solve) {
+    const auto balanced = balance(scores, options.epsilon, 0.5 * options.tolerance, options.max_iterations);
+    plan.clusters = balanced.clusters;
+    result.iterations += balanced.steps;
+  }
+  if (result.iterations == 0)
+    plan.samples += std::log(static_cast<double>(scores.size(0))) - plan.log_sample_sums().logsumexp(0);
+  result.assignments = at::empty(scores.sizes(), scores.options().dtype(at::kFloat));
   finish(plan, result.iterations > 0, result);
   return result;
 }

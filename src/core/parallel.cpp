@@ -28,6 +28,11 @@ struct WorkerPool::State {
   bool stop = false;
   std::exception_ptr failure;
 
+  bool is_worker() const {
+    return std::any_of(threads.begin(), threads.end(),
+                       [](const auto& thread) { return thread.get_id() == std::this_thread::get_id(); });
+  }
+
   void drain() {
     for (int64_t i = next++; i < count; i = next++) {
       try {
@@ -80,7 +85,7 @@ int WorkerPool::threads() const {
 
 void WorkerPool::run(int64_t count, const std::function<void(int64_t)>& work) {
   State& state = *state_;
-  if (state.threads.empty()) {
+  if (state.threads.empty() || state.is_worker()) {
     for (int64_t i = 0; i < count; ++i) work(i);
     return;
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "sdg/cluster/kmeans.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "train/chunks.h"
@@ -52,15 +51,6 @@ Tensor assign_clusters(const RunConfig& config, const Network& network, const da
     const auto ids = head->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
     return patch_level(config) ? ids.view({static_cast<int64_t>(chunk.size()), -1}) : ids;  // [n] or [n, L]
   });
-}
-
-PseudoLabels cluster_features(const Tensor& features, int64_t clusters, uint64_t seed, const Progress& progress) {
-  const auto standardised = cluster::Standardizer::fit(features).apply(features);
-  cluster::KmeansOptions options;
-  options.clusters = clusters;
-  options.seed = seed;
-  const auto result = cluster::kmeans(standardised, options, progress);
-  return {result.assignments.cpu(), clusters, result.inertia};
 }
 
 std::vector<int64_t> evaluation_subset(int64_t size, int64_t limit, uint64_t seed) {

@@ -26,20 +26,21 @@ Audit audit(const CheckpointInfo& info) {
     in_favour.push_back("no condition was given");
   } else if (source == "online" || source == "recluster") {
     in_favour.push_back("conditions are clusters of the network's own features; the trainer had no access to labels");
-  } else if (source == "kmeans") {
-    if (info.pseudo_labels_free == "yes") {
-      in_favour.push_back(
-          cat("conditions are k-means clusters of features of ", info.pseudo_labels_from, ", itself label-free"));
-    } else if (info.pseudo_labels_free == "no") {
-      against.push_back(
-          cat("conditions are k-means clusters of features of ", info.pseudo_labels_from, ", which saw labels"));
-    } else {
-      unclear.push_back(cat("conditions are clusters of features of ",
-                            info.pseudo_labels_from.empty() ? "an unnamed run" : info.pseudo_labels_from,
-                            ", of which it is not known whether they saw labels"));
-    }
-  } else {
+  } else if (source == "file" && info.pseudo_labels_from.empty()) {
     unclear.push_back(cat("conditions were read from ", info.config.condition.file, ", which nobody here made"));
+  } else {
+    const auto clusters = source == "file" ? cat("conditions were read from ", info.config.condition.file,
+                                                 ", which says that they are k-means clusters of features of ")
+                                           : std::string("conditions are k-means clusters of features of ");
+    const auto& from = info.pseudo_labels_from;
+    if (info.pseudo_labels_free == "yes") {
+      in_favour.push_back(cat(clusters, from, ", itself label-free"));
+    } else if (info.pseudo_labels_free == "no") {
+      against.push_back(cat(clusters, from, ", which saw labels"));
+    } else {
+      unclear.push_back(
+          cat(clusters, from.empty() ? "an unnamed run" : from, ", of which it is not known whether they saw labels"));
+    }
   }
   if (info.converted)
     unclear.push_back("the weights were converted from somebody else's, whose training is not known here");

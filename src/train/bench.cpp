@@ -4,29 +4,17 @@
 #include <torch/optim/adamw.h>
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 
 #include "sdg/core/device.h"
 #include "sdg/core/parallel.h"
-#include "sdg/core/rng.h"
 #include "sdg/flow/path.h"
 #include "sdg/train/generate.h"
 #include "sdg/train/learner.h"
+#include "train/stopwatch.h"
 
 namespace sdg::train {
 namespace {
-
-double milliseconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 double matmul_gflops() {
   constexpr int64_t kSide = 512, kRepeats = 8;
@@ -39,16 +27,6 @@ double matmul_gflops() {
     });
   });
   return 2.0 * kSide * kSide * kSide * kRepeats * threads / time / 1e6;
-}
-
-data::Batch random_batch(const RunConfig& config, int64_t step) {
-  data::Batch batch;
-  batch.sample = rng::indices(step * config.train.batch, config.train.batch);
-  batch.index = rng::indices(0, config.train.batch);
-  batch.images =
-      rng::normal({0, rng::Purpose::kTest, 0}, batch.sample, {config.data.channels, config.data.size, config.data.size})
-          .clamp_(-1, 1);
-  return batch;
 }
 
 /// The step that straightforward LibTorch code takes: whole batch, kernels' own threads, one optimizer kernel a
@@ -97,42 +75,30 @@ BenchReport bench(const RunConfig& original, int64_t rounds) {
   drawing.count = drawing.batch = std::max<int64_t>(64, config.sample.batch);
   drawing.steps = config.sample.steps;
 
-  const std::vector<std::pair<std::string, std::function<void()>>> work{
-      {"training step", [&] { plain.step(batch); }},
-      {"training step, clustering online", [&] { clustering.step(batch); }},
-      {"eager step, kernels' own threads",
+  std::vector<double> peaks;
+  const std::vector<std::string> names{"training step", "training step, clustering online",
+                                       "eager step, kernels' own threads", "sampler, unguided"};
+  const auto times = interleaved_medians(
+      {[&] { peaks.push_back(matmul_gflops()); }, [&] { plain.step(batch); }, [&] { clustering.step(batch); },
        [&] {
          at::set_num_threads(available_cores());
          eager.step(batch);
          at::set_num_threads(1);
-       }},
-      {"sampler, unguided", [&] { generate(config, plain.teacher(), {}, device, drawing); }},
-  };
-  std::vector<std::vector<double>> times(work.size());
-  std::vector<double> peaks;
-  for (int64_t round = -1; round < rounds; ++round) {
-    const double peak = matmul_gflops();
-    if (round >= 0) peaks.push_back(peak);
-    for (size_t i = 0; i < work.size(); ++i) {
-      const double time = milliseconds([&] {
-        work[i].second();
-        synchronize(device);
-      });
-      if (round >= 0) times[i].push_back(time);  // the first round warms up
-    }
-  }
+       },
+       [&] { generate(config, plain.teacher(), {}, device, drawing); }},
+      rounds, device);
 
   BenchReport report;
   report.threads = worker_pool().threads();
   report.peak_gflops = median(peaks);
   const double flops = 2.0 * static_cast<double>(plain.student().model->macs());
-  for (size_t i = 0; i < work.size(); ++i) {
-    const bool sampler = i + 1 == work.size();
+  for (size_t i = 0; i < names.size(); ++i) {
+    const bool sampler = i + 1 == names.size();
     const double images = static_cast<double>(sampler ? drawing.count : config.train.batch);
     const double per_image =
         flops * (sampler ? static_cast<double>(drawing.steps) : 3.0);  // backward costs two forwards
-    const double time = median(times[i]);
-    report.rows.push_back({work[i].first, time, images / time * 1e3, per_image * images / time / 1e6});
+    const double time = times[i + 1];
+    report.rows.push_back({names[i], time, images / time * 1e3, per_image * images / time / 1e6});
   }
   return report;
 }

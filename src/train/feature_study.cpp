@@ -301,7 +301,6 @@ std::vector<Tensor> extract_taps(const Trained& trained, const data::Dataset& da
     const auto x = load_images(dataset, own, device);
     const auto eps = rng::normal({seed_of(config), noise, 1}, own, x.sizes().slice(1)).to(device);
     const auto t = at::full({x.size(0)}, taps.front().time, x.options());
-    const at::NoGradGuard no_grad;
     const auto tokens = tokens_at(config, trained.network, x, eps, t, depths);
     for (size_t i = 0; i < taps.size(); ++i) {
       const auto at = std::lower_bound(depths.begin(), depths.end(), taps[i].depth) - depths.begin();

@@ -134,7 +134,7 @@ std::vector<Tensor> tokens_at(const RunConfig& config, const Network& network, c
   const auto sample = flow::constant_velocity(x, eps, t, config.flow.sigma_min);
   model::ForwardOptions options;
   options.feature_depths = depths;
-  options.features_only = true;
+  options.features_only = config.cluster.early_exit;
   const auto point = network.predictions.at(sample.x_t, t);
   return network.model->forward(point.input, point.time, unconditional_for(config), options).all_features;
 }

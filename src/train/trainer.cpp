@@ -21,6 +21,7 @@
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/initial_weights.h"
+#include "sdg/train/offline_kmeans.h"
 #include "sdg/train/pictures.h"
 #include "sdg/train/pseudo_labels.h"
 #include "sdg/train/recluster.h"
@@ -33,8 +34,8 @@ using Clock = std::chrono::steady_clock;
 // A run may go on with these changed: they say how long it lasts and what is reported, not what is learned.
 bool may_change(const std::string& key) {
   static const std::set<std::string> free_keys{
-      "device",      "data.threads",    "data.cache_mb",       "data.path",        "data.autoencoder",
-      "train.steps", "train.log_every", "train.picture_every", "train.save_every", "train.keep"};
+      "device",          "data.threads",        "data.cache_mb",    "data.path",  "data.autoencoder",  "train.steps",
+      "train.log_every", "train.picture_every", "train.save_every", "train.keep", "cluster.early_exit"};
   return free_keys.count(key) || key.rfind("sample.", 0) == 0 || key.rfind("eval.", 0) == 0;
 }
 
@@ -49,9 +50,9 @@ struct Supply {
   Tensor ids;
   int64_t classes = 0;
   std::vector<std::string> class_names;
-  std::string pseudo_labels_from, pseudo_labels_free;  // source kmeans
-  ToImages to_images;                                  // of latents
-  bool pictures = true;                                // can what is drawn be shown
+  PseudoLabelOrigin origin;  // source kmeans and file
+  ToImages to_images;        // of latents
+  bool pictures = true;      // can what is drawn be shown
 };
 
 Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const data::Dataset& dataset,
@@ -66,13 +67,13 @@ Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const dat
   auto tap = source.info.config;
   tap.cluster = config.cluster;  // where to tap is this run's choice, the network is the other's
   const auto features = extract_features(tap, source.network, dataset, everything, device);
-  const auto labels = cluster_features(features, config.cluster.clusters, seed_of(config));
-  io::TensorFile file;
-  file.tensors["ids"] = labels.ids;
-  file.metadata["made_from"] = source.path;
-  file.metadata["label_free"] = to_string(audit(source.info).label_free);
+  OfflineKmeans how;
+  how.kmeans.clusters = config.cluster.clusters;
+  how.kmeans.seed = seed_of(config);
+  const auto labels = cluster_features(features, how);
   folder.create();
-  io::write_tensors(stored, file);
+  io::write_tensors(stored, pseudo_label_file(labels, {source.path, to_string(audit(source.info).label_free),
+                                                       tap_text(tap, feature_depth(tap, *source.network.model))}));
   return labels.ids;
 }
 
@@ -99,14 +100,13 @@ Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::D
     supply.classes = static_cast<int64_t>(supply.class_names.size());
   } else if (source == "kmeans") {
     supply.ids = pseudo_labels(config, folder, *supply.dataset, device, observer);
-    const auto stored = io::read_tensor_header(folder.pseudo_labels()).metadata;
-    if (const auto from = stored.find("made_from"); from != stored.end()) supply.pseudo_labels_from = from->second;
-    if (const auto free = stored.find("label_free"); free != stored.end()) supply.pseudo_labels_free = free->second;
+    supply.origin = pseudo_label_origin(folder.pseudo_labels());
     supply.classes = config.cluster.clusters;
   } else if (source == "recluster") {
     supply.classes = config.cluster.clusters;
   } else if (source == "file") {
     supply.ids = read_indices(config.condition.file, supply.dataset->size());
+    supply.origin = pseudo_label_origin(config.condition.file);
     supply.classes = supply.ids.max().item<int64_t>() + 1;
   }
   return supply;
@@ -312,8 +312,8 @@ class Run {
     info.labels_read = config_.condition.source == "label";
     info.initial_weights = initial_weights_;
     info.initial_class_conditional = initial_class_conditional_;
-    info.pseudo_labels_from = supply_.pseudo_labels_from;
-    info.pseudo_labels_free = supply_.pseudo_labels_free;
+    info.pseudo_labels_from = supply_.origin.made_from;
+    info.pseudo_labels_free = supply_.origin.label_free;
     describe(file, info);
     const bool best = scheduled && learner_.steps_done() > 0 && smooth_loss() < best_loss_;
     if (best) best_loss_ = smooth_loss();

@@ -23,8 +23,8 @@ TEST_F(Program, WithoutACommandOrWithAnUnknownOptionExitsWithTwo) {
 }
 
 TEST_F(Program, EveryCommandShowsExamples) {
-  for (const std::string command : {"train", "sample", "eval-fid", "eval-clusters", "clusters", "audit", "sweep",
-                                    "encode", "decode", "inspect", "convert", "config", "bench"}) {
+  for (const std::string command : {"train", "sample", "eval-fid", "eval-clusters", "clusters", "kmeans", "audit",
+                                    "sweep", "encode", "decode", "inspect", "convert", "config", "bench"}) {
     const auto result = sdg(command + " --help");
     EXPECT_EQ(result.code, 0) << command;
     EXPECT_THAT(result.out, HasSubstr("Examples:\n  sdg " + command));

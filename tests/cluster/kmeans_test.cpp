@@ -10,6 +10,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
+#include "sdg/io/tensor_file.h"
 #include "support/python.h"
 
 using namespace sdg;
@@ -31,6 +32,22 @@ rows, dim, clusters = map(int, sys.argv[2:5])
 x = np.fromfile(sys.argv[1], dtype=np.float32).reshape(rows, dim)
 print(repr(float(KMeans(clusters, n_init=10, random_state=0).fit(x).inertia_)))
 )";
+
+double peer_inertia(const Tensor& x, int64_t clusters) {
+  const test::TemporaryFolder folder;
+  std::ofstream((folder / "x.bin").string(), std::ios::binary)
+      .write(static_cast<const char*>(x.const_data_ptr()), static_cast<std::streamsize>(x.nbytes()));
+  const auto peer = test::run_python(kPeer, {(folder / "x.bin").string(), std::to_string(x.size(0)),
+                                             std::to_string(x.size(1)), std::to_string(clusters)});
+  EXPECT_EQ(peer.status, 0) << peer.output;
+  return peer.status == 0 ? std::stod(peer.output) : 0;
+}
+
+// The 1,797 real digits that ship, [1797, 64].
+Tensor digits() {
+  const auto images = io::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors").at("images");
+  return images.flatten(1).to(at::kFloat).div(16).contiguous();
+}
 }  // namespace
 
 TEST(Kmeans, RecoversPlantedClusters) {
@@ -97,14 +114,62 @@ TEST(Kmeans, InertiaIsWithinOnePercentOfScikitLearns) {
   SDG_NEEDS_PYTHON("numpy sklearn");
   const int64_t rows = 600, dim = 6, clusters = 15;
   const auto x = (noise(rows, dim) + 2 * noise(clusters, dim, 1).repeat({rows / clusters, 1})).contiguous();
-  const test::TemporaryFolder folder;
-  std::ofstream((folder / "x.bin").string(), std::ios::binary)
-      .write(static_cast<const char*>(x.const_data_ptr()), static_cast<std::streamsize>(x.nbytes()));
-  const auto peer = test::run_python(
-      kPeer, {(folder / "x.bin").string(), std::to_string(rows), std::to_string(dim), std::to_string(clusters)});
-  ASSERT_EQ(peer.status, 0) << peer.output;
-  const double expected = std::stod(peer.output);
-  EXPECT_LT(cluster::kmeans(x, {.clusters = clusters, .restarts = 10}).inertia, 1.01 * expected);
+  EXPECT_LT(cluster::kmeans(x, {.clusters = clusters, .restarts = 10}).inertia, 1.01 * peer_inertia(x, clusters));
+}
+
+TEST(Kmeans, InertiaOfRealDigitsIsWithinOnePercentOfScikitLearnsWhateverTheStart) {
+  SDG_NEEDS_PYTHON("numpy sklearn");
+  const auto x = digits();
+  for (const int64_t clusters : {10, 20, 50}) {
+    const double expected = peer_inertia(x, clusters);
+    for (const std::string start : {"plusplus", "random"}) {
+      const auto result = cluster::kmeans(x, {.clusters = clusters, .restarts = 10, .start = start});
+      EXPECT_LT(result.inertia, 1.01 * expected) << start << ' ' << clusters;
+      EXPECT_NEAR(result.inertia / slow_inertia(x, result.centroids), 1, 1e-5);
+    }
+  }
+}
+
+TEST(Kmeans, MiniBatchesComeCloseToFullIterations) {
+  const auto x = digits();
+  for (const int64_t clusters : {10, 20, 50}) {
+    const auto full = cluster::kmeans(x, {.clusters = clusters});
+    for (const std::string start : {"plusplus", "random"}) {
+      const auto result = cluster::kmeans(x, {.clusters = clusters, .start = start, .minibatch = 256});
+      EXPECT_LT(result.inertia, 1.05 * full.inertia) << start << ' ' << clusters;
+      EXPECT_NEAR(result.inertia / slow_inertia(x, result.centroids), 1, 1e-5) << "not the own assignment";
+      EXPECT_TRUE(at::equal(result.assignments, cluster::nearest_centroid(x, result.centroids)));
+      EXPECT_EQ(std::get<0>(at::_unique(result.assignments)).numel(), clusters) << "an empty cluster";
+    }
+  }
+}
+
+TEST(Kmeans, MiniBatchesAreAFunctionOfTheDataAndTheSeed) {
+  const auto x = digits();
+  const auto run = [&](uint64_t seed) {
+    return cluster::kmeans(x, {.clusters = 20, .restarts = 1, .seed = seed, .minibatch = 100}).centroids;
+  };
+  const auto first = run(5);
+  EXPECT_TRUE(at::equal(first, run(5)));
+  EXPECT_FALSE(at::equal(first, run(6)));
+}
+
+// Of 30 copies of one point and 5 others, a random start takes copies nearly always: their clusters are empty.
+TEST(Kmeans, ARandomStartOnEqualPointsIsReseeded) {
+  const auto x = at::cat({noise(1, 4).repeat({30, 1}), 5 * noise(5, 4, 1)});
+  for (const int64_t minibatch : {0, 8}) {
+    for (uint64_t seed = 0; seed < 5; ++seed) {
+      const auto result =
+          cluster::kmeans(x, {.clusters = 6, .restarts = 1, .seed = seed, .start = "random", .minibatch = minibatch});
+      EXPECT_EQ(std::get<0>(at::_unique(result.assignments)).numel(), 6) << minibatch << " seed " << seed;
+      EXPECT_LT(result.inertia, minibatch == 0 ? 1e-6 : 200) << minibatch << " seed " << seed;
+    }
+  }
+}
+
+TEST(Kmeans, AnUnknownStartIsNamed) {
+  EXPECT_THROW(cluster::kmeans(noise(10, 2), {.clusters = 2, .start = "middle"}), Error);
+  EXPECT_THROW(cluster::kmeans(noise(10, 2), {.clusters = 2, .minibatch = -1}), Error);
 }
 
 TEST(NearestCentroid, TakesTheLowerIndexOfTwoEquallyNear) {

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "sdg/core/error.h"
+#include "sdg/core/parallel.h"
 #include "sdg/core/rng.h"
 
 using namespace sdg;
@@ -14,6 +16,12 @@ using namespace sdg;
 namespace {
 Tensor cosines(int64_t samples, int64_t clusters, uint64_t step = 0) {
   return rng::uniform({3, rng::Purpose::kTest, step}, rng::indices(0, samples), {clusters}) * 2 - 1;
+}
+// Largest relative distance of the column sums from B/K, and of the row sums from 1, over the result itself.
+double marginal_error(const Tensor& assignments) {
+  const auto q = assignments.to(at::kDouble);
+  const double share = static_cast<double>(q.size(0)) / static_cast<double>(q.size(1));
+  return std::max((q.sum(0) / share - 1).abs().max().item<double>(), (q.sum(1) - 1).abs().max().item<double>());
 }
 double distance(const Tensor& a, const Tensor& b) {
   return (a - b).abs().max().item<double>();
@@ -80,6 +88,83 @@ TEST(Sinkhorn, TakesFarMoreClustersThanSamples) {
   EXPECT_LE(result.used_clusters, 8);
 }
 
+// 64 samples for 10 clusters leave some samples divided, 48 for 6 none; with signs whole blocks of scores tie.
+TEST(Sinkhorn, BothMarginalsAreExactWhereScoresArePracticallyAHardAssignment) {
+  for (const auto& [samples, clusters] : {std::pair{64, 10}, {48, 6}, {10, 64}, {32, 32}, {8, 700}}) {
+    for (const double size : {1e2, 1e4}) {
+      for (const bool ties : {false, true}) {
+        const auto raw = cosines(samples, clusters);
+        const auto scores = (ties ? raw.sign() : raw) * size;
+        const auto result = cluster::sinkhorn(scores, {.tolerance = 1e-6});
+        expect_rows_are_distributions(result.assignments);
+        EXPECT_LT(marginal_error(result.assignments), 1.2e-6)
+            << samples << 'x' << clusters << " of size " << size << (ties ? " with ties" : "");
+        EXPECT_LE(result.marginal_error, 1e-6);
+      }
+    }
+  }
+}
+
+// Of all balanced assignments the hard limit has the highest total score: an optimal transport, here by brute force.
+TEST(Sinkhorn, AHardAssignmentIsTheBestOne) {
+  const auto scores = cosines(6, 6) * 1e4;
+  const auto q = cluster::sinkhorn(scores, {.tolerance = 1e-6}).assignments;
+  std::vector<int64_t> order{0, 1, 2, 3, 4, 5};
+  double best = -1e9;
+  do {
+    double total = 0;
+    for (int64_t i = 0; i < 6; ++i) total += scores[i][order[i]].item<double>();
+    best = std::max(best, total);
+  } while (std::next_permutation(order.begin(), order.end()));
+  EXPECT_NEAR((q * scores).sum().item<double>(), best, 0.1);
+}
+
+TEST(Sinkhorn, BothMarginalsAreExactForFarMoreClustersThanSamples) {
+  for (const double size : {1.0, 1e2}) {
+    const auto result = cluster::sinkhorn(cosines(8, 5000) * size, {.tolerance = 1e-6});
+    EXPECT_LT(marginal_error(result.assignments), 1.2e-6) << size;
+  }
+}
+
+// The way that is taken depends on the range of the scores; the numbers do not.
+TEST(Sinkhorn, MatrixFormAndLogDomainMeetAtTheirBorder) {
+  const double epsilon = 0.05;
+  for (const int64_t sweeps : {1, 4}) {
+    auto scores = cosines(50, 30);
+    const auto matrix = cluster::sinkhorn(scores, {.epsilon = epsilon, .iterations = sweeps});
+    const auto wide = at::cat({scores, at::full({50, 1}, -1e4)}, 1);  // a cluster that nobody wants: log domain
+    const auto twin = slow_twin(scores, epsilon, sweeps);
+    EXPECT_LT(distance(matrix.assignments.to(at::kDouble), twin), 1e-7);
+    for (const double range : {79.0, 81.0}) {
+      scores[3][4] = scores.max().item<double>() - range * epsilon;
+      const auto q = cluster::sinkhorn(scores, {.epsilon = epsilon, .iterations = sweeps}).assignments;
+      EXPECT_LT(distance(q.to(at::kDouble), slow_twin(scores, epsilon, sweeps)), 1e-7) << range;
+    }
+    expect_rows_are_distributions(cluster::sinkhorn(wide, {.epsilon = epsilon, .iterations = sweeps}).assignments);
+  }
+}
+
+// 300 x 1000 is cut into blocks, whose sums are joined; 37 x 7001 has a last block that is smaller.
+TEST(Sinkhorn, LargeBatchesInBlocksAgreeWithLongDouble) {
+  for (const auto& [samples, clusters] : {std::pair{300, 1000}, {37, 7001}}) {
+    const auto scores = cosines(samples, clusters);
+    const auto result = cluster::sinkhorn(scores);
+    EXPECT_LT(distance(result.assignments.to(at::kDouble), slow_twin(scores, 0.05, 3)), 1e-7);
+    const auto columns = result.assignments.to(at::kDouble).sum(0) * clusters / samples;
+    EXPECT_NEAR(result.marginal_error, (columns - 1).abs().max().item<double>(), 1e-5);
+    EXPECT_EQ(result.used_clusters, std::get<0>(at::_unique(result.assignments.argmax(1))).numel());
+  }
+}
+
+TEST(Sinkhorn, TheNumberOfThreadsChangesNoBit) {
+  const auto scores = cosines(300, 1000);
+  cluster::SinkhornResult alone;  // a worker makes the calls for its blocks itself
+  worker_pool().run(1, [&](int64_t) { alone = cluster::sinkhorn(scores); });
+  const auto together = cluster::sinkhorn(scores);
+  EXPECT_TRUE(at::equal(alone.assignments, together.assignments));
+  EXPECT_EQ(alone.entropy, together.entropy);
+}
+
 TEST(Sinkhorn, EqualRowsShareEveryClusterEqually) {
   const auto result = cluster::sinkhorn(cosines(1, 6).repeat({12, 1}));
   EXPECT_LT(distance(result.assignments, at::full({12, 6}, 1.0 / 6)), 1e-6);
@@ -121,6 +206,26 @@ TEST(Sinkhorn, RecoversPlantedClusters) {
   const auto result = cluster::sinkhorn(scores);
   EXPECT_TRUE(at::equal(result.assignments.argmax(1), planted));
   EXPECT_EQ(result.used_clusters, clusters);
+}
+
+// Points around prototypes on the sphere, and scores whose clusters differ in level and in spread: the raw argmax gives
+// some clusters far too many samples, the balanced assignment finds the planted ones.
+TEST(Sinkhorn, RecoversBlobsAroundPrototypesWhoseScoresAreUnequal) {
+  const int64_t clusters = 12, each = 40, dim = 16;
+  const auto normal = [](int64_t rows, int64_t columns, uint64_t step) {
+    return rng::normal({4, rng::Purpose::kTest, step}, rng::indices(0, rows), {columns});
+  };
+  const auto unit = [](const Tensor& x) { return x / x.norm(2, {-1}, true); };
+  const auto prototypes = unit(normal(clusters, dim, 0));
+  const auto planted = at::arange(clusters).repeat({each});
+  const auto points = unit(prototypes.index_select(0, planted) + 0.12 * normal(clusters * each, dim, 1));
+  const auto scores = points.mm(prototypes.t()) + at::linspace(-0.5, 0.5, clusters);
+  const auto accuracy = [&](const Tensor& found) { return found.eq(planted).to(at::kDouble).mean().item<double>(); };
+  EXPECT_LT(accuracy(scores.argmax(1)), 0.9) << "the raw scores would do: tests nothing";
+  EXPECT_GT(accuracy(cluster::sinkhorn(scores).assignments.argmax(1)), 0.99);
+  const auto exact = cluster::sinkhorn(scores, {.tolerance = 1e-6});
+  EXPECT_GT(accuracy(exact.assignments.argmax(1)), 0.99);
+  EXPECT_LT(marginal_error(exact.assignments), 1.2e-6);
 }
 
 TEST(Sinkhorn, DividesABatchThatPrefersOneCluster) {

@@ -28,6 +28,13 @@ TEST(WorkerPool, RethrowsWhatAWorkerThrew) {
   EXPECT_EQ(after, 1);
 }
 
+TEST(WorkerPool, WorkWithinWorkRunsWhereItIs) {
+  sdg::WorkerPool pool(2);
+  std::atomic<int> calls{0};
+  pool.run(5, [&](int64_t) { pool.run(3, [&](int64_t) { ++calls; }); });
+  EXPECT_EQ(calls, 15);
+}
+
 TEST(WorkerPool, KeepsTheCallersGradMode) {
   sdg::WorkerPool pool(2);
   std::atomic<int> with_grad{0};

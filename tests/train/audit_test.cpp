@@ -37,7 +37,20 @@ TEST(Audit, PseudoLabelsAreAsCleanAsWhatTheyWereMadeFrom) {
   info.pseudo_labels_free = "no";
   EXPECT_EQ(verdict(info), Audit::Verdict::kNo);
   EXPECT_THAT(train::audit(info).reasons.front(), HasSubstr("runs/none, which saw labels"));
-  EXPECT_EQ(verdict(made_by("file")), Audit::Verdict::kUnknown);
+}
+
+TEST(Audit, AFileOfIndicesIsAsCleanAsItSaysAndUnknownWhereItSaysNothing) {
+  auto info = made_by("file");
+  info.config.condition.file = "ids.safetensors";
+  EXPECT_EQ(verdict(info), Audit::Verdict::kUnknown);
+  EXPECT_THAT(train::audit(info).reasons.front(), HasSubstr("ids.safetensors, which nobody here made"));
+  info.pseudo_labels_from = "dino.npy";
+  EXPECT_EQ(verdict(info), Audit::Verdict::kUnknown);
+  info.pseudo_labels_free = "yes";
+  EXPECT_EQ(verdict(info), Audit::Verdict::kYes);
+  info.pseudo_labels_free = "no";
+  EXPECT_EQ(verdict(info), Audit::Verdict::kNo);
+  EXPECT_THAT(train::audit(info).reasons.front(), HasSubstr("ids.safetensors, which says"));
 }
 
 TEST(Audit, InitialWeightsCount) {

@@ -1,4 +1,6 @@
 #pragma once
+#include <string>
+
 #include "sdg/cluster/standardizer.h"
 #include "sdg/core/progress.h"
 #include "sdg/core/tensor.h"
@@ -6,9 +8,12 @@
 namespace sdg::cluster {
 struct KmeansOptions {
   int64_t clusters = 10;
-  int64_t iterations = 100;  ///< Lloyd iterations at most; stops when assignments no longer change
-  int64_t restarts = 4;      ///< independent k-means++ starts; the one of lowest inertia is kept
+  int64_t iterations = 100;  ///< at most, of Lloyd (stops when assignments settle) or passes of mini-batches
+  int64_t restarts = 4;      ///< independent starts; the one of lowest inertia is kept
   uint64_t seed = 0;
+  std::string start = "plusplus";  ///< plusplus: greedy k-means++ (Arthur & Vassilvitskii 2007), costs about K ln K
+                                   ///< passes over x; random: K different rows
+  int64_t minibatch = 0;           ///< 0: Lloyd on all rows; else mini-batch k-means with this many rows a step
 };
 struct KmeansResult {
   Tensor centroids;    ///< [K, D] float32
@@ -16,10 +21,11 @@ struct KmeansResult {
   double inertia = 0;  ///< sum of squared distances to the own centroid
   int64_t iterations = 0;
 };
-/// Lloyd's k-means with greedy k-means++ starts (Arthur & Vassilvitskii 2007) on x [N, D] float; empty clusters are
-/// reseeded at the farthest points. Distances are computed in blocks of rows, so memory beyond x stays bounded. A
-/// function of x and the options. `progress` counts Lloyd iterations over all restarts (a restart that ends early jumps
-/// ahead). Throws Error if K > N or x is not finite.
+/// k-means on x [N, D] float: Lloyd's iterations, whose empty clusters are reseeded at the farthest points, or for
+/// large N mini-batches (Sculley 2010) with a start on a sample and a last assignment of all rows. Distances are
+/// computed in blocks of rows, so memory beyond x stays bounded; blocks run on the worker pool. A function of x and the
+/// options. `progress` counts iterations over all restarts (a restart that ends early jumps ahead). Throws Error if K >
+/// N or x is not finite.
 KmeansResult kmeans(const Tensor& x, const KmeansOptions& options, const Progress& progress = {});
 /// Nearest centroid [K, D] of each row of x [N, D], int64 [N]; the lower index where two are equally near.
 Tensor nearest_centroid(const Tensor& x, const Tensor& centroids);

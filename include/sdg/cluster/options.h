@@ -22,6 +22,7 @@ struct ClusterOptions {
   int64_t depth = -1;
   int64_t hidden = 0;
   bool standardize = true;
+  bool early_exit = true;
   double start = 0;
   std::string averaging = "batch";
   std::string assign = "sinkhorn";

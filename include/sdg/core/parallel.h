@@ -16,7 +16,8 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   /// Calls work(i) for every i in [0, count); returns when all are done. The first exception thrown by any is rethrown.
-  /// Grad mode and inference mode of the caller hold in the workers too. Not re-entrant.
+  /// Grad mode and inference mode of the caller hold in the workers too. From within one of its own workers the calls
+  /// are made one after the other on that worker; otherwise one caller at a time.
   void run(int64_t count, const std::function<void(int64_t)>& work);
   int threads() const;
 

@@ -19,14 +19,6 @@ Tensor extract_features(const RunConfig& config, const Network& network, const d
 Tensor assign_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {});
 
-/// Pseudo-labels of a whole data set by k-means on standardised features (source kmeans).
-struct PseudoLabels {
-  Tensor ids;  ///< int64 [data set size]
-  int64_t clusters = 0;
-  double inertia = 0;
-};
-PseudoLabels cluster_features(const Tensor& features, int64_t clusters, uint64_t seed, const Progress& progress = {});
-
 /// The first min(limit, size) entries of a fixed random order of the data set, sorted: the images that are scored.
 std::vector<int64_t> evaluation_subset(int64_t size, int64_t limit, uint64_t seed);
 

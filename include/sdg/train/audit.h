@@ -13,8 +13,9 @@ struct Audit {
   std::vector<std::string> reasons;  ///< one sentence each, the decisive ones first
 };
 
-/// From what the checkpoint says of its making: its condition source, where stored pseudo-labels came from, its initial
-/// weights, its autoencoder. A conversion of somebody else's weights is unknown unless it knows labels.
+/// From what the checkpoint says of its making: its condition source, where stored or given pseudo-labels came from (as
+/// their file says), its initial weights, its autoencoder. A conversion of somebody else's weights is unknown unless it
+/// knows labels.
 Audit audit(const CheckpointInfo& info);
 
 /// "yes", "no", "unknown"

@@ -19,7 +19,8 @@ struct CheckpointInfo {
   std::string data;                                    ///< description of the training data
   std::optional<sdg::data::LatentCard> latents;        ///< what was trained on, where it was latents
   bool labels_read = false;                            ///< could this run read labels for training
-  std::string pseudo_labels_from, pseudo_labels_free;  ///< source kmeans: the run, and its own audit ("yes", "no", …)
+  std::string pseudo_labels_from, pseudo_labels_free;  ///< source kmeans and file: what they were made
+                                                       ///< from, and its own audit ("yes", "no", …)
   std::string initial_weights;                         ///< what the weights began as; empty for random ones
   bool initial_class_conditional = false;              ///< was that a network that knows labels
   bool converted = false;                              ///< made from somebody else's weights

@@ -52,7 +52,8 @@ std::vector<Tensor> tokens_at(const RunConfig& config, const Network& network, c
                               const Tensor& t, const std::vector<int64_t>& depths);
 
 /// Pooled features [N, F] (patch level [N*L, D]) of images seen at time t through noise eps, without condition and
-/// without gradient; blocks beyond the tapped one are not computed. x, eps [N, C, S, S]; t [N].
+/// without gradient; blocks beyond the tapped one are not computed (unless cluster.early_exit is off). x, eps [N, C, S,
+/// S]; t [N].
 Tensor features_at(const RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
                    const Tensor& t);
 

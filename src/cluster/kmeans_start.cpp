@@ -1,0 +1,60 @@
+#include "cluster/kmeans_start.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cluster/nearest_centroid.h"
+
+namespace sdg::cluster {
+namespace {
+
+// Squared distances of all rows of x to a few centers [M, D]: [N, M].
+Tensor distances(const Tensor& x, const Tensor& centers) {
+  Tensor out = at::empty({x.size(0), centers.size(0)}, x.options());
+  const int64_t rows = rows_per_block(x, centers.size(0));
+  const auto shift = centers.mean(0);
+  const auto centered = centers - shift;
+  const auto lengths = centered.square().sum(1);
+  for (int64_t begin = 0; begin < x.size(0); begin += rows) {
+    const auto block = x.slice(0, begin, begin + rows) - shift;
+    const auto square = at::addmm(lengths, block, centered.t(), 1, -2) + block.square().sum(1, true);
+    out.slice(0, begin, begin + rows).copy_(square.clamp_min_(0));
+  }
+  return out;
+}
+
+}  // namespace
+
+Tensor plus_plus(const Tensor& x, int64_t clusters, const rng::Stream& stream) {
+  const int64_t n = x.size(0);
+  const int64_t trials = 2 + static_cast<int64_t>(std::log(static_cast<double>(clusters)));
+  const auto draws = rng::uniform(stream, rng::indices(0, clusters), {trials}).to(at::kDouble);  // [K, trials]
+  std::vector<int64_t> chosen;
+  const auto take = [&](int64_t point, Tensor& closest) {
+    chosen.push_back(point);
+    closest[point] = 0;  // rounding must not let a center be drawn again
+  };
+
+  const auto first =
+      std::min<int64_t>(n - 1, static_cast<int64_t>(draws[0][0].item<double>() * static_cast<double>(n)));
+  Tensor closest = distances(x, x.slice(0, first, first + 1)).squeeze(1);  // [N]
+  take(first, closest);
+  while (static_cast<int64_t>(chosen.size()) < clusters) {
+    const auto cumulative = closest.to(at::kDouble).cumsum(0);
+    const auto targets = (draws[static_cast<int64_t>(chosen.size())].to(x.device()) * cumulative[n - 1]);
+    const auto candidates = at::searchsorted(cumulative, targets, false, /*right=*/true).clamp_max(n - 1);  // [trials]
+    const auto then = at::minimum(closest.unsqueeze(1), distances(x, x.index_select(0, candidates)));  // [N, trials]
+    const auto best = then.sum(0, false, at::kDouble).argmin();
+    closest = then.index_select(1, best.reshape({1})).squeeze(1);
+    take(candidates[best].item<int64_t>(), closest);
+  }
+  return x.index_select(0, at::tensor(chosen).to(x.device()));
+}
+
+Tensor random_rows(const Tensor& x, int64_t clusters, const rng::Stream& stream) {
+  auto rows = rng::permutation(stream, x.size(0));
+  rows.resize(static_cast<size_t>(clusters));
+  return x.index_select(0, at::tensor(rows).to(x.device()));
+}
+
+}  // namespace sdg::cluster

@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "sdg/core/tensor.h"
+
+namespace sdg::cluster {
+
+/// The matrix form of Sinkhorn-Knopp for scores whose range is moderate: P_ik = exp((S_ik - max S) / eps) is computed
+/// once and kept as float32, the plan is diag(u) P diag(v) with float64 factors, and a sweep reads P once. On the CPU,
+/// rows split over the worker pool in blocks that depend on the shape alone, their sums added in order: the number of
+/// threads changes no bit.
+class ScaledPlan {
+ public:
+  /// Below this range of S / eps no entry of P leaves float32's normal numbers (which end at e^-87).
+  static constexpr double kLargestRange = 80;
+
+  /// scores [B, K] on the CPU, finite, `largest` their maximum.
+  ScaledPlan(const Tensor& scores, double epsilon, double largest);
+  /// Gives each cluster the share 1/K.
+  void scale_clusters();
+  /// Gives each sample the share 1/B.
+  void scale_samples();
+  /// Largest relative distance of a cluster's share from 1/K.
+  double marginal_error() const;
+  struct Finished {
+    Tensor assignments;             ///< [B, K] float32, rows scaled to 1
+    std::vector<double> sums;       ///< [K] of its columns
+    std::vector<int64_t> argmaxes;  ///< [B]
+  };
+  /// The plan with its samples scaled to 1; P becomes it, so this comes last.
+  Finished finish();
+
+ private:
+  template <class Visit>
+  void for_each_row(const Visit& visit);
+  int64_t samples_, clusters_, rows_;  // rows_ a block
+  Tensor plan_;                        // P
+  std::vector<double> v_, sums_;       // [K]: factors; sums over the samples of u P
+};
+
+}  // namespace sdg::cluster

@@ -1,0 +1,62 @@
+#include "sdg/train/offline_kmeans.h"
+
+#include "sdg/cluster/standardizer.h"
+#include "sdg/core/error.h"
+#include "sdg/io/npz.h"
+
+namespace sdg::train {
+
+PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress) {
+  auto x = features;
+  if (options.standardize) x = cluster::Standardizer::fit(x).apply(x);
+  if (options.l2) x = x / x.norm(2, {1}, true).clamp_min(1e-12);
+  const auto result = cluster::kmeans(x, options.kmeans, progress);
+  return {result.assignments.cpu(), options.kmeans.clusters, result.inertia, result.iterations};
+}
+
+io::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLabelOrigin& origin) {
+  io::TensorFile file;
+  file.tensors["ids"] = labels.ids;
+  file.metadata = {{"made_from", origin.made_from},
+                   {"label_free", origin.label_free},
+                   {"tapped", origin.tapped},
+                   {"clusters", std::to_string(labels.clusters)},
+                   {"inertia", cat(labels.inertia)}};
+  return file;
+}
+
+PseudoLabelOrigin pseudo_label_origin(const std::filesystem::path& path) {
+  if (path.extension() != ".safetensors") return {};
+  const auto metadata = io::read_tensor_header(path).metadata;
+  const auto entry = [&](const char* name) {
+    const auto found = metadata.find(name);
+    return found == metadata.end() ? std::string() : found->second;
+  };
+  return {entry("made_from"), entry("label_free"), entry("tapped")};
+}
+
+std::string tap_text(const RunConfig& config, int64_t depth) {
+  return cat("depth ", depth, ", t ", config.cluster.teacher_time, ", pooling ", config.cluster.pooling);
+}
+
+Tensor read_features(const std::filesystem::path& path) {
+  SDG_CHECK(std::filesystem::is_regular_file(path), path.string(), ": no such file of features");
+  Tensor features;
+  if (path.extension() == ".npy") {
+    features = io::read_npy(path);
+  } else {
+    const auto file = io::read_tensors(path);
+    const auto named = file.tensors.find("features");
+    SDG_CHECK(named != file.tensors.end() || file.tensors.size() == 1, path.string(),
+              ": expected a tensor `features` or only one tensor, it has ", file.tensors.size());
+    features = named != file.tensors.end() ? named->second : file.tensors.begin()->second;
+  }
+  SDG_CHECK(features.dim() == 2 && features.size(0) > 0 && features.size(1) > 0 && features.is_floating_point(),
+            path.string(), ": features must be floating-point numbers [N, F], got ", features.scalar_type(), " ",
+            features.sizes());
+  features = features.to(at::kFloat);
+  SDG_CHECK(features.isfinite().all().item<bool>(), path.string(), ": holds features that are not finite");
+  return features;
+}
+
+}  // namespace sdg::train
