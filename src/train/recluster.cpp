@@ -5,6 +5,7 @@
 
 #include "sdg/metrics/hungarian.h"
 #include "sdg/train/assign.h"
+#include "sdg/train/offline_kmeans.h"
 
 namespace sdg::train {
 
@@ -26,7 +27,10 @@ Tensor recluster(const RunConfig& config, const Network& network, const data::Da
   std::vector<int64_t> everything(static_cast<size_t>(dataset.size()));
   for (size_t i = 0; i < everything.size(); ++i) everything[i] = static_cast<int64_t>(i);
   const auto features = extract_features(config, network, dataset, everything, device);
-  const auto ids = cluster_features(features, config.cluster.clusters, seed_of(config)).ids;
+  OfflineKmeans options;
+  options.kmeans.clusters = config.cluster.clusters;
+  options.kmeans.seed = seed_of(config);
+  const auto ids = cluster_features(features, options).ids;
   return previous.defined() ? keep_numbers(ids, previous, config.cluster.clusters) : ids;
 }
 
