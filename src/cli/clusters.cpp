@@ -18,6 +18,7 @@
 #include "sdg/train/assign.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/pictures.h"
+#include "sdg/train/run_folder.h"
 
 namespace sdg::cli {
 namespace {
@@ -259,7 +260,7 @@ int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.source.device);
   auto trained = load(arguments.source, device);
   const fs::path folder =
-      arguments.out.empty() ? fs::path(trained.path).parent_path().parent_path() / "clusters" : fs::path(arguments.out);
+      arguments.out.empty() ? train::RunFolder::of_checkpoint(trained.path).root() / "clusters" : fs::path(arguments.out);
   std::error_code failed;
   fs::create_directories(folder, failed);
   SDG_CHECK(!failed, folder.string(), ": cannot make the folder: ", failed.message());

@@ -5,6 +5,7 @@
 #include "sdg/core/error.h"
 #include "sdg/io/torch_file.h"
 #include "sdg/train/convert.h"
+#include "sdg/train/run_folder.h"
 
 namespace sdg::cli {
 namespace {
@@ -19,7 +20,7 @@ struct Arguments {
 constexpr const char* kExamples =
     "  sdg convert SiT-XL-2-256x256.pt sit.safetensors --as sit     then: sdg sample --checkpoint sit.safetensors\n"
     "  sdg convert old.pth big.safetensors --set data.size=64       position embeddings for another size\n"
-    "  sdg convert runs/digits/checkpoints/last.safetensors digits.pt --to public --entry ema\n";
+    "  sdg convert runs/digits digits.pt --to public --entry ema\n";
 
 int to_public(const Arguments& arguments, const io::Weights& weights) {
   SDG_CHECK_USAGE(arguments.set.empty() && arguments.family.empty(),
@@ -38,8 +39,10 @@ int to_public(const Arguments& arguments, const io::Weights& weights) {
 }
 
 int execute(const Arguments& arguments) {
-  const auto weights = io::read_weights(arguments.in, arguments.entry);
-  say(cat(arguments.in, ": ", weights.format, weights.entry.empty() ? "" : ", entry " + weights.entry));
+  const bool folder = std::filesystem::is_directory(arguments.in) && arguments.to == "public";
+  const auto in = folder ? train::find_checkpoint(arguments.in, "").string() : arguments.in;
+  const auto weights = io::read_weights(in, arguments.entry);
+  say(cat(in, ": ", weights.format, weights.entry.empty() ? "" : ", entry " + weights.entry));
   if (arguments.to == "public") return to_public(arguments, weights);
   const auto converted =
       train::convert_public(weights, arguments.in, {.family = arguments.family, .overrides = arguments.set});
@@ -54,7 +57,7 @@ int execute(const Arguments& arguments) {
 Command convert_command() {
   return {"convert", "Public weights to a checkpoint to draw from, and back.", kExamples, [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            app.add_option("in", arguments->in, "file of weights, of any kind that `sdg inspect` reads")
+            app.add_option("in", arguments->in, "file of weights, of any kind that `sdg inspect` reads; with --to public also a run")
                 ->required()
                 ->type_name("IN");
             app.add_option("out", arguments->out, "file to write")->required()->type_name("OUT");

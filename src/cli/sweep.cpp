@@ -48,7 +48,7 @@ std::vector<NamedRun> named_runs(const std::vector<std::string>& texts) {
   std::vector<NamedRun> out;
   if (texts.empty()) {
     const auto newest = train::find_checkpoint("", "");
-    out.push_back({newest.parent_path().parent_path().filename().string(), newest});
+    out.push_back({train::RunFolder::of_checkpoint(newest).root().filename().string(), newest});
   }
   for (const auto& text : texts) {
     const auto equals = text.find('=');

@@ -17,7 +17,7 @@ Tensor condition_ids(const Trained& trained, const data::OpenedData& opened, con
   const auto chosen = at::tensor(indices);
   if (source == "online") return assign_clusters(config, trained.network, dataset, indices, device, progress);
   if (source == "kmeans") {
-    const auto stored = RunFolder(std::filesystem::path(trained.path).parent_path().parent_path()).pseudo_labels();
+    const auto stored = RunFolder::of_checkpoint(trained.path).pseudo_labels();
     return read_indices(stored, dataset.size()).index_select(0, chosen);
   }
   if (source == "recluster") return read_indices(trained.path, dataset.size()).index_select(0, chosen);

@@ -19,6 +19,10 @@ namespace sdg::train {
 class RunFolder {
  public:
   explicit RunFolder(std::filesystem::path root);
+  /// The run that a checkpoint lies in.
+  static RunFolder of_checkpoint(const std::filesystem::path& checkpoint) {
+    return RunFolder(checkpoint.parent_path().parent_path());
+  }
   /// Makes the folders. Throws Error where that is impossible.
   void create() const;
 
