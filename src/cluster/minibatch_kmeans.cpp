@@ -45,8 +45,8 @@ Tensor sample_for_start(const Tensor& x, int64_t clusters, int64_t batch, const 
   return rows_of(x, rng::permutation(order_stream(stream, 0), x.size(0)), 0, rows);
 }
 
-KmeansResult minibatch_kmeans(const Tensor& x, Tensor start, int64_t batch, int64_t passes, const rng::Stream& stream,
-                              const std::function<void(int64_t)>& step) {
+KmeansResult minibatch_kmeans(const Tensor& x, const Tensor& start, int64_t batch, int64_t passes,
+                              const rng::Stream& stream, const std::function<void(int64_t)>& step) {
   auto centroids = start.to(at::kDouble);
   auto counts = at::zeros({centroids.size(0)}, centroids.options());
   double last = std::numeric_limits<double>::infinity();

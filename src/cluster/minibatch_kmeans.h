@@ -7,7 +7,7 @@ namespace sdg::cluster {
 /// centroid to the running mean of all rows it was given so far. A pass goes once through x in an order of its own;
 /// centroids that a whole pass gave nothing restart at the farthest rows of its last batch. Ends when a pass lowers the
 /// mean squared distance by less than a thousandth, or after `passes`; then all of x is assigned.
-KmeansResult minibatch_kmeans(const Tensor& x, Tensor centroids, int64_t batch, int64_t passes,
+KmeansResult minibatch_kmeans(const Tensor& x, const Tensor& centroids, int64_t batch, int64_t passes,
                               const rng::Stream& stream, const std::function<void(int64_t)>& step);
 /// Rows from which the first centroids are chosen: enough for K of them, far fewer than a large x.
 Tensor sample_for_start(const Tensor& x, int64_t clusters, int64_t batch, const rng::Stream& stream);
