@@ -259,8 +259,8 @@ class Report {
 int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.source.device);
   auto trained = load(arguments.source, device);
-  const fs::path folder =
-      arguments.out.empty() ? train::RunFolder::of_checkpoint(trained.path).root() / "clusters" : fs::path(arguments.out);
+  const fs::path folder = arguments.out.empty() ? train::RunFolder::of_checkpoint(trained.path).root() / "clusters"
+                                                : fs::path(arguments.out);
   std::error_code failed;
   fs::create_directories(folder, failed);
   SDG_CHECK(!failed, folder.string(), ": cannot make the folder: ", failed.message());

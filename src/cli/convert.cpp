@@ -57,7 +57,8 @@ int execute(const Arguments& arguments) {
 Command convert_command() {
   return {"convert", "Public weights to a checkpoint to draw from, and back.", kExamples, [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            app.add_option("in", arguments->in, "file of weights, of any kind that `sdg inspect` reads; with --to public also a run")
+            app.add_option("in", arguments->in,
+                           "file of weights, of any kind that `sdg inspect` reads; with --to public also a run")
                 ->required()
                 ->type_name("IN");
             app.add_option("out", arguments->out, "file to write")->required()->type_name("OUT");

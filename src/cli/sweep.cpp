@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cli/command.h"
+#include "cli/reference.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
@@ -29,7 +30,7 @@ struct Arguments {
   std::vector<int64_t> steps, seeds;
   std::vector<std::string> solvers, grids, intervals;
   std::string out = "sweep", extractor, weights, reference, autoencoder, device = "auto";
-  int64_t count = 0, batch = 0;
+  int64_t count = 0, batch = 0, reference_count = 0;
 };
 
 constexpr const char* kExamples =
@@ -107,14 +108,20 @@ class Points {
   std::vector<train::SweepRow> rows_;
 };
 
+using References = std::map<std::string, metrics::Gaussian>;
+
 /// Everything of one checkpoint that its points share.
 class Measurer {
  public:
-  Measurer(const NamedRun& run, const Arguments& arguments, const at::Device& device)
-      : trained_(train::load_trained(run.checkpoint, device)), device_(device) {
+  Measurer(const NamedRun& run, const Arguments& arguments, const at::Device& device, References& references)
+      : trained_(train::load_trained(run.checkpoint, device)),
+        device_(device),
+        limit_(arguments.reference_count),
+        references_(references) {
     const auto& config = trained_.info.config;
+    extractor_weights_ = arguments.weights.empty() ? config.eval.weights : arguments.weights;
     extractor_ = metrics::make_extractor(arguments.extractor.empty() ? config.eval.extractor : arguments.extractor,
-                                         arguments.weights.empty() ? config.eval.weights : arguments.weights);
+                                         extractor_weights_);
     to_images_ = train::to_images_of(trained_.info, arguments.autoencoder, device);
     reference_ = arguments.reference.empty() ? config.eval.reference : arguments.reference;
   }
@@ -124,30 +131,31 @@ class Measurer {
 
   double distance(train::GenerateOptions options, const std::string& title) {
     options.to_images = to_images_;
-    if (!target_) target_ = target();
+    const auto& reference = target();
     ProgressBar bar(title, "img/s");
     return metrics::frechet_distance(train::sample_statistics(trained_, options, device_, *extractor_, bar.callback()),
-                                     *target_);
+                                     reference);
   }
 
  private:
-  metrics::Gaussian target() {
-    if (!reference_.empty() && fs::path(reference_).extension() == ".npz") return metrics::read_statistics(reference_);
-    auto options = train::reference_options(trained_.info, reference_.empty());
-    if (!reference_.empty()) {
-      options.path = reference_;
-      options.format = "auto";
-    }
-    const auto dataset = train::open_images(options, reference_.empty() ? config().config_dir : "");
-    ProgressBar bar("reference", "img/s");
-    return train::dataset_statistics(dataset, *extractor_, 0, bar.callback());
+  // Runs of one sweep mostly share what they are compared with, which takes long to look at.
+  const metrics::Gaussian& target() {
+    const auto options = train::reference_options(trained_.info, reference_.empty());
+    const auto key = cat(reference_, "\n", options.path, "\n", options.format, " ", options.size, " ", options.channels,
+                         " ", extractor_->name(), " ", extractor_weights_);
+    auto found = references_.find(key);
+    if (found == references_.end())
+      found = references_.emplace(key, statistics_of(reference_, options, *extractor_, limit_, "reference")).first;
+    return found->second;
   }
 
   train::Trained trained_;
   at::Device device_;
   std::unique_ptr<metrics::FeatureExtractor> extractor_;
   std::string reference_;
-  std::optional<metrics::Gaussian> target_;
+  std::string extractor_weights_;
+  int64_t limit_;
+  References& references_;
   train::ToImages to_images_;
 };
 
@@ -217,9 +225,10 @@ int execute(const Arguments& arguments) {
   Points points(fs::path(arguments.out) / "points.jsonl");
   catch_signals();
 
+  References references;
   std::vector<train::SweepRow> rows;
   for (size_t r = 0; r < runs.size(); ++r) {
-    Measurer measurer(runs[r], arguments, device);
+    Measurer measurer(runs[r], arguments, device, references);
     for (auto& point : points_of(runs[r], measurer, arguments)) {
       if (const auto* known = points.find(point)) {
         point.value = known->value;
@@ -276,6 +285,9 @@ Command sweep_command() {
                        "data set or .npz to compare with; default: the "
                        "training data")
             ->type_name("PATH");
+        app.add_option("--reference-count", arguments->reference_count,
+                       "take only this many images of the data set to compare with; 0 takes all")
+            ->check(CLI::NonNegativeNumber);
         app.add_option("--autoencoder", arguments->autoencoder,
                        "runs trained on latents: what decodes them; default: what made them")
             ->type_name("FILES");
