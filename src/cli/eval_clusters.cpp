@@ -99,7 +99,7 @@ Command eval_clusters_command() {
       "eval-clusters", "Agreement of a run's clusters with labels or masks that it never saw.", kExamples,
       [](CLI::App& app) {
         auto arguments = std::make_shared<Arguments>();
-        app.add_option("--run", arguments->source.run, "the run; default: the newest under runs/")->type_name("DIR");
+        app.add_option("run,--run", arguments->source.run, "the run; default: the newest under runs/")->type_name("DIR");
         app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
         app.add_option("--count", arguments->count, "images to assign; default: eval.cluster_images of the run")
             ->type_name("N");

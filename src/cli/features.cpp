@@ -269,7 +269,7 @@ Command features_command() {
           kExamples, [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
             auto& source = arguments->source;
-            app.add_option("--run", source.run, "the run; default: the newest under runs/")->type_name("DIR");
+            app.add_option("run,--run", source.run, "the run; default: the newest under runs/")->type_name("DIR");
             app.add_option("--checkpoint", source.checkpoint, "this checkpoint instead (also one of sdg convert)")
                 ->type_name("FILE");
             app.add_option("--data", arguments->data, "images or latents to look at; default: the training data")

@@ -71,7 +71,7 @@ Tensor map_seen_in(const std::string& text, const train::Trained& trained, const
 }  // namespace
 
 void declare_sampling(CLI::App& app, SamplingArguments& arguments) {
-  app.add_option("--run", arguments.run,
+  app.add_option("run,--run", arguments.run,
                  "draw from the last checkpoint of this run; default: the newest run under runs/")
       ->type_name("DIR");
   app.add_option("--checkpoint", arguments.checkpoint, "draw from this checkpoint instead")->type_name("FILE");

@@ -232,9 +232,12 @@ void Learner::load(const io::TensorFile& file, const std::string& where) {
     agreement_.restore(file.at("agreement.memory", where), file.at("agreement.figures", where));
   if (queue_.capacity() > 0) queue_.restore(file.at("queue", where), std::stoll(file.metadata.at("queue_seen")));
   if (config_.condition.source == "recluster" && file.tensors.count("ids")) set_ids(file.tensors.at("ids"));
-  if (const auto change = file.metadata.find("change_step"); change != file.metadata.end())
-    change_at_ = std::stoll(change->second);
   steps_done_ = std::stoll(file.metadata.at("step"));
+  // A change that has come stays where it was, also if the run goes on for another number of steps.
+  if (const auto change = file.metadata.find("change_step"); change != file.metadata.end()) {
+    const auto stored = std::stoll(change->second);
+    if (stored <= steps_done_) change_at_ = stored;
+  }
 }
 
 }  // namespace sdg::train
