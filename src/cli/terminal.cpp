@@ -111,7 +111,6 @@ Progress ProgressBar::callback() {
 
 void ProgressBar::update(int64_t done, int64_t total, const std::string& note) {
   const auto now = std::chrono::steady_clock::now();
-  if (first_done_ < 0) first_done_ = done > 0 ? done - 1 : 0;
   const double pause = on_terminal() ? 0.1 : 10.0;
   if (drawn_ && done < total && std::chrono::duration<double>(now - last_drawn_).count() < pause) return;
   last_drawn_ = now;

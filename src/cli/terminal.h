@@ -30,6 +30,8 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
+  /// Work that was done before now, in an earlier process: it does not count for the rate.
+  void begin_at(int64_t done) { first_done_ = done; }
   void update(int64_t done, int64_t total, const std::string& note = "");
   /// Ends the bar's line; called by the destructor too.
   void finish();
@@ -42,7 +44,7 @@ class ProgressBar {
   std::string title_, unit_;
   double per_item_;
   std::chrono::steady_clock::time_point start_, last_drawn_;
-  int64_t first_done_ = -1;
+  int64_t first_done_ = 0;
   bool drawn_ = false;
 };
 

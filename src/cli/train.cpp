@@ -87,7 +87,12 @@ int execute(const Arguments& arguments) {
     say(cat(run, ": ", message));
   };
   observer.on_event = [](const std::string& message) { say(message); };
-  observer.on_step = [&](const train::StepReport& report) { bar.update(report.step, report.steps, note_of(report)); };
+  bool first = true;
+  observer.on_step = [&](const train::StepReport& report) {
+    if (first) bar.begin_at(report.step - 1);
+    first = false;
+    bar.update(report.step, report.steps, note_of(report));
+  };
   observer.stop = [] { return caught_signal() != 0; };
   const auto outcome = train::train(config, folder, observer);
   bar.finish();
