@@ -276,7 +276,8 @@ Command clusters_command() {
       "clusters", "A page about a run's clusters: sizes, members beside drawn images, churn, memorisation.", kExamples,
       [](CLI::App& app) {
         auto arguments = std::make_shared<Arguments>();
-        app.add_option("run,--run", arguments->source.run, "the run; default: the newest under runs/")->type_name("DIR");
+        app.add_option("run,--run", arguments->source.run, "the run; default: the newest under runs/")
+            ->type_name("DIR");
         app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
         app.add_option("--out", arguments->out, "folder of the page; default: clusters/ in the run")->type_name("DIR");
         app.add_option("--images", arguments->images, "images to assign; 5000 unless given")

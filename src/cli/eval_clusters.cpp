@@ -95,18 +95,18 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command eval_clusters_command() {
-  return {
-      "eval-clusters", "Agreement of a run's clusters with labels or masks that it never saw.", kExamples,
-      [](CLI::App& app) {
-        auto arguments = std::make_shared<Arguments>();
-        app.add_option("run,--run", arguments->source.run, "the run; default: the newest under runs/")->type_name("DIR");
-        app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
-        app.add_option("--count", arguments->count, "images to assign; default: eval.cluster_images of the run")
-            ->type_name("N");
-        app.add_option("--device", arguments->source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
-        app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
-        return [arguments] { return execute(*arguments); };
-      }};
+  return {"eval-clusters", "Agreement of a run's clusters with labels or masks that it never saw.", kExamples,
+          [](CLI::App& app) {
+            auto arguments = std::make_shared<Arguments>();
+            app.add_option("run,--run", arguments->source.run, "the run; default: the newest under runs/")
+                ->type_name("DIR");
+            app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
+            app.add_option("--count", arguments->count, "images to assign; default: eval.cluster_images of the run")
+                ->type_name("N");
+            app.add_option("--device", arguments->source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+            app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
+            return [arguments] { return execute(*arguments); };
+          }};
 }
 
 }  // namespace sdg::cli

@@ -48,7 +48,8 @@ TEST_F(Weights, APublicSiTCanBeDrawnFromAfterConversion) {
 TEST_F(Weights, ARunExportedToTorchAndBackDrawsTheSameImages) {
   train_run();
   for (const std::string out : {"net.pt", "net.safetensors"}) {
-    const auto there = sdg("convert " + (out == "net.pt" ? "run" : checkpoint()) + " " + out + " --to public --entry ema");
+    const auto there =
+        sdg("convert " + (out == "net.pt" ? "run" : checkpoint()) + " " + out + " --to public --entry ema");
     ASSERT_EQ(there.code, 0) << there.err;
     const auto back = sdg("convert " + out +
                           " back.safetensors --set model.heads=2 --set condition.token_scale=0 "
