@@ -60,8 +60,8 @@ int report_sinkhorn(const Arguments& arguments) {
   print_rows(report.rows);
   std::printf(
       "\nThe flow loss was measured on %lld images and scaled; optimizer, average and teacher are left out of the "
-      "step, "
-      "so the shares are upper bounds.\n",
+      "step, so the shares are upper bounds; of a run whose queue holds rows (cluster.queue) Sinkhorn sees those too, "
+      "in proportion.\n",
       number(report.images));
   return 0;
 }

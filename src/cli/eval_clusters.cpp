@@ -1,12 +1,12 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "cli/command.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
+#include "sdg/train/assign.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/evaluate.h"
 
@@ -25,7 +25,8 @@ constexpr const char* kExamples =
 
 // Clusters of source online are what the head says now, those of other sources are stored.
 train::ClusterReport report_of(const train::Trained& trained, const data::OpenedData& opened,
-                               const data::Dataset& dataset, const at::Device& device, ProgressBar& bar) {
+                               const data::Dataset& dataset, int64_t count, const at::Device& device,
+                               ProgressBar& bar) {
   const auto& config = trained.info.config;
   if (config.condition.source == "online") {
     return train::evaluate_clusters(config, trained.network, dataset, {opened.labels.get(), opened.masks.get()}, device,
@@ -33,14 +34,14 @@ train::ClusterReport report_of(const train::Trained& trained, const data::Opened
   }
   SDG_CHECK_USAGE(config.condition.source != "label", trained.path,
                   ": condition.source is label, there are no clusters to score");
-  std::vector<int64_t> everything(static_cast<size_t>(dataset.size()));
-  std::iota(everything.begin(), everything.end(), 0);
   train::ClusterReport report;
-  report.assignments = train::condition_ids(trained, opened, dataset, everything, device);
+  report.indices = train::evaluation_subset(dataset.size(), count > 0 ? count : dataset.size(), 0);
+  report.assignments = train::condition_ids(trained, opened, dataset, report.indices, device);
   report.images = report.assignments.numel();
   report.used = std::get<0>(at::_unique(report.assignments)).numel();
   if (opened.labels) {
-    report.scores = metrics::cluster_scores(opened.labels->labels(), report.assignments);
+    report.scores = metrics::cluster_scores(opened.labels->labels().index_select(0, at::tensor(report.indices)),
+                                            report.assignments);
     report.scored = true;
   }
   return report;
@@ -54,14 +55,15 @@ int execute(const Arguments& arguments) {
   const auto opened = data::open_data(config.data, "");
   const data::Dataset dataset(opened, config.data);
   ProgressBar bar("clusters", "img/s");
-  const auto report = report_of(trained, opened, dataset, device, bar);
+  const auto report = report_of(trained, opened, dataset, arguments.count, device, bar);
   bar.finish();
   const auto& scores = report.scores;
+  const auto clusters = config.condition.source == "file" ? trained.info.classes : config.cluster.clusters;
   if (arguments.json) {
     nlohmann::ordered_json out{{"checkpoint", trained.path},
                                {"step", trained.info.step},
                                {"images", report.images},
-                               {"clusters", config.cluster.clusters},
+                               {"clusters", clusters},
                                {"used", report.used}};
     if (report.scored)
       out.update({{"nmi", scores.nmi}, {"ami", scores.ami}, {"ari", scores.ari}, {"accuracy", scores.accuracy}});
@@ -75,7 +77,7 @@ int execute(const Arguments& arguments) {
     return 0;
   }
   std::printf("%lld of %lld clusters hold images (%lld images)\n", static_cast<long long>(report.used),
-              static_cast<long long>(config.cluster.clusters), static_cast<long long>(report.images));
+              static_cast<long long>(clusters), static_cast<long long>(report.images));
   if (report.scored) {
     std::printf("against the labels: NMI %.4f  AMI %.4f  ARI %.4f  accuracy %.4f\n", scores.nmi, scores.ami, scores.ari,
                 scores.accuracy);
@@ -101,7 +103,9 @@ Command eval_clusters_command() {
             app.add_option("run,--run", arguments->source.run, "the run; default: the newest under runs/")
                 ->type_name("DIR");
             app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
-            app.add_option("--count", arguments->count, "images to assign; default: eval.cluster_images of the run")
+            app.add_option(
+                   "--count", arguments->count,
+                   "images to assign; default: eval.cluster_images of the run, or all where the assignment is stored")
                 ->type_name("N");
             app.add_option("--device", arguments->source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");

@@ -50,19 +50,6 @@ constexpr const char* kHowToRead =
     "agreement is the NMI between the clusters of the same images seen through two noises. Colours are spread over "
     "each map's own range: compare maps by their numbers, and differences with what another --seed changes.";
 
-data::DataOptions data_options(const Arguments& arguments, const train::Trained& trained) {
-  auto options = trained.info.config.data;
-  if (arguments.data.empty()) {
-    SDG_CHECK_USAGE(!trained.info.converted, trained.path,
-                    ": a converted checkpoint knows no data set; name one with --data");
-    return options;
-  }
-  options.path = arguments.data;
-  options.format = "auto";
-  options.flip = false;
-  return options;
-}
-
 data::OpenedData opened_data(const Arguments& arguments, const data::DataOptions& options,
                              const train::Trained& trained) {
   return data::open_data(options, arguments.data.empty() ? trained.info.config.config_dir : "");
@@ -109,7 +96,7 @@ class Report {
       : arguments_(arguments),
         trained_(trained),
         device_(device),
-        data_options_(data_options(arguments, trained)),
+        data_options_(data_options(arguments.data, trained)),
         opened_(opened_data(arguments, data_options_, trained)),
         dataset_(opened_, data_options_),
         options_(study_options(arguments)) {
@@ -231,7 +218,7 @@ train::Tap stored_tap(const Arguments& arguments, const train::Trained& trained)
 
 int store(const Arguments& arguments, const train::Trained& trained, const at::Device& device) {
   const auto tap = stored_tap(arguments, trained);
-  const auto options = data_options(arguments, trained);
+  const auto options = data_options(arguments.data, trained);
   const auto opened = opened_data(arguments, options, trained);
   const data::Dataset dataset(opened, options);
   const auto count = arguments.count > 0 ? arguments.count : dataset.size();

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
@@ -75,8 +76,8 @@ Features from_network(const Arguments& arguments) {
   SDG_CHECK_USAGE(tap.depth >= -1, "--depth: must be at least -1 (the middle), got ", tap.depth);
   SDG_CHECK_USAGE(tap.teacher_time >= 0 && tap.teacher_time <= 1, "--time: must be between 0 and 1, got ",
                   tap.teacher_time);
-  if (!arguments.data.empty()) config.data.path = arguments.data;
-  const auto opened = data::open_data(config.data, "");
+  config.data = data_options(arguments.data, trained);
+  const auto opened = data::open_data(config.data, arguments.data.empty() ? config.config_dir : "");
   const data::Dataset dataset(opened, config.data);
 
   Features out;

@@ -127,6 +127,19 @@ train::Trained load(const SamplingArguments& arguments, const at::Device& device
   return trained;
 }
 
+data::DataOptions data_options(const std::string& data, const train::Trained& trained) {
+  auto options = trained.info.config.data;
+  if (data.empty()) {
+    SDG_CHECK_USAGE(!trained.info.converted, trained.path,
+                    ": a converted checkpoint knows no data set; name one with --data");
+    return options;
+  }
+  options.path = data;
+  options.format = "auto";
+  options.flip = false;
+  return options;
+}
+
 train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
                                         int64_t default_count, const at::Device& device) {
   auto options = train::sampling_defaults(trained.info.config);

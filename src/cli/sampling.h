@@ -24,6 +24,10 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments);
 /// Loads the checkpoint that the arguments mean and says on standard error which.
 train::Trained load(const SamplingArguments& arguments, const at::Device& device);
 
+/// What a command looks at besides the run's own data: `data` (a path, of any format), or that data where it is empty.
+/// Throws UsageError for a converted checkpoint, which knows none.
+data::DataOptions data_options(const std::string& data, const train::Trained& trained);
+
 /// The arguments over the checkpoint's own sampling options. `default_count` where neither says. Where the network
 /// draws latents, this loads what decodes them.
 train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,

@@ -173,6 +173,15 @@ train::GenerateOptions options_of(const train::SweepRow& row, int64_t batch) {
   return options;
 }
 
+// Only what was asked for on the command line: a run's own choices are the checkpoint's.
+std::string reference_text(const Arguments& arguments) {
+  std::vector<std::string> parts;
+  if (!arguments.reference.empty()) parts.push_back(arguments.reference);
+  if (arguments.reference_count > 0) parts.push_back(cat(arguments.reference_count, " images"));
+  if (!arguments.weights.empty()) parts.push_back(arguments.weights);
+  return join(parts);
+}
+
 // All combinations of the asked settings, each defaulting to the run's own.
 std::vector<train::SweepRow> points_of(const NamedRun& run, const Measurer& measurer, const Arguments& arguments) {
   const auto& defaults = measurer.config().sample;
@@ -187,6 +196,7 @@ std::vector<train::SweepRow> points_of(const NamedRun& run, const Measurer& meas
   row.checkpoint = run.checkpoint.lexically_normal().string();
   row.step = measurer.step();
   row.metric = measurer.metric();
+  row.reference = reference_text(arguments);
   row.count = arguments.count > 0 ? arguments.count : measurer.config().eval.count;
   // Without a condition guidance changes nothing: one point says it all.
   const bool guided = measurer.config().condition.source != "none";

@@ -26,7 +26,7 @@ Standardizer Standardizer::fit(const Tensor& x) {
 
 Tensor Standardizer::apply(const Tensor& x) const {
   check_shape(x, {-1, mean.size(0)}, "Standardizer: x");
-  return (x - mean) / deviation;
+  return (x - mean).div_(deviation);
 }
 
 }  // namespace sdg::cluster

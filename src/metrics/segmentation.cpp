@@ -63,7 +63,7 @@ void SegmentationScorer::add(const Tensor& predicted, const Tensor& truth) {
 
 SegmentationScores SegmentationScorer::scores() const {
   SegmentationScores out;
-  out.pixels = counts_.sum().item<int64_t>();
+  out.pixels = pixels();
   SDG_CHECK(out.pixels > 0, "segmentation: no pixel to score");
   const auto matched = min_cost_assignment(-counts_.to(at::kDouble));
   out.miou = mean_iou(counts_, matched, &out.iou);

@@ -13,8 +13,11 @@ constexpr int64_t kSpan = 2000;
 }
 
 Agreement::Agreement(int64_t images, int64_t patches)
-    : memory_(at::full({std::min(images, kRemembered), patches}, -1, at::kInt)),
-      span_(static_cast<double>(std::min({images, kRemembered, kSpan}))) {}
+    : stride_(std::max<int64_t>(1, (images + kRemembered - 1) / kRemembered)) {
+  const auto remembered = (images + stride_ - 1) / stride_;
+  memory_ = at::full({remembered, patches}, -1, at::kInt);
+  span_ = static_cast<double>(std::min(remembered, kSpan));
+}
 
 void Agreement::see(const std::vector<int64_t>& index, const Tensor& ids) {
   const auto now = ids.to(at::kCPU, at::kInt).reshape({static_cast<int64_t>(index.size()), -1}).contiguous();
@@ -24,8 +27,8 @@ void Agreement::see(const std::vector<int64_t>& index, const Tensor& ids) {
   const auto* fresh = now.const_data_ptr<int>();
   double kept = 0, again = 0;
   for (size_t i = 0; i < index.size(); ++i) {
-    if (index[i] >= memory_.size(0)) continue;
-    auto* old = memory + index[i] * patches;
+    if (index[i] % stride_ != 0 || index[i] / stride_ >= memory_.size(0)) continue;
+    auto* old = memory + index[i] / stride_ * patches;
     const auto* row = fresh + static_cast<int64_t>(i) * patches;
     if (old[0] >= 0) {
       again += 1;

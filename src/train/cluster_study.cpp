@@ -20,6 +20,8 @@ Tensor condition_ids(const Trained& trained, const data::OpenedData& opened, con
     const auto stored = RunFolder::of_checkpoint(trained.path).pseudo_labels();
     return read_indices(stored, dataset.size()).index_select(0, chosen);
   }
+  SDG_CHECK_USAGE(source != "recluster" || io::read_tensor_header(trained.path).tensors.count("ids"), trained.path,
+                  ": nothing is clustered before condition.change, which this checkpoint has not reached");
   if (source == "recluster") return read_indices(trained.path, dataset.size()).index_select(0, chosen);
   if (source == "file") return read_indices(config.condition.file, dataset.size()).index_select(0, chosen);
   SDG_CHECK_USAGE(source == "label", trained.path, ": condition.source is ", source, ", there are no clusters");

@@ -63,21 +63,34 @@ ClusterReport evaluate_clusters(const RunConfig& config, const Network& network,
   return report;
 }
 
-metrics::SegmentationScores segmentation_scores(const Tensor& maps, const std::vector<int64_t>& indices,
-                                                int64_t clusters, const data::MaskSource& masks) {
+namespace {
+
+// The square in the middle that the model sees of an image (ADM's crop), at the mask's own resolution.
+Tensor centre_square(const Tensor& mask) {
+  const auto side = std::min(mask.size(0), mask.size(1));
+  return mask.narrow(0, (mask.size(0) - side) / 2, side).narrow(1, (mask.size(1) - side) / 2, side);
+}
+
+}  // namespace
+
+std::optional<metrics::SegmentationScores> segmentation_scores(const Tensor& maps, const std::vector<int64_t>& indices,
+                                                               int64_t clusters, const data::MaskSource& masks) {
   const auto side = std::llround(std::sqrt(static_cast<double>(maps.size(1))));
-  std::vector<Tensor> truth;
-  for (const auto index : indices) truth.push_back(masks.mask(index));
-  const auto all = at::stack(truth).to(at::kLong);  // [n, H, W]
-  const auto height = all.size(1);
-  SDG_CHECK(height == all.size(2) && side * side == maps.size(1) && height % side == 0, "masks: expected a side of ",
-            side, " or a multiple of it, as the maps of clusters have, got ", all.size(2), " x ", height);
-  const auto block = height / side;
-  const auto large = maps.view({-1, side, side}).repeat_interleave(block, 1).repeat_interleave(block, 2);  // [n, H, W]
-  const auto scored = all.ne(data::MaskSource::kIgnored);
-  const auto classes = all.masked_fill(~scored, 0).max().item<int64_t>() + 1;
+  SDG_CHECK(side * side == maps.size(1), "segmentation: expected a square map, got ", maps.size(1), " patches");
+  int64_t classes = 1;
+  for (const auto index : indices) {
+    const auto mask = masks.mask(index);
+    classes = std::max(classes, mask.masked_fill(mask == data::MaskSource::kIgnored, 0).max().item<int64_t>() + 1);
+  }
   metrics::SegmentationScorer scorer(clusters, classes, data::MaskSource::kIgnored);
-  scorer.add(large, all);
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const auto mask = centre_square(masks.mask(indices[i]));
+    const auto size = mask.size(0);
+    const auto patch = at::floor_divide(at::arange(size) * side, size);  // in which each row (or column) of pixels lies
+    const auto map = maps[static_cast<int64_t>(i)].view({side, side});
+    scorer.add(map.index_select(0, patch).index_select(1, patch), mask);
+  }
+  if (scorer.pixels() == 0) return std::nullopt;
   return scorer.scores();
 }
 

@@ -36,6 +36,16 @@ bool has_index(const RunConfig& config) {
   return config.condition.source != "none" && config.condition.source != "online";
 }
 
+// Rows that the queue keeps: enough for 2 K together with those of a batch that are balanced.
+int64_t queue_rows(const RunConfig& config, int64_t patches) {
+  const auto& options = config.cluster;
+  if (options.queue >= 0) return options.queue;
+  const bool only_window = options.views == "one" && options.balance == "window";
+  const double share = only_window ? options.window_end - options.window_begin : 1;
+  const auto images = static_cast<int64_t>(share * static_cast<double>(config.train.batch));
+  return cluster::queue_rows(options.clusters, images * patches);
+}
+
 }  // namespace
 
 Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes, int64_t images)
@@ -67,13 +77,11 @@ Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor
   if (ids_.defined()) set_ids(ids_);
   const auto patches = patch_level(config) ? student_.model->patch_tokens() : 1;
   if (patch_level(config)) maps_ = at::zeros({kMaps, patches}, at::kInt);
+  cluster_from_ = cluster_step(config);
   change_at_ = change_step(config);
   if (!student_.head) return;
   agreement_ = Agreement(images, patches);
-  const auto rows = config.cluster.queue >= 0
-                        ? config.cluster.queue
-                        : cluster::queue_rows(config.cluster.clusters, config.train.batch * patches);
-  queue_ = cluster::RowQueue(rows, student_.head->options().dim, device);
+  queue_ = cluster::RowQueue(queue_rows(config, patches), student_.head->options().dim, device);
 }
 
 void Learner::set_ids(const Tensor& ids) {
@@ -87,7 +95,7 @@ bool Learner::conditioned() const {
 }
 
 bool Learner::clustering() const {
-  return config_.condition.source == "online" && steps_done_ >= cluster_step(config_);
+  return config_.condition.source == "online" && steps_done_ >= cluster_from_;
 }
 
 Tensor Learner::prior() const {
@@ -203,10 +211,12 @@ void Learner::save(io::TensorFile& file) const {
   }
   if (queue_.capacity() > 0) {
     file.tensors["queue"] = queue_.data();
-    file.metadata["queue_seen"] = std::to_string(queue_.seen());
+    file.tensors["queue_seen"] = at::scalar_tensor(queue_.seen(), at::kLong);
   }
   if (config_.condition.source == "recluster" && ids_.defined()) file.tensors["ids"] = ids_;
+  file.metadata["cluster_step"] = std::to_string(cluster_from_);
   file.metadata["change_step"] = std::to_string(change_at_);
+  file.metadata["change_came"] = steps_done_ > change_at_ || came_early_ ? "yes" : "no";
   file.metadata["step"] = std::to_string(steps_done_);
 }
 
@@ -230,14 +240,34 @@ void Learner::load(const io::TensorFile& file, const std::string& where) {
   }
   if (student_.head && file.tensors.count("agreement.memory"))
     agreement_.restore(file.at("agreement.memory", where), file.at("agreement.figures", where));
-  if (queue_.capacity() > 0) queue_.restore(file.at("queue", where), std::stoll(file.metadata.at("queue_seen")));
+  if (queue_.capacity() > 0 && file.tensors.count("queue"))
+    queue_.restore(file.at("queue", where), file.at("queue_seen", where).item<int64_t>());
   if (config_.condition.source == "recluster" && file.tensors.count("ids")) set_ids(file.tensors.at("ids"));
   steps_done_ = std::stoll(file.metadata.at("step"));
-  // A change that has come stays where it was, also if the run goes on for another number of steps.
-  if (const auto change = file.metadata.find("change_step"); change != file.metadata.end()) {
-    const auto stored = std::stoll(change->second);
-    if (stored <= steps_done_) change_at_ = stored;
+  restore_change(file, where);
+}
+
+// What has begun stays where it began, also if the run goes on for another number of steps; what has not cannot begin
+// in the past.
+void Learner::restore_change(const io::TensorFile& file, const std::string& where) {
+  const auto stored = [&](const char* key) -> int64_t {
+    const auto found = file.metadata.find(key);
+    if (found == file.metadata.end()) return -1;
+    try {
+      return std::stoll(found->second);
+    } catch (const std::exception&) {
+      throw Error(cat(where, ": metadata `", key, "` must be a whole number, got ", found->second));
+    }
+  };
+  if (const auto from = stored("cluster_step"); from >= 0 && from < steps_done_) cluster_from_ = from;
+  const auto came = file.metadata.find("change_came");
+  if (came != file.metadata.end() && came->second == "yes") {
+    change_at_ = stored("change_step");
+    came_early_ = true;
+  } else {
+    change_at_ = std::max(change_at_, steps_done_);
   }
+  cluster_from_ = std::min(cluster_from_, change_at_);
 }
 
 }  // namespace sdg::train

@@ -167,7 +167,7 @@ void Learner::update_teacher() {
   ours.narrow(0, 0, model_size_).lerp_(theirs.narrow(0, 0, model_size_), 1 - keep_model);
   if (!student_.head || !clustering()) return;
   // The head's average starts anew with the head: its first steps say as little as the network's.
-  const double keep = ema_decay(config_.train, steps_done_ - cluster_step(config_));
+  const double keep = ema_decay(config_.train, steps_done_ - cluster_from_);
   const auto head_size = ours.numel() - model_size_;
   ours.narrow(0, model_size_, head_size).lerp_(theirs.narrow(0, model_size_, head_size), 1 - keep);
   follow_buffers(*teacher_.head, *student_.head, keep);
@@ -190,6 +190,7 @@ void Learner::watch_agreement(const data::Batch& batch, StepResult& result) {
   const double wanted = config_.condition.stable;
   if (wanted > 0 && result.agreement >= wanted && steps_done_ + 1 < change_at_) {
     change_at_ = steps_done_ + 1;
+    came_early_ = true;
     result.stable_now = true;
   }
 }

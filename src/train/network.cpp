@@ -112,6 +112,8 @@ bool patch_level(const RunConfig& config) {
 int64_t feature_dim(const RunConfig& config, const model::VelocityModel& model) {
   const auto depth = feature_depth(config, model), width = model.feature_dim(depth);
   if (patch_level(config)) return width;
+  SDG_CHECK_USAGE(config.cluster.pooling != "cls" || model.has_cls_token(),
+                  "cluster.pooling: cls needs a network with a cls token");
   return config.cluster.pooling == "flat" ? model.feature_tokens(depth) * width : width;
 }
 
@@ -122,7 +124,7 @@ Tensor pool_tokens(const RunConfig& config, const Tensor& tokens, int64_t extra_
 
 Tensor pool_tokens(const std::string& pooling, const Tensor& tokens, int64_t extra_tokens) {
   if (pooling == "cls") {
-    SDG_CHECK_USAGE(extra_tokens > 0, "cluster.pooling: cls needs a network with a cls token");
+    SDG_CHECK(extra_tokens > 0, "pooling cls: expected tokens before the patches, there are none");
     return tokens.select(1, 0);  // [N, D]
   }
   const auto patches = tokens.slice(1, extra_tokens);  // [N, L, D]

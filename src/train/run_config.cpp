@@ -17,7 +17,7 @@ void RunConfig::visit(config::Fields& fields) {
   fields.group("flow", flow, "The path from noise to data.");
   fields.group("condition", condition, "What guides the network.");
   fields.group("cluster", cluster,
-               "How the network's own features are clustered (condition.source online and kmeans).");
+               "How the network's own features are clustered (condition.source online, recluster and kmeans).");
   fields.group("train", train, "How long and how fast to train, what to write while training.");
   fields.group("sample", sample, "How images are drawn.");
   fields.group("eval", eval, "How images and clusters are measured.");
@@ -41,6 +41,9 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
                   "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
                   config.cluster.window_end);
+  SDG_CHECK_USAGE(condition.stable == 0 || condition.source != "online" || config.train.teacher == "average",
+                  "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
+                  "without meaning anything; set one of the two otherwise");
   SDG_CHECK_USAGE(condition.source != "online" || config.cluster.start <= condition.change,
                   "cluster.start: the head must begin no later than the conditions (condition.change ",
                   condition.change, "), got ", config.cluster.start);

@@ -21,7 +21,7 @@ auto setting_key(const SweepRow& row) {
 
 auto point_key(const SweepRow& row) {
   return std::tie(row.checkpoint, row.step, row.solver, row.grid, row.steps, row.guidance, row.guidance_begin,
-                  row.guidance_end, row.count, row.seed, row.metric);
+                  row.guidance_end, row.count, row.seed, row.metric, row.reference);
 }
 
 std::string number(double value) {
@@ -80,6 +80,7 @@ std::string to_json(const SweepRow& row) {
                       {"count", row.count},
                       {"seed", row.seed},
                       {"metric", row.metric},
+                      {"reference", row.reference},
                       {"value", row.value}}
       .dump();
 }
@@ -100,6 +101,7 @@ SweepRow parse_sweep_row(const std::string& line, const std::string& where) {
     row.count = json.at("count");
     row.seed = json.at("seed");
     row.metric = json.at("metric");
+    row.reference = json.value("reference", "");
     row.value = json.at("value");
     return row;
   } catch (const ordered_json::exception& error) {
@@ -199,8 +201,9 @@ std::string sweep_best(const std::vector<SweepRow>& rows) {
   const auto& best = *std::min_element(groups.begin(), groups.end(),
                                        [](const auto& a, const auto& b) { return a.setting.value < b.setting.value; });
   const auto& at = best.setting;
-  return cat("best: ", at.label, " at guidance ", plain(at.guidance), ", ", at.steps, " ", at.solver, " steps, ",
-             at.metric, " ", number(at.value),
+  const Varying varying(groups);
+  return cat("best: ", varying.name(at, false), " at guidance ", plain(at.guidance), ", ", at.steps, " ", at.solver,
+             " steps, ", at.metric, " ", number(at.value),
              best.repetitions > 1 ? cat(" (mean of ", best.repetitions, ")") : std::string());
 }
 

@@ -221,8 +221,18 @@ class Run {
   // What the agreement was when conditions began tells whether they can guide.
   void watch_change(const StepReport& report) {
     const auto& result = report.result;
-    if (report.step != learner_.change_at() || result.agreement < 0) return;
-    const auto message = cat("step ", report.step, ": conditions begin; ", std::round(1000 * result.agreement) / 10,
+    if (report.step != learner_.change_at() || config_.condition.source != "online") return;
+    const auto begin = cat("step ", report.step, ": conditions begin");
+    if (result.agreement < 0) {
+      const std::string unknown = begin + "; too few images were seen twice to say whether their clusters hold still";
+      if (config_.condition.stable > 0) {
+        log::warning(cat(unknown, " (condition.stable): more steps before condition.change would show it"));
+      } else if (observer_.on_event) {
+        observer_.on_event(unknown);
+      }
+      return;
+    }
+    const auto message = cat(begin, "; ", std::round(1000 * result.agreement) / 10,
                              " % of the images keep their cluster from one look to the next");
     if (config_.condition.stable > 0 && !result.stable_now) {
       log::warning(cat(message, ", less than the ", 100 * config_.condition.stable,

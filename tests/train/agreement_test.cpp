@@ -60,9 +60,16 @@ TEST(Agreement, GoesOnFromWhatWasStored) {
   EXPECT_NEAR(whole.value(), 1.0 / 6, 1e-12);
 }
 
-TEST(Agreement, LeavesImagesBeyondItsMemoryOut) {
-  Agreement agreement(Agreement::kRemembered + 5, 1);
-  EXPECT_EQ(agreement.memory().size(0), Agreement::kRemembered);
-  agreement.see({Agreement::kRemembered + 1}, at::zeros({1}, at::kLong));
-  EXPECT_EQ(agreement.memory().ge(0).sum().item<int64_t>(), 0);
+TEST(Agreement, RemembersImagesOfAllPartsOfALargeDataSet) {
+  const int64_t total = 10 * Agreement::kRemembered + 3;
+  Agreement agreement(total, 1);
+  EXPECT_LE(agreement.memory().size(0), Agreement::kRemembered);
+  EXPECT_GT(agreement.memory().size(0), Agreement::kRemembered / 2);
+  const auto all = images(total);
+  agreement.see(all, at::arange(total));
+  const auto memory = agreement.memory().flatten();
+  EXPECT_TRUE(memory.ge(0).all().item<bool>());
+  EXPECT_GT(memory[-1].item<int64_t>(), total - 20);  // the last part, too
+  agreement.see(all, at::arange(total));
+  EXPECT_DOUBLE_EQ(agreement.value(), 1);
 }

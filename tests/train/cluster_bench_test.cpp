@@ -25,7 +25,7 @@ train::RunConfig config_of(const std::string& pooling, const std::string& views,
 }
 }  // namespace
 
-// Steps before and after the change, so that the ids also become conditions.
+// All steps are after the change, so that the ids also become conditions.
 TEST(EarlyExit, ChangesNoBitOfTrainingWhateverIsTapped) {
   for (const auto& [pooling, views, level] : {std::tuple{"flat", "two", "image"},
                                               {"mean", "two", "image"},

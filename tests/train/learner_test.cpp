@@ -104,3 +104,26 @@ TEST(BalanceInsideTheWindow, TakesOnlyRowsOfTheWindow) {
   const auto none = head_gradient("window", 0.5);
   EXPECT_EQ(none.sinkhorn->assignments.size(0), 12);
 }
+
+TEST(TheQueue, BringsTheBalancedRowsToTwiceTheClusters) {
+  const auto rows = [](const std::string& views, const std::string& balance, const std::string& level) -> int64_t {
+    auto config = steep_config(views);
+    config.cluster.balance = balance;
+    config.cluster.level = level;
+    config.cluster.backbone = 0;
+    config.cluster.clusters = 30;
+    config.cluster.window_begin = 0.5;
+    config.cluster.window_end = 0.75;
+    config.train.batch = 12;
+    train::Learner learner(config, at::kCPU, {}, 0);
+    learner.step(made_batch(12));
+    io::TensorFile file;
+    learner.save(file);
+    return file.tensors.count("queue") ? file.tensors.at("queue").size(0) : 0;
+  };
+  EXPECT_EQ(rows("two", "window", "image"), 60 - 12);
+  EXPECT_EQ(rows("one", "batch", "image"), 60 - 12);
+  EXPECT_EQ(rows("one", "window", "image"), 60 - 3);   // a quarter of the images lies in the window
+  EXPECT_EQ(rows("two", "window", "patch"), 60 - 48);  // 4 patches an image
+  EXPECT_EQ(rows("one", "window", "patch"), 60 - 12);
+}

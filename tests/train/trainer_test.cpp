@@ -286,11 +286,6 @@ TEST_F(Training, EveryWayOfClusteringGoesOnAsIfItHadNeverStopped) {
          config.cluster.views = "one";
          config.cluster.backbone = 0.5;
        }},
-      {"rule",
-       [](auto& config) {
-         config.condition.stable = 0.01;
-         config.train.steps = 14;
-       }},
   };
   train_quietly(tiny_config(data_), folder_ / "plain");
   for (const auto& [name, change] : ways) {
@@ -309,20 +304,64 @@ TEST_F(Training, EveryWayOfClusteringGoesOnAsIfItHadNeverStopped) {
   }
 }
 
+namespace {
+int64_t change_of(const std::filesystem::path& checkpoint) {
+  return std::stoll(io::read_tensor_header(checkpoint).metadata.at("change_step"));
+}
+}  // namespace
+
+// 40 images, 8 a step: all were seen twice after 10 steps, and before that nothing is known.
 TEST_F(Training, ConditionsBeginWhenClustersHoldStill) {
   auto config = tiny_config(data_);
   config.train.steps = 16;
   config.condition.change = 0.9;
-  const auto change_of = [&](const std::string& run) {
-    train_quietly(config, folder_ / run);
-    return std::stoll(io::read_tensor_header(last(run)).metadata.at("change_step"));
+  const auto run = [&](const std::string& name) {
+    train_quietly(config, folder_ / name);
+    return change_of(last(name));
   };
-  EXPECT_EQ(change_of("late"), 14);
-  config.condition.stable = 0.01;  // 40 images, 8 a step: all were seen twice after 10 steps
-  EXPECT_EQ(change_of("early"), 10);
-  const auto trained = train::load_trained(last("early"), at::kCPU);
-  EXPECT_TRUE(trained.prior.defined());
+  EXPECT_EQ(run("late"), 14);
+  config.condition.stable = 0.01;  // the least agreement will do
+  EXPECT_EQ(run("early"), 10);
+  EXPECT_TRUE(train::load_trained(last("early"), at::kCPU).prior.defined());
   EXPECT_THAT(figures(folder_ / "early"), HasSubstr("\"agreement\""));
+  config.condition.stable = 1;  // never all of them, with the teacher at pure noise
+  config.cluster.teacher_time = 0;
+  EXPECT_EQ(run("flickering"), 14);
+}
+
+TEST_F(Training, AChangeByTheRuleGoesOnAsIfItHadNeverStopped) {
+  auto config = tiny_config(data_);
+  config.train.steps = 16;
+  config.condition.change = 0.9;
+  config.condition.stable = 0.01;
+  train_quietly(config, folder_ / "whole");
+  ASSERT_EQ(change_of(last("whole")), 10);
+  for (const int64_t k : {9, 10, 11}) {
+    const auto run = "stopped" + std::to_string(k);
+    train_quietly(config, folder_ / run, k);
+    train_quietly(config, folder_ / run);
+    SCOPED_TRACE(run);
+    expect_same_tensors(last("whole"), last(run));
+    EXPECT_EQ(change_of(last(run)), 10);
+  }
+}
+
+TEST_F(Training, GoingOnForMoreOrFewerStepsMovesOnlyAChangeThatHasNotCome) {
+  auto config = tiny_config(data_);
+  config.cluster.start = config.condition.change;  // head and conditions begin together, after 4 of 10 steps
+  const auto go_on = [&](const std::string& run, int64_t first, int64_t steps) {
+    auto now = config;
+    train_quietly(now, folder_ / run, first);
+    now.train.steps = steps;
+    train_quietly(now, folder_ / run);
+    return change_of(last(run));
+  };
+  EXPECT_EQ(go_on("came", 6, 20), 4);
+  EXPECT_EQ(go_on("not yet", 2, 20), 8);
+  EXPECT_EQ(go_on("too late", 3, 5), 3) << "after 40 % of 5 steps is past: at once";
+  config.condition.change = config.cluster.start = 1;  // never
+  EXPECT_EQ(go_on("never", 10, 20), 20);
+  EXPECT_FALSE(train::load_trained(last("never"), at::kCPU).prior.defined());
 }
 
 TEST_F(Training, TheClusteringLossReachesTheBackboneOnlyWhereAsked) {

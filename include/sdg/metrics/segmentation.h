@@ -24,6 +24,7 @@ class SegmentationScorer {
   /// predicted int64 [...] in 0..clusters-1, truth any integer type of the same shape, in 0..classes-1 or ignored.
   /// Throws Error for other values or shapes.
   void add(const Tensor& predicted, const Tensor& truth);
+  int64_t pixels() const { return counts_.sum().item<int64_t>(); }
   /// Throws Error where no pixel was added.
   SegmentationScores scores() const;
 

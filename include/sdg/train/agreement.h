@@ -10,7 +10,8 @@ namespace sdg::train {
 class Agreement {
  public:
   Agreement() = default;
-  /// Of the first kRemembered images of a data set of `images`; `patches` entries an image (1 at image level).
+  /// Of a data set of `images`, at most kRemembered of which are remembered, evenly spread (data sets are often sorted
+  /// by class); `patches` entries an image (1 at image level).
   Agreement(int64_t images, int64_t patches);
   static constexpr int64_t kRemembered = 16384;
 
@@ -21,13 +22,14 @@ class Agreement {
   /// data set is smaller); below 0 while fewer than that were.
   double value() const;
 
-  /// int32 [images, patches], -1 where never seen; and {kept, counted}, for checkpoints.
+  /// int32 [remembered images, patches], -1 where never seen; and {kept, counted}, for checkpoints.
   Tensor memory() const { return memory_; }
   Tensor figures() const;
   void restore(const Tensor& memory, const Tensor& figures);
 
  private:
   Tensor memory_;
+  int64_t stride_ = 1;             // every which image is remembered
   double span_ = 1;                // images over which the share is smoothed
   double kept_ = 0, counted_ = 0;  // decaying sums
   double seen_ = 0;

@@ -47,9 +47,10 @@ struct ClusterReport {
 ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
                                 const Truth& truth, const at::Device& device, const Progress& progress = {});
 
-/// Maps of clusters int64 [n, L] of the images `indices`, each patch as large as it is in the image, against their
-/// masks. Throws Error for masks that are not square with a side of the map's or a multiple of it.
-metrics::SegmentationScores segmentation_scores(const Tensor& maps, const std::vector<int64_t>& indices,
-                                                int64_t clusters, const data::MaskSource& masks);
+/// Maps of clusters int64 [n, L] (L a square) of the images `indices` against their masks, pixel by pixel: each pixel
+/// of the mask's middle square, which is what the model sees, gets the cluster of the patch it lies in. Nothing where
+/// all pixels are ignored.
+std::optional<metrics::SegmentationScores> segmentation_scores(const Tensor& maps, const std::vector<int64_t>& indices,
+                                                               int64_t clusters, const data::MaskSource& masks);
 
 }  // namespace sdg::train

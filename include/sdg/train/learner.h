@@ -74,6 +74,7 @@ class Learner {
   struct Shard;
   bool clustering() const;
   bool conditioned() const;
+  void restore_change(const io::TensorFile& file, const std::string& where);
   void cluster_views(const Tensor& x, const Draws& draws, Shard& shard);
   void flow_shard(const data::Batch& batch, int64_t first, int64_t count, Shard& shard);
   cluster::SinkhornResult assign(const Tensor& scores, const Tensor& embedding, const Network& scorer);
@@ -99,7 +100,9 @@ class Learner {
   int64_t maps_seen_ = 0;
   cluster::RowQueue queue_;  ///< of embeddings, cluster.queue
   Agreement agreement_;
-  int64_t change_at_ = 0;
+  int64_t cluster_from_ = 0;  ///< first step in which the head learns
+  int64_t change_at_ = 0;     ///< first step with conditions, as far as known
+  bool came_early_ = false;   ///< that step was chosen by condition.stable
   int64_t steps_done_ = 0;
 };
 

@@ -17,7 +17,8 @@ struct SweepRow {
   int64_t steps = 0;
   double guidance = 1, guidance_begin = 0, guidance_end = 1;
   int64_t count = 0, seed = 0;
-  std::string metric;  ///< "FD-digits", "FID", …
+  std::string metric;     ///< "FD-digits", "FID", …
+  std::string reference;  ///< what the distance is to and how it was looked at, where not the run's own choice
   double value = 0;
 
   bool operator==(const SweepRow&) const = default;
