@@ -17,9 +17,7 @@ tap: mean of the patches|cluster.pooling=mean
 tap: block 1 of 0 to 4|cluster.depth=1
 tap: block 3 of 0 to 4|cluster.depth=3
 teacher at t 0.7|cluster.teacher_time=0.7
-teacher at t 0.95|cluster.teacher_time=0.95
 softmax instead of Sinkhorn|cluster.assign=softmax
-K 10|cluster.clusters=10
 K 40|cluster.clusters=40
 queue of 512 rows|cluster.queue=512
 gradient into the backbone|cluster.backbone=1
@@ -30,8 +28,7 @@ no condition|condition.source=none
 prototypes as tokens unscaled|condition.token=raw
 conditions from 10 % of the steps|condition.change=0.1
 conditions from 50 % of the steps|condition.change=0.5
-k-means again and again|condition.source=recluster
-gradient into the backbone|cluster.backbone=1'
+k-means again and again|condition.source=recluster'
 
 run_of() { echo "$out/$1-$3/$(tr -cs 'a-zA-Z0-9.\n' '-' <<<"$2")"; } # of (study, variant, seed)
 

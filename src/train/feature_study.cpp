@@ -137,9 +137,9 @@ class Study {
 
   FeatureRow pixels() {
     FeatureRow row{{1, -1, "pixels"}, 0, kNaN, kNaN, kNaN, kNaN};
-    const auto x = dataset_.values(indices_).flatten(1).to(device_);
-    row.width = x.size(1);
+    row.width = dataset_.channels() * dataset_.image_size() * dataset_.image_size();
     if (!labels_.defined()) return row;
+    const auto x = dataset_.values(indices_).flatten(1).to(device_);
     probe(x, row);
     row.nmi = metrics::cluster_scores(labels_.cpu(), clusters_of(x).ids.cpu()).nmi;
     return row;

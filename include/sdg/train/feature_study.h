@@ -73,8 +73,8 @@ std::vector<Tensor> extract_taps(const Trained& trained, const data::Dataset& da
                                  const Progress& progress = {});
 
 /// Measures the raw pixels and then every tap. `labels` int64 [indices.size()], of at least two classes, or undefined.
-/// `progress` is in kTapWork a row. Memory holds about a gigabyte of features at a time (or one depth's,
-/// where that is more): wider studies take more passes a time.
+/// `progress` is in kTapWork a row. Memory holds about a gigabyte of features at a time (or one depth's, where that is
+/// more): wider studies take more passes a time. Where there are labels, it once holds all images as floats.
 std::vector<FeatureRow> study_features(const Trained& trained, const data::Dataset& dataset,
                                        const std::vector<int64_t>& indices, const Tensor& labels,
                                        const FeatureStudyOptions& options, const at::Device& device,
