@@ -64,7 +64,8 @@ struct Axis {
         if (unit(value) >= low && unit(value) <= high) out.push_back(value);
       }
     }
-    return out;
+    // A range within a decade has few of those: any round numbers then.
+    return out.size() >= 3 ? out : round_ticks(std::pow(10.0, low), std::pow(10.0, high), count);
   }
 };
 
