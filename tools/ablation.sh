@@ -11,10 +11,8 @@ sdg=${SDG:-build/release/sdg}
 
 clusters='default
 one view|cluster.views=one
-one view, whole batch balanced|cluster.views=one cluster.balance=batch
 tap: cls token|cluster.pooling=cls
 tap: mean of the patches|cluster.pooling=mean
-tap: block 1 of 0 to 4|cluster.depth=1
 tap: block 3 of 0 to 4|cluster.depth=3
 teacher at t 0.7|cluster.teacher_time=0.7
 softmax instead of Sinkhorn|cluster.assign=softmax
