@@ -224,12 +224,8 @@ class Run {
     if (report.step != learner_.change_at() || config_.condition.source != "online") return;
     const auto begin = cat("step ", report.step, ": conditions begin");
     if (result.agreement < 0) {
-      const std::string unknown = begin + "; too few images were seen twice to say whether their clusters hold still";
-      if (config_.condition.stable > 0) {
-        log::warning(cat(unknown, " (condition.stable): more steps before condition.change would show it"));
-      } else if (observer_.on_event) {
-        observer_.on_event(unknown);
-      }
+      if (observer_.on_event)
+        observer_.on_event(cat(begin, "; too few images were seen twice to say whether their clusters hold still"));
       return;
     }
     const auto message = cat(begin, "; ", std::round(1000 * result.agreement) / 10,
