@@ -12,12 +12,15 @@ sdg=${SDG:-build/release/sdg}
 
 clusters='default
 one view|cluster.views=one
+one view, whole batch balanced|cluster.views=one cluster.balance=batch
 tap: cls token|cluster.pooling=cls
 tap: mean of the patches|cluster.pooling=mean
 tap: block 3 of 0 to 4|cluster.depth=3
 teacher at t 0.7|cluster.teacher_time=0.7
 softmax instead of Sinkhorn|cluster.assign=softmax
+K 10|cluster.clusters=10
 K 40|cluster.clusters=40
+time window 0.5 to 0.95|cluster.window_begin=0.5 cluster.window_end=0.95
 queue of 512 rows|cluster.queue=512
 gradient into the backbone|cluster.backbone=1
 conditions once 90 % agree|condition.stable=0.9 condition.change=0.7'
