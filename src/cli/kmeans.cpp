@@ -8,6 +8,7 @@
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
+#include "sdg/core/rng.h"
 #include "sdg/metrics/clustering.h"
 #include "sdg/train/assign.h"
 #include "sdg/train/audit.h"
@@ -86,10 +87,9 @@ Features from_network(const Arguments& arguments) {
   out.origin.label_free = train::to_string(train::audit(trained.info).label_free);
   out.origin.tapped = train::tap_text(config, train::feature_depth(config, *trained.network.model));
   say(cat(trained.path, ": ", config.model.name, ", ", out.origin.tapped, "; ", opened.description));
-  std::vector<int64_t> everything(static_cast<size_t>(dataset.size()));
-  for (size_t i = 0; i < everything.size(); ++i) everything[i] = static_cast<int64_t>(i);
   ProgressBar bar("features", "img/s");
-  out.values = train::extract_features(config, trained.network, dataset, everything, device, bar.callback());
+  out.values = train::extract_features(config, trained.network, dataset, rng::indices(0, dataset.size()), device,
+                                       bar.callback());
   out.labels = labels_of(opened);
   return out;
 }

@@ -143,6 +143,15 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
       flat_.flatten(torch::autograd::grad({scaled}, model_parameters_, {}, keep_graph, false, /*allow_unused=*/true));
 }
 
+// Each on a thread of its own; on a GPU there is one.
+void Learner::for_each_shard(int64_t shards, const std::function<void(int64_t i)>& work) const {
+  if (device_.is_cpu()) {
+    worker_pool().run(shards, work);
+  } else {
+    work(0);
+  }
+}
+
 StepResult Learner::step(const data::Batch& batch) {
   const int64_t size = batch.images.size(0);
   const int64_t shard_size = device_.is_cpu() ? std::min(config_.train.shard, size) : size;
@@ -150,11 +159,7 @@ StepResult Learner::step(const data::Batch& batch) {
   const auto one = [&](int64_t i) {
     flow_shard(batch, i * shard_size, std::min(shard_size, size - i * shard_size), shards[static_cast<size_t>(i)]);
   };
-  if (device_.is_cpu()) {
-    worker_pool().run(static_cast<int64_t>(shards.size()), one);
-  } else {
-    one(0);
-  }
+  for_each_shard(static_cast<int64_t>(shards.size()), one);
 
   StepResult result;
   result.conditioned = conditioned();

@@ -3,8 +3,6 @@
 
 #include "sdg/cluster/softmax_assignment.h"
 #include "sdg/cluster/window_loss.h"
-#include "sdg/core/error.h"
-#include "sdg/core/parallel.h"
 #include "train/learner_shard.h"
 
 namespace sdg::train {
@@ -85,11 +83,7 @@ Tensor Learner::backbone_gradient(std::vector<Shard>& shards, const Tensor& of_f
         flat_.flatten(torch::autograd::grad({features}, model_parameters_, {own}, {}, false, /*allow_unused=*/true));
     features = features.detach();
   };
-  if (device_.is_cpu()) {
-    worker_pool().run(static_cast<int64_t>(shards.size()), one);
-  } else {
-    one(0);
-  }
+  for_each_shard(static_cast<int64_t>(shards.size()), one);
   for (size_t i = 1; i < gradients.size(); ++i) gradients[0].add_(gradients[i]);
   return gradients[0];
 }

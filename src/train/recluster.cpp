@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sdg/core/rng.h"
 #include "sdg/metrics/hungarian.h"
 #include "sdg/train/assign.h"
 #include "sdg/train/offline_kmeans.h"
@@ -24,9 +25,7 @@ Tensor keep_numbers(const Tensor& ids, const Tensor& previous, int64_t clusters)
 
 Tensor recluster(const RunConfig& config, const Network& network, const data::Dataset& dataset,
                  const at::Device& device, const Tensor& previous) {
-  std::vector<int64_t> everything(static_cast<size_t>(dataset.size()));
-  for (size_t i = 0; i < everything.size(); ++i) everything[i] = static_cast<int64_t>(i);
-  const auto features = extract_features(config, network, dataset, everything, device);
+  const auto features = extract_features(config, network, dataset, rng::indices(0, dataset.size()), device);
   OfflineKmeans options;
   options.kmeans.clusters = config.cluster.clusters;
   options.kmeans.seed = seed_of(config);

@@ -12,6 +12,7 @@
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
+#include "sdg/core/rng.h"
 #include "sdg/io/atomic_file.h"
 #include "sdg/io/event_file.h"
 #include "sdg/io/image.h"
@@ -62,11 +63,9 @@ Tensor pseudo_labels(const RunConfig& config, const RunFolder& folder, const dat
   const auto source = load_trained(find_checkpoint(config.condition.run, ""), device);
   if (observer.on_event)
     observer.on_event(cat("clustering the features of ", source.path, " into ", config.cluster.clusters));
-  std::vector<int64_t> everything(static_cast<size_t>(dataset.size()));
-  for (size_t i = 0; i < everything.size(); ++i) everything[i] = static_cast<int64_t>(i);
   auto tap = source.info.config;
   tap.cluster = config.cluster;  // where to tap is this run's choice, the network is the other's
-  const auto features = extract_features(tap, source.network, dataset, everything, device);
+  const auto features = extract_features(tap, source.network, dataset, rng::indices(0, dataset.size()), device);
   OfflineKmeans how;
   how.kmeans.clusters = config.cluster.clusters;
   how.kmeans.seed = seed_of(config);

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -74,6 +75,7 @@ class Learner {
   struct Shard;
   bool clustering() const;
   bool conditioned() const;
+  void for_each_shard(int64_t shards, const std::function<void(int64_t i)>& work) const;
   void restore_change(const io::TensorFile& file, const std::string& where);
   void cluster_views(const Tensor& x, const Draws& draws, Shard& shard);
   void flow_shard(const data::Batch& batch, int64_t first, int64_t count, Shard& shard);
