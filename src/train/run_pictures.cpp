@@ -1,0 +1,52 @@
+#include "train/run_pictures.h"
+
+#include <cmath>
+
+#include "sdg/core/error.h"
+#include "sdg/io/image.h"
+#include "sdg/train/evaluate.h"
+#include "sdg/train/pictures.h"
+
+namespace sdg::train {
+
+std::string write_pictures(const RunConfig& config, const RunFolder& folder, const Supply& supply, Learner& learner,
+                           const at::Device& device, RunLog& log) {
+  if (!supply.pictures) return {};
+  const int64_t step = learner.steps_done();
+  const auto name = [&](const char* what) { return folder.pictures() / cat(what, "-", step, ".png"); };
+  const bool latents = static_cast<bool>(supply.to_images);  // decoding takes its time: fewer of them
+  const auto sheet =
+      sample_sheet(config, learner.teacher(), learner.prior(), device, latents ? 16 : 64, supply.to_images);
+  io::write_png(name("samples"), sheet);
+  log.picture("samples", sheet, step);
+  std::string message = cat("wrote ", name("samples").string());
+  if (learner.teacher().head) {
+    const auto report = evaluate_clusters(config, learner.teacher(), *supply.dataset,
+                                          {supply.opened.labels.get(), supply.opened.masks.get()}, device);
+    constexpr int64_t kMapsShown = 32;
+    const auto clusters = patch_level(config) ? overlay_sheet(report.assignments.slice(0, 0, latents ? 8 : kMapsShown),
+                                                              report.indices, *supply.dataset, supply.to_images)
+                                              : cluster_sheet(report, *supply.dataset, config.cluster.clusters,
+                                                              latents ? 8 : 24, latents ? 8 : 16, supply.to_images);
+    io::write_png(name("clusters"), clusters);
+    log.picture("clusters", clusters, step);
+    io::Row row{{"clusters_with_images", static_cast<double>(report.used)}};
+    message += cat("; ", report.used, " of ", config.cluster.clusters, " clusters hold images");
+    if (report.scored) {
+      row.insert(row.end(), {{"nmi", report.scores.nmi},
+                             {"ami", report.scores.ami},
+                             {"ari", report.scores.ari},
+                             {"accuracy", report.scores.accuracy}});
+      message += cat(", NMI ", std::round(report.scores.nmi * 1000) / 1000);
+    }
+    if (report.segmentation) {
+      row.emplace_back("miou", report.segmentation->miou);
+      row.emplace_back("miou_majority", report.segmentation->miou_majority);
+      message += cat(", mIoU ", std::round(report.segmentation->miou * 1000) / 1000);
+    }
+    log.write(step, row, "clusters/");
+  }
+  return message;
+}
+
+}  // namespace sdg::train
