@@ -43,12 +43,16 @@ int execute(const Arguments& arguments) {
   const auto in = folder ? train::find_checkpoint(arguments.in, "").string() : arguments.in;
   const auto weights = io::read_weights(in, arguments.entry);
   say(cat(in, ": ", weights.format, weights.entry.empty() ? "" : ", entry " + weights.entry));
-  if (arguments.to == "public") return to_public(arguments, weights);
+  if (arguments.to == "public") {
+    for (const auto& note : weights.notes) say(note);
+    if (const auto also = io::also_holds(weights); !also.empty()) say(also + "; --entry takes another");
+    return to_public(arguments, weights);
+  }
   const auto converted =
       train::convert_public(weights, arguments.in, {.family = arguments.family, .overrides = arguments.set});
   for (const auto& note : converted.notes) warn(note);
   io::write_tensors(arguments.out, converted.file);
-  say(cat("wrote ", converted.network.options.name, ", ", weights.tensors.size(), " tensors, to ", arguments.out));
+  say(cat("wrote ", converted.network.options.name, ", ", converted.tensors, " tensors, to ", arguments.out));
   return 0;
 }
 
@@ -63,7 +67,7 @@ Command convert_command() {
                 ->type_name("IN");
             app.add_option("out", arguments->out, "file to write")->required()->type_name("OUT");
             app.add_option("--entry", arguments->entry,
-                           "part of the file; default: ema, else model or state_dict, else all")
+                           "part of the file; default: an average (ema), else model or state_dict, else all")
                 ->type_name("NAME");
             app.add_option("--as", arguments->family, "decide between networks with the same tensors: dit or sit")
                 ->type_name("FAMILY");

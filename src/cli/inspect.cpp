@@ -5,7 +5,7 @@
 #include "sdg/core/error.h"
 #include "sdg/io/weights.h"
 #include "sdg/model/autoencoder_kl.h"
-#include "sdg/model/catalog.h"
+#include "sdg/model/find_network.h"
 #include "sdg/model/taesd.h"
 #include "sdg/train/convert.h"
 
@@ -33,12 +33,19 @@ std::string dtype_name(const Tensor& tensor) {
   return found == kNames.end() ? name : found->second;
 }
 
-nlohmann::ordered_json report(const io::Weights& weights, const std::optional<model::Recognised>& network) {
+nlohmann::ordered_json report(const io::Weights& weights, const model::FoundNetwork& place,
+                              const std::optional<model::Recognised>& network) {
   nlohmann::ordered_json out;
+  out["file"] = weights.file.filename().string();
   out["format"] = weights.format;
   out["entry"] = weights.entry;
   out["entries"] = weights.entries;
+  auto& others = out["others"] = nlohmann::ordered_json::array();
+  for (const auto& part : weights.others) others.push_back({{"entry", part.entry}, {"tensors", part.tensors}});
   out["stripped"] = weights.stripped;
+  out["prefix"] = place.prefix;
+  out["prefixes"] = place.others;
+  out["choice"] = train::chosen_notes(weights, place);
   out["metadata"] = weights.metadata;
   int64_t elements = 0, bytes = 0;
   auto& tensors = out["tensors"] = nlohmann::ordered_json::array();
@@ -53,6 +60,7 @@ nlohmann::ordered_json report(const io::Weights& weights, const std::optional<mo
     out["network"] = nullptr;
     const char* kind = model::is_taesd(weights.tensors) ? "taesd" : model::is_kl(weights.tensors) ? "kl" : nullptr;
     if (kind) out["autoencoder"] = kind;
+    if (!kind) out["nearest"] = model::nearest_network(place.tensors);
     return out;
   }
   out["network"] = {{"families", network->candidates},
@@ -103,6 +111,7 @@ void print(const std::string& file, const nlohmann::ordered_json& all) {
   }
   std::printf("%zu tensors, %lld elements, %lld bytes\n", all["tensors"].size(), all["elements"].get<long long>(),
               all["bytes"].get<long long>());
+  for (const auto& line : all["choice"]) std::printf("choice: %s\n", line.get<std::string>().c_str());
   const auto& network = all["network"];
   if (network.is_null()) {
     const auto kind = all.value("autoencoder", std::string());
@@ -110,6 +119,7 @@ void print(const std::string& file, const nlohmann::ordered_json& all) {
                 kind.empty()
                     ? "none that is known here"
                     : cat("autoencoder of the kind ", kind, ", for sdg encode and sdg decode --autoencoder").c_str());
+    if (all.contains("nearest")) std::printf("  %s\n", all["nearest"].get<std::string>().c_str());
     return;
   }
   std::printf("network: %s (%s), %lld channels of side %lld, condition %s",
@@ -126,7 +136,8 @@ void print(const std::string& file, const nlohmann::ordered_json& all) {
 int execute(const Arguments& arguments) {
   const auto weights = io::read_weights(arguments.file, arguments.entry);
   const auto family = arguments.family.empty() ? train::family_hint(weights) : arguments.family;
-  const auto all = report(weights, model::recognise(weights.tensors, family));
+  const auto place = model::find_network(weights.tensors);
+  const auto all = report(weights, place, model::recognise(place.tensors, family));
   if (arguments.json) {
     std::printf("%s\n", all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
@@ -138,20 +149,22 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command inspect_command() {
-  return {"inspect", "What is in a file of weights, and which network it is.", kExamples, [](CLI::App& app) {
-            auto arguments = std::make_shared<Arguments>();
-            app.add_option("file", arguments->file,
-                           "safetensors (also an index of shards), a torch file (.pt, .pth, .th), npz, or a folder")
-                ->required()
-                ->type_name("FILE");
-            app.add_option("--entry", arguments->entry,
-                           "part of the file: ema, model, opt, ...; default: ema, else model or state_dict, else all")
-                ->type_name("NAME");
-            app.add_option("--as", arguments->family, "decide between networks with the same tensors: dit or sit")
-                ->type_name("FAMILY");
-            app.add_flag("--json", arguments->json, "one JSON object instead of a listing");
-            return [arguments] { return execute(*arguments); };
-          }};
+  return {
+      "inspect", "What is in a file of weights, and which network it is.", kExamples, [](CLI::App& app) {
+        auto arguments = std::make_shared<Arguments>();
+        app.add_option("file", arguments->file,
+                       "safetensors (also an index of shards), a torch file (.pt, .pth, .th), npz, or a folder")
+            ->required()
+            ->type_name("FILE");
+        app.add_option(
+               "--entry", arguments->entry,
+               "part of the file: ema, model, opt, ...; default: an average (ema), else model or state_dict, else all")
+            ->type_name("NAME");
+        app.add_option("--as", arguments->family, "decide between networks with the same tensors: dit or sit")
+            ->type_name("FAMILY");
+        app.add_flag("--json", arguments->json, "one JSON object instead of a listing");
+        return [arguments] { return execute(*arguments); };
+      }};
 }
 
 }  // namespace sdg::cli

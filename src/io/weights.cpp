@@ -1,12 +1,13 @@
 #include "sdg/io/weights.h"
 
 #include <algorithm>
-#include <array>
-#include <fstream>
-#include <nlohmann/json.hpp>
+#include <cstring>
 #include <set>
+#include <span>
 
+#include "io/weights_impl.h"
 #include "sdg/core/error.h"
+#include "sdg/core/text.h"
 #include "sdg/io/npz.h"
 #include "sdg/io/random_access_file.h"
 #include "sdg/io/tensor_file.h"
@@ -15,114 +16,6 @@
 namespace sdg::io {
 namespace {
 namespace fs = std::filesystem;
-
-constexpr std::array<const char*, 4> kUsualEntries = {"ema", "model", "state_dict", "model_state_dict"};
-constexpr size_t kMaxDepth = 32, kMaxSteps = 4'000'000, kMaxTensors = 100'000, kMaxMetadata = 10'000;
-constexpr size_t kMaxName = 1000, kMaxText = 10'000;  // characters; a text may stand in any number of places
-constexpr uint64_t kMaxIndex = 100'000'000;           // bytes
-constexpr const char* kIndexName = "model.safetensors.index.json";
-
-std::string list(const std::vector<std::string>& names) {
-  std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out.empty() ? "none" : out;
-}
-
-// --- torch files
-
-// Walks a value's tensors and plain values; a value may hold itself, so the depth is bounded, and so is the number.
-struct Walk {
-  const TorchFile& file;
-  const std::string& where;
-  Weights& out;
-  size_t steps = 0;
-
-  void count(size_t depth) {
-    SDG_CHECK(depth <= kMaxDepth, where, ": its dictionaries are nested more than ", kMaxDepth, " deep");
-    SDG_CHECK(++steps <= kMaxSteps, where, ": holds more than ", kMaxSteps, " values");
-  }
-  std::string inner(const std::string& name, const std::string& key) const {
-    SDG_CHECK(name.size() + key.size() < kMaxName, where, ": a name has more than ", kMaxName, " characters");
-    return name.empty() ? key : cat(name, ".", key);
-  }
-
-  void tensors(const TorchValue& value, const std::string& name, size_t depth = 0) {
-    count(depth);
-    if (const auto* stored = value.get<StoredTensor>()) {
-      const bool is_new = out.tensors.emplace(name.empty() ? "tensor" : name, file.tensor(*stored)).second;
-      SDG_CHECK(is_new, where, ": tensor '", name, "' comes twice");
-      SDG_CHECK(out.tensors.size() <= kMaxTensors, where, ": holds more than ", kMaxTensors, " tensors");
-    } else if (const auto* dict = value.get<TorchValue::Dict>()) {
-      for (const auto& [key, item] : dict->items) tensors(*item, inner(name, key), depth + 1);
-    } else if (const auto* items = value.get<TorchValue::List>()) {
-      for (size_t i = 0; i < items->size(); ++i) tensors(*(*items)[i], inner(name, std::to_string(i)), depth + 1);
-    }
-  }
-
-  void metadata(const TorchValue& value, const std::string& name, size_t depth = 0) {
-    count(depth);
-    if (out.metadata.size() >= kMaxMetadata) return;
-    if (const auto* dict = value.get<TorchValue::Dict>()) {
-      for (const auto& [key, item] : dict->items) metadata(*item, inner(name, key), depth + 1);
-    } else if (const auto* text = value.get<std::string>()) {
-      out.metadata[name] = text->substr(0, kMaxText);
-    } else if (const auto* number = value.get<int64_t>()) {
-      out.metadata[name] = std::to_string(*number);
-    } else if (const auto* real = value.get<double>()) {
-      out.metadata[name] = cat(*real);
-    } else if (const auto* flag = value.get<bool>()) {
-      out.metadata[name] = *flag ? "true" : "false";
-    }
-  }
-};
-
-bool holds_tensors(const TorchValue& value) {
-  const auto* dict = value.get<TorchValue::Dict>();
-  return dict && std::any_of(dict->items.begin(), dict->items.end(),
-                             [](const auto& item) { return item.second->template get<StoredTensor>() != nullptr; });
-}
-
-const TorchValue& descend(const TorchValue& root, const std::string& entry, const Weights& out,
-                          const std::string& where) {
-  const TorchValue* at = &root;
-  for (size_t from = 0; from <= entry.size();) {
-    const auto dot = std::min(entry.find('.', from), entry.size());
-    at = at->find(entry.substr(from, dot - from));
-    SDG_CHECK(at != nullptr, where, ": has no entry ", entry, "; it has ", list(out.entries));
-    from = dot + 1;
-  }
-  return *at;
-}
-
-Weights from_torch(const fs::path& path, const std::string& entry, const std::string& where) {
-  const TorchFile file(path);
-  Weights out;
-  out.format = file.is_legacy() ? "torch legacy" : "torch zip";
-  const TorchValue& root = file.root();
-  if (const auto* dict = root.get<TorchValue::Dict>()) {
-    for (const auto& [key, value] : dict->items) {
-      const bool is_part = value->get<TorchValue::Dict>() || value->get<TorchValue::List>();
-      if (is_part && out.entries.size() < 1000) out.entries.push_back(key);
-    }
-  }
-  out.entry = entry;
-  if (entry.empty() && !holds_tensors(root)) {
-    for (const char* name : kUsualEntries) {
-      const auto* part = root.find(name);
-      if (!part || !part->get<TorchValue::Dict>()) continue;
-      out.entry = name;
-      break;
-    }
-  }
-  const TorchValue& chosen = out.entry.empty() ? root : descend(root, out.entry, out, where);
-  Walk walk{file, where, out};
-  walk.metadata(root, "");
-  walk.steps = 0;
-  walk.tensors(chosen, "");
-  return out;
-}
-
-// --- flat files
 
 // Our own checkpoints, and others that put "ema." and "model." before the names.
 void choose_flat(Weights& out, const std::string& entry, const std::string& where) {
@@ -142,133 +35,84 @@ void choose_flat(Weights& out, const std::string& entry, const std::string& wher
   for (const auto& [name, tensor] : out.tensors)
     if (name.starts_with(prefix)) chosen.emplace(name.substr(prefix.size()), tensor);
   SDG_CHECK(!chosen.empty(), where, ": has no entry ", out.entry, "; its names begin with ",
-            list({groups.begin(), groups.end()}));
+            groups.empty() ? "none" : join(groups));
+  for (const std::string other : {"ema", "model"}) {
+    const auto count = std::count_if(out.tensors.begin(), out.tensors.end(),
+                                     [&](const auto& item) { return item.first.starts_with(other + "."); });
+    if (has_parts && other != out.entry && count > 0) out.others.push_back({other, count});
+  }
   out.tensors = std::move(chosen);
 }
 
-void append_shard(Weights& out, const fs::path& path, const std::string& where) {
-  auto shard = read_tensors(path);
-  for (auto& [name, tensor] : shard.tensors)
-    SDG_CHECK(out.tensors.emplace(name, tensor).second, where, ": tensor '", name, "' is in two shards");
-  out.metadata.merge(shard.metadata);
-}
-
-// {"metadata": {…}, "weight_map": {tensor: file}}; the files lie beside the index.
-Weights from_index(const fs::path& path, const std::string& where) {
-  const RandomAccessFile file(path);
-  SDG_CHECK(file.size() <= kMaxIndex, where, ": an index has at most ", kMaxIndex, " bytes, this has ", file.size());
-  const auto bytes = file.read(0, file.size());
-  nlohmann::json index;
-  try {
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
-    const auto* text = reinterpret_cast<const char*>(bytes.data());
-    index = nlohmann::json::parse(text, text + bytes.size());
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(cat(where, ": not valid JSON: ", error.what()));
-  }
-  SDG_CHECK(index.is_object() && index.contains("weight_map") && index["weight_map"].is_object(), where,
-            ": an index of shards must hold an object weight_map");
-  std::set<std::string> names, shards;
-  for (const auto& [name, shard] : index["weight_map"].items()) {
-    SDG_CHECK(shard.is_string(), where, ": weight_map must name files, got ", shard.type_name(), " for '", name, "'");
-    const auto text = shard.get<std::string>();
-    SDG_CHECK(fs::path(text).filename() == text && text != "..", where, ": shards lie beside their index, got \"", text,
-              "\"");
-    names.insert(name);
-    shards.insert(text);
-  }
-  Weights out;
-  out.format = "safetensors shards";
-  for (const auto& shard : shards) append_shard(out, path.parent_path() / shard, where);
-  for (const auto& name : names)
-    SDG_CHECK(out.tensors.contains(name), where, ": tensor '", name, "' is in none of the shards");
-  for (const auto& [name, unused] : out.tensors)
-    SDG_CHECK(names.contains(name), where, ": the shards hold tensor '", name, "', which the index does not name");
-  return out;
-}
-
-std::string strip_common(std::map<std::string, Tensor>& tensors) {
-  std::string stripped;
-  for (bool again = true; again && !tensors.empty();) {
-    again = false;
-    for (const std::string prefix : {"module.", "_orig_mod."}) {
-      const bool everywhere =
-          std::all_of(tensors.begin(), tensors.end(), [&](const auto& item) { return item.first.starts_with(prefix); });
-      if (!everywhere) continue;
-      std::map<std::string, Tensor> shorter;
-      for (auto& [name, tensor] : tensors) shorter.emplace(name.substr(prefix.size()), tensor);
-      tensors = std::move(shorter);
-      stripped += prefix;
-      again = true;
-      break;
-    }
-  }
-  return stripped;
-}
-
-// The file that a folder means, and what of it was asked for.
-fs::path resolve_folder(const fs::path& folder, std::string& entry) {
-  if (fs::is_regular_file(folder / kIndexName)) return folder / kIndexName;
-  const bool wants_raw = entry == "model";
-  if (const auto name = folder / (wants_raw ? "nnet.pth" : "nnet_ema.pth"); fs::is_regular_file(name)) {
-    SDG_CHECK(entry.empty() || entry == "ema" || entry == "model", folder.string(), ": has no entry ", entry,
-              "; it has ema, model");
-    entry.clear();
-    return name;
-  }
-  std::vector<fs::path> found;
-  for (const auto& item : fs::directory_iterator(folder))
-    if (item.path().extension() == ".safetensors") found.push_back(item.path());
-  SDG_CHECK(found.size() == 1, folder.string(), ": a folder must hold ", kIndexName,
-            ", one safetensors file or nnet_ema.pth; name the file instead");
-  return found.front();
-}
-
-std::string first_bytes(const fs::path& path) {
-  const RandomAccessFile file(path);
+std::string first_bytes(const RandomAccessFile& file) {
   std::string out(std::min<uint64_t>(file.size(), 1024), '\0');
   file.read_into(0, std::as_writable_bytes(std::span(out)));
   return out;
 }
 
+// The length of the header comes first, and its lowest byte may be that of '{'.
+bool looks_like_safetensors(const std::string& start, uint64_t file_size) {
+  if (start.size() < 9 || start[8] != '{') return false;
+  uint64_t header = 0;
+  std::memcpy(&header, start.data(), sizeof header);
+  return !start.starts_with('{') || header <= file_size - sizeof header;
+}
+
 Weights read_file(const fs::path& path, const std::string& entry) {
   const auto where = path.string();
-  const auto start = first_bytes(path);
-  if (looks_like_legacy_torch(start)) return from_torch(path, entry, where);
+  const RandomAccessFile file(path);
+  const auto start = first_bytes(file);
+  if (looks_like_legacy_torch(start)) return read_torch(path, entry, where);
   if (looks_like_zip(start)) {
     const auto name_size =
         start.size() < 30 ? 0 : static_cast<uint8_t>(start[26]) + 256 * static_cast<uint8_t>(start[27]);
     const bool is_npz = start.size() > 30 && start.substr(30, name_size).ends_with(".npy");
-    if (!is_npz) return from_torch(path, entry, where);
+    if (!is_npz) return read_torch(path, entry, where);
   }
   Weights out;
   if (looks_like_zip(start)) {
     out.format = "npz";
     out.tensors = read_npz(path);
-  } else if (start.starts_with("{")) {
-    out = from_index(path, where);
+  } else if (start.starts_with("{") && !looks_like_safetensors(start, file.size())) {
+    out = read_index(path, where);
   } else {
-    SDG_CHECK(start.size() >= 9 && start[8] == '{', where,
+    SDG_CHECK(looks_like_safetensors(start, file.size()), where,
               ": none of safetensors, a torch file (zip or legacy), an index of shards, npz");
     out.format = "safetensors";
-    auto file = read_tensors(path);
-    out.tensors = std::move(file.tensors);
-    out.metadata = std::move(file.metadata);
+    auto read = read_tensors(path);
+    out.tensors = std::move(read.tensors);
+    out.metadata = std::move(read.metadata);
   }
   choose_flat(out, entry, where);
   return out;
+}
+
+// The file that a folder means, and what of it was asked for.
+fs::path resolve_folder(const fs::path& folder, std::string& entry, std::vector<std::string>& passed_over) {
+  auto chosen = choose_weights_file(folder, passed_over);
+  const bool sgfm = chosen.filename() == "nnet_ema.pth" && fs::is_regular_file(folder / "nnet.pth");
+  if (!sgfm) return chosen;
+  SDG_CHECK(entry.empty() || entry == "ema" || entry == "model", folder.string(), ": has no entry ", entry,
+            "; it has ema, model");
+  if (entry == "model") chosen = folder / "nnet.pth";
+  entry.clear();
+  return chosen;
 }
 
 }  // namespace
 
 Weights read_weights(const fs::path& path, const std::string& entry) {
   auto asked = entry;
-  const auto file = fs::is_directory(path) ? resolve_folder(path, asked) : path;
+  std::vector<std::string> passed_over;
+  const auto file = fs::is_directory(path) ? resolve_folder(path, asked, passed_over) : path;
   auto out = read_file(file, asked);
+  out.file = file;
   if (out.entry.empty()) out.entry = entry;
   SDG_CHECK(!out.tensors.empty(), file.string(), ": ", out.entry.empty() ? "it" : cat("its entry ", out.entry),
-            " holds no tensors", out.entries.empty() ? "" : cat("; it has ", list(out.entries)));
-  out.stripped = strip_common(out.tensors);
+            " holds no tensors", out.entries.empty() ? "" : cat("; it has ", join_first(out.entries, 20)));
+  out.stripped = strip_wrappers(out.tensors, out.notes);
+  if (!passed_over.empty())
+    out.notes.push_back(cat("took ", file.filename().string(), "; the folder also has ", join_first(passed_over)));
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "sdg/core/error.h"
+#include "sdg/core/log.h"
 #include "sdg/core/rng.h"
 #include "sdg/io/weights.h"
 #include "sdg/model/autoencoder_kl.h"
@@ -31,14 +32,9 @@ std::vector<fs::path> split_files(const std::string& files) {
   return out;
 }
 
-// The names under which diffusers stores weights in a model's folder.
-fs::path weights_in(const fs::path& folder) {
-  for (const char* name : {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors",
-                           "diffusion_pytorch_model.bin"}) {
-    if (fs::is_regular_file(folder / name)) return folder / name;
-  }
-  throw Error(cat("autoencoder: ", folder.string(),
-                  ": expected diffusion_pytorch_model.safetensors in the folder, there is none"));
+// A pipeline's folder has its autoencoder in one of its own.
+fs::path autoencoder_folder(const fs::path& folder) {
+  return !fs::exists(folder / "config.json") && fs::is_directory(folder / "vae") ? folder / "vae" : folder;
 }
 
 // diffusers' config.json, if it stands beside the weights.
@@ -169,6 +165,11 @@ std::shared_ptr<const Autoencoder> make_autoencoder(std::map<std::string, Tensor
   SDG_CHECK(is_kl(weights), where, ": expected an autoencoder (KL or TAESD), these are ", weights.size(),
             " tensors of something else",
             weights.empty() ? std::string() : cat(", the first is '", weights.begin()->first, "'"));
+  const bool quantised = std::any_of(weights.begin(), weights.end(), [](const auto& item) {
+    return item.first.ends_with("quantize.embedding.weight") || item.first.ends_with("quantize.embed.weight");
+  });
+  SDG_CHECK(!quantised, where,
+            ": an autoencoder with a code book (VQ), whose latents are no Gaussian; expected KL or TAESD");
   return make_kl(kl_canonical_names(weights), options, device, where);
 }
 
@@ -181,9 +182,10 @@ std::shared_ptr<const Autoencoder> load_autoencoder(const std::string& files, co
   std::map<std::string, Tensor> weights;
   for (auto path : paths) {
     SDG_CHECK(fs::exists(path), "autoencoder: weights ", path.string(), " not found");
-    if (fs::is_directory(path)) path = weights_in(path);
-    read_config(path.parent_path() / "config.json", known);
+    if (fs::is_directory(path)) path = autoencoder_folder(path);
     auto file = io::read_weights(path);
+    read_config(file.file.parent_path() / "config.json", known);
+    for (const auto& note : file.notes) log::info(cat("autoencoder ", path.string(), ": ", note));
     read_metadata(file.metadata, path.string(), known);
     // Two files of the public TAESD have the same names in both: each gets its own first.
     auto own = is_taesd(file.tensors) ? taesd_canonical_names(file.tensors) : std::move(file.tensors);

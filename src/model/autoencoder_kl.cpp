@@ -59,14 +59,27 @@ struct AttentionBlock {
 
 struct Middle {
   ResidualBlock first, second;
-  AttentionBlock attention;
+  std::optional<AttentionBlock> attention;
 
-  Tensor operator()(const Tensor& x) const { return second(attention(first(x))); }
+  Tensor operator()(const Tensor& x) const {
+    const Tensor y = first(x);
+    return second(attention ? (*attention)(y) : y);
+  }
 };
 
+// Each residual block is followed by attention, or none is.
 struct Level {
   std::vector<ResidualBlock> blocks;
+  std::vector<AttentionBlock> attentions;
   std::optional<Conv> resample;
+
+  Tensor run(Tensor x) const {
+    for (size_t j = 0; j < blocks.size(); ++j) {
+      x = blocks[j](x);
+      if (!attentions.empty()) x = attentions[j](x);
+    }
+    return x;
+  }
 };
 
 // Encoder: in, levels, middle, norm, out. Decoder: in, middle, levels, norm, out.
@@ -146,15 +159,20 @@ class Builder {
     return {reader_.take(name + ".weight", {width_, width_}), reader_.take(name + ".bias", {width_})};
   }
 
+  AttentionBlock attention(const std::string& name) {
+    AttentionBlock block;
+    block.norm = norm(name + ".group_norm");
+    block.q = linear(name + ".to_q");
+    block.k = linear(name + ".to_k");
+    block.v = linear(name + ".to_v");
+    block.out = linear(name + ".to_out.0");
+    return block;
+  }
+
   Middle middle(const std::string& name) {
     Middle middle;
     middle.first = block(name + ".resnets.0");
-    const std::string attention = name + ".attentions.0.";
-    middle.attention.norm = norm(attention + "group_norm");
-    middle.attention.q = linear(attention + "to_q");
-    middle.attention.k = linear(attention + "to_k");
-    middle.attention.v = linear(attention + "to_v");
-    middle.attention.out = linear(attention + "to_out.0");
+    if (reader_.has_below(name + ".attentions.0.")) middle.attention = attention(name + ".attentions.0");
     middle.second = block(name + ".resnets.1");
     return middle;
   }
@@ -166,8 +184,15 @@ class Builder {
       const std::string name = cat(prefix, i);
       Level level;
       const int64_t blocks = reader_.count_below(name + ".resnets.");
-      for (int64_t j = 0; j < blocks; ++j) level.blocks.push_back(block(cat(name, ".resnets.", j)));
+      const bool attends = reader_.has_below(name + ".attentions.");
+      for (int64_t j = 0; j < blocks; ++j) {
+        level.blocks.push_back(block(cat(name, ".resnets.", j)));
+        if (attends) level.attentions.push_back(attention(cat(name, ".attentions.", j)));
+      }
       if (reader_.has_below(name + resample)) level.resample = conv(name + resample, 3);
+      // Pooling without weights would look like this too, and the size of the images would be wrong.
+      SDG_CHECK(level.resample || i + 1 == count, reader_.where(), ": level ", name,
+                " changes the size without a convolution, which is not known here: no tensor below ", name, resample);
       half.levels.push_back(std::move(level));
     }
   }
@@ -229,7 +254,7 @@ Tensor AutoencoderKl::moments(const Tensor& images) const {
   const Half& half = *parts_->encoder;
   Tensor x = half.in(images.contiguous(at::MemoryFormat::ChannelsLast));
   for (const auto& level : half.levels) {
-    for (const auto& block : level.blocks) x = block(x);
+    x = level.run(x);
     if (level.resample) x = level.resample->halve(x);
   }
   x = half.out(half.norm.then_silu(half.middle(x)));  // [N, 2C, h, w]
@@ -246,7 +271,7 @@ Tensor AutoencoderKl::decode(const Tensor& raw) const {
   const Tensor z = raw.contiguous(at::MemoryFormat::ChannelsLast);
   Tensor x = half.middle(half.in(half.quant ? (*half.quant)(z) : z));
   for (const auto& level : half.levels) {
-    for (const auto& block : level.blocks) x = block(x);
+    x = level.run(x);
     if (level.resample) x = (*level.resample)(at::upsample_nearest2d(x, {x.size(2) * 2, x.size(3) * 2}));
   }
   return half.out(half.norm.then_silu(x)).contiguous();  // [N, 3, H, W]

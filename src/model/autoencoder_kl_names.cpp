@@ -7,6 +7,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/model/autoencoder_kl.h"
+#include "sdg/model/find_network.h"
 
 namespace sdg::model {
 namespace {
@@ -54,7 +55,7 @@ int64_t number(const std::string& text) {
   return failed == std::errc() && end == text.data() + text.size() ? value : -1;
 }
 
-// half.{down,up}.i.block.j.rest and half.{down,up}.i.{downsample,upsample}.conv.rest
+// half.{down,up}.i.{block,attn}.j.rest and half.{down,up}.i.{downsample,upsample}.conv.rest
 std::string level_name(const std::vector<std::string>& parts, int64_t levels) {
   const bool up = parts[1] == "up";
   // LDM counts the decoder's levels from the highest resolution, diffusers in the order of computation.
@@ -65,6 +66,8 @@ std::string level_name(const std::vector<std::string>& parts, int64_t levels) {
     rest[5] = renamed(kLdmParts, rest[5]);
     return cat(start, ".resnets.", parts[4], join(rest, 5));
   }
+  if (parts[3] == "attn")
+    return cat(start, ".attentions.", parts[4], ".", renamed(kAttentionParts, parts[5]), join(parts, 6));
   return cat(start, up ? ".upsamplers.0" : ".downsamplers.0", join(parts, 4));
 }
 
@@ -81,6 +84,11 @@ std::string canonical(const std::string& name, int64_t levels) {
   }
   if (parts[1] == "mid_block" && parts.size() > 5 && parts[2] == "attentions")
     return cat(parts[0], ".mid_block.attentions.", parts[3], ".", renamed(kAttentionParts, parts[4]), join(parts, 5));
+  const bool of_level = parts[1] == "down_blocks" || parts[1] == "up_blocks";
+  if (of_level && parts.size() > 6 && parts[3] == "attentions") {
+    return cat(parts[0], ".", parts[1], ".", parts[2], ".attentions.", parts[4], ".",
+               renamed(kAttentionParts, parts[5]), join(parts, 6));
+  }
   parts[1] = renamed(kLdmParts, parts[1]);
   return parts[0] + join(parts, 1);
 }
@@ -94,15 +102,10 @@ bool belongs(const std::string& name) {
 
 // The autoencoder's own tensors, without what a whole checkpoint puts before their names.
 std::map<std::string, Tensor> own_tensors(const std::map<std::string, Tensor>& weights) {
-  const std::string whole = "first_stage_model.";
-  const auto first = weights.lower_bound(whole);
-  const bool inside = first != weights.end() && first->first.starts_with(whole);
+  const auto found = find_network(weights, {"encoder.conv_in.weight", "decoder.conv_in.weight"});
   std::map<std::string, Tensor> out;
-  for (const auto& [name, tensor] : weights) {
-    if (inside && !name.starts_with(whole)) continue;
-    const std::string own = inside ? name.substr(whole.size()) : name;
-    if (belongs(own)) out[own] = tensor;
-  }
+  for (const auto& [name, tensor] : found.tensors)
+    if (belongs(name)) out[name] = tensor;
   return out;
 }
 

@@ -44,11 +44,16 @@ void ModelOptions::visit(config::Fields& fields) {
                   "1000, else 1). On "
                   "model.path other than straight t is the step number, and the preset's scale 1.",
           .min = 0});
-  fields(
-      "weights", &weights,
-      {.help = "File of weights that training starts from: a checkpoint of ours, or a public one (safetensors, .pt, "
-               ".pth) under its public names. Tensors of the same name and shape are taken, the rest starts as usual, "
-               "and the run says which. Empty starts at random."});
+  fields("weights", &weights,
+         {.help = "File of weights that training starts from: a checkpoint of ours, or a public one (safetensors, .pt, "
+                  ".pth, a folder) under its public names; sdg inspect shows what would be taken. Empty starts at "
+                  "random."});
+  fields("weights_match", &weights_match,
+         {.help = "What of model.weights must fit. strict: every tensor of the network is in the file in its shape, "
+                  "and the other way round; only label tables, condition tokens and the clustering head may be on one "
+                  "side alone, and a fixed position table of another size is made anew. matching: what has the same "
+                  "name and shape is taken, the rest starts as usual. The run says which tensors those are.",
+          .choices = {"strict", "matching"}});
   fields("activation_checkpointing", &activation_checkpointing,
          {.help = "Keep only the inputs of blocks for the backward pass and compute the rest again: the same gradients "
                   "in much less memory, for "

@@ -79,7 +79,28 @@ void fit_positions(std::map<std::string, Tensor>& tensors, const model::Recognis
   }
 }
 
+// A place without a prefix has a name too.
+std::vector<std::string> named(std::vector<std::string> prefixes) {
+  for (auto& prefix : prefixes)
+    if (prefix.empty()) prefix = "no prefix";
+  return prefixes;
+}
+
 }  // namespace
+
+std::vector<std::string> chosen_notes(const io::Weights& weights, const model::FoundNetwork& place) {
+  auto notes = weights.notes;
+  if (const auto also = io::also_holds(weights); !also.empty()) notes.push_back(also);
+  notes.insert(notes.end(), place.notes.begin(), place.notes.end());
+  if (!place.prefix.empty() && place.notes.empty())
+    notes.push_back(cat("the network's names begin with ", place.prefix));
+  if (!place.others.empty())
+    notes.push_back(cat("this file also holds such a network below ", join_first(named(place.others))));
+  if (!place.outside.empty())
+    notes.push_back(
+        cat(place.outside.size(), " tensors of other parts were left aside: ", join_first(place.outside, 4)));
+  return notes;
+}
 
 std::string family_hint(const io::Weights& weights) {
   const auto found = weights.metadata.find("args.model");
@@ -91,10 +112,13 @@ std::string family_hint(const io::Weights& weights) {
 Converted convert_public(const io::Weights& weights, const std::string& source, const ConvertOptions& options) {
   Converted out;
   const auto hint = options.family.empty() ? family_hint(weights) : options.family;
-  auto found = model::recognise(weights.tensors, hint);
+  const auto place = model::find_network(weights.tensors);
+  auto found = model::recognise(place.tensors, hint);
   std::string known;
   for (const auto& row : model::recognisers()) known += (known.empty() ? "" : ", ") + std::string(row.name);
-  SDG_CHECK(found.has_value(), source, ": these tensors belong to no network that is known here (", known, ")");
+  SDG_CHECK(found.has_value(), source, ": these tensors belong to no network that is known here (", known, "); ",
+            model::nearest_network(place.tensors));
+  out.notes = chosen_notes(weights, place);
   auto& network = *found;
   check_fit(network, source);
   SDG_CHECK_USAGE(network.candidates.size() == 1, source, ": DiT and SiT have the same tensors: say which with --as");
@@ -118,7 +142,7 @@ Converted convert_public(const io::Weights& weights, const std::string& source, 
   info.data = cat("unknown: converted from ", source);
   info.labels_read = network.shape.condition == "index";
 
-  auto tensors = weights.tensors;
+  auto tensors = place.tensors;
   fit_positions(tensors, network, info.config, info.classes, out.notes);
   const auto expected = build_network(info.config, info.classes, at::kMeta).model;
   for (const auto& item : expected->named_parameters()) {
@@ -136,6 +160,7 @@ Converted convert_public(const io::Weights& weights, const std::string& source, 
   describe(out.file, info);
   out.file.metadata["converted_from"] = std::filesystem::path(source).filename().string();
   out.file.metadata["converted_entry"] = weights.entry;
+  if (!place.prefix.empty()) out.file.metadata["converted_prefix"] = place.prefix;
   out.file.metadata["prediction"] = info.config.model.prediction;
   if (network.prediction != "velocity")
     out.notes.push_back(cat("this network predicts ", network.prediction, " on the path ", info.config.model.path,
@@ -147,6 +172,7 @@ Converted convert_public(const io::Weights& weights, const std::string& source, 
   }
   for (const auto& note : network.notes) out.notes.push_back(note);
   out.network = std::move(network);
+  out.tensors = static_cast<int64_t>(tensors.size());
   return out;
 }
 

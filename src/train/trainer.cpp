@@ -44,7 +44,7 @@ class Run {
     if (outcome.resumed) {
       restore();
     } else if (!config_.model.weights.empty()) {
-      begin_with(start_from(learner_.student(), config_.model.weights));
+      begin_with(start_from(learner_.student(), config_.model.weights, config_.model.weights_match));
     }
     folder_.create();
     write_config();

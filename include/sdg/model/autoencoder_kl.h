@@ -4,8 +4,9 @@
 namespace sdg::model {
 
 /// The KL autoencoder of Stable Diffusion (Rombach et al., 2022) in diffusers' layout: levels of residual blocks, one
-/// attention head in the middle, Gaussian latents. Widths, depths, levels and channels follow from the weights, so that
-/// SD 1.x, SDXL, SD 3 and FLUX are the same class.
+/// attention head in the middle and, at resolutions that have it, after every block of a level; Gaussian latents.
+/// Widths, depths, levels, attention and channels follow from the weights, so that SD 1.x, SDXL, SD 3, FLUX, LDM's
+/// networks of factor 4 to 32 and the VA-VAE of LightningDiT are the same class.
 class AutoencoderKl : public Autoencoder {
  public:
   /// `weights` by diffusers' new names (kl_canonical_names); the encoder or the decoder may be missing. `space` gives
@@ -35,9 +36,9 @@ class AutoencoderKl : public Autoencoder {
 /// Does the file hold a KL autoencoder under one of the three namings?
 bool is_kl(const std::map<std::string, Tensor>& weights);
 
-/// The names of CompVis/LDM (also inside a whole Stable Diffusion checkpoint, below first_stage_model.) and of older
-/// diffusers become those of newer diffusers; 1x1-convolution weights of the attention become matrices. Tensors of
-/// other parts (loss, the diffusion network) are left out.
+/// The names of CompVis/LDM (also below a prefix, as first_stage_model. in a whole Stable Diffusion checkpoint) and of
+/// older diffusers become those of newer diffusers; 1x1-convolution weights of the attention become matrices. Tensors
+/// of other parts (loss, the diffusion network) are left out.
 std::map<std::string, Tensor> kl_canonical_names(const std::map<std::string, Tensor>& weights);
 
 /// mean and clamped logvar of moments [N, 2C, h, w].

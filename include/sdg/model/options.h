@@ -18,6 +18,7 @@ struct ModelOptions {
   bool qkv_bias = false;        ///< uvit
   double time_scale = 0;        ///< the time sinusoid sees time_scale * t; 0 = as in the preset
   std::string weights;          ///< file of weights to start from
+  std::string weights_match = "strict";  ///< strict | matching: must every tensor find its like
   bool activation_checkpointing = false;
   double dropout = -1;                  ///< U-Nets; -1 = as in the preset
   std::string prediction = "velocity";  ///< velocity | noise | data | score

@@ -5,6 +5,7 @@
 
 #include "sdg/io/tensor_file.h"
 #include "sdg/io/weights.h"
+#include "sdg/model/find_network.h"
 #include "sdg/model/recognise.h"
 
 /// Public checkpoints to ours. (The way back is io::write_tensors or io::write_torch: names are public throughout.)
@@ -18,16 +19,21 @@ struct ConvertOptions {
 struct Converted {
   io::TensorFile file;  ///< a checkpoint: `ema.` + names, and a uniform `prior`
   model::Recognised network;
+  int64_t tensors = 0;             ///< taken of the file
   std::vector<std::string> notes;  ///< what was assumed or changed, one sentence each
 };
 
 /// The family that a torch file's own training arguments name ("args.model" = "SiT-XL/2"), or "".
 std::string family_hint(const io::Weights& weights);
 
+/// What was chosen of a file and what else is in it, one sentence each.
+std::vector<std::string> chosen_notes(const io::Weights& weights, const model::FoundNetwork& place);
+
 /// A checkpoint that load_trained reads: the weights, a configuration told from them, and where they came from
-/// (`source`). Where data.size is overridden, position embeddings are made anew (DiT, SiT: the fixed table) or resized
-/// (U-ViT). Throws Error for weights of no known network, for missing, unexpected or misshapen tensors, and UsageError
-/// where the family or the number of heads must be given.
+/// (`source`). The network may lie below a prefix (model::find_network). Where data.size is overridden, position
+/// embeddings are made anew (DiT, SiT: the fixed table) or resized (U-ViT). Throws Error for weights of no known
+/// network, for missing, unexpected or misshapen tensors, and UsageError where the family or the number of heads must
+/// be given.
 Converted convert_public(const io::Weights& weights, const std::string& source, const ConvertOptions& options);
 
 }  // namespace sdg::train

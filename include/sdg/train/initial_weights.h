@@ -12,18 +12,25 @@ struct InitialWeights {
   std::string source;               ///< file name, and entry where there are several
   int64_t taken = 0;                ///< tensors copied
   std::vector<std::string> fresh;   ///< of the network, not in the file: they start as usual
-  std::vector<std::string> unfit;   ///< in both under one name, of another shape: they start as usual
-  std::vector<std::string> unused;  ///< of the file, not in the network
+  std::vector<std::string> unfit;   ///< in both, of another shape: "pos_embed [1, 9, 8] instead of [1, 5, 8]"
+  std::vector<std::string> unused;  ///< of the file's network, not in ours
+  std::vector<std::string> notes;   ///< what was chosen of the file, one sentence each
   bool class_conditional = false;   ///< did the file's network know labels
 };
 
 /// Copies into the network every tensor of the file that has the same name and shape, the head's too. Files: any that
 /// io::read_weights knows (public checkpoints under their public names, and ours; the average is taken where there is
-/// one). Throws Error where nothing fits.
-InitialWeights start_from(Network& network, const std::filesystem::path& path);
+/// one), whatever stands before the network's names (model::find_network).
+///
+/// `match` is model.weights_match. strict: throws Error, and copies nothing, where a tensor of the network is missing
+/// or of another shape, or one of the file's network would stay unused. Free to be on one side alone: what belongs to
+/// the condition (model::is_condition_name), the clustering head where the file has no tensor of it, REPA's projectors;
+/// a table that is not trained may have another size. matching: none of this. Throws Error where nothing fits, and
+/// where a tensor to be taken holds NaN or infinity.
+InitialWeights start_from(Network& network, const std::filesystem::path& path, const std::string& match = "strict");
 
 /// "took 268 tensors of x.pth (entry ema); 2 start anew (pos_embed, cls_token); 1 of the file unused
-/// (label_emb.weight)"
+/// (label_emb.weight); this file also holds model (268 tensors)"
 std::string to_text(const InitialWeights& weights);
 
 }  // namespace sdg::train
