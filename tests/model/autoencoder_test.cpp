@@ -116,7 +116,7 @@ TEST(Autoencoder, SaysInOneLineWhatIsWrongWithTheFile) {
   EXPECT_THAT(message_of<Error>([&] { load_autoencoder((folder / "no.safetensors").string()); }),
               HasSubstr("no.safetensors not found"));
   EXPECT_THAT(message_of<Error>([&] { load_autoencoder(folder.path().string()); }),
-              HasSubstr("expected diffusion_pytorch_model.safetensors"));
+              HasSubstr("or diffusion_pytorch_model.safetensors"));
   const auto other = write(folder / "o.safetensors", {{"blocks.0.attn.qkv.weight", at::ones({3, 1})}});
   EXPECT_THAT(message_of<Error>([&] { load_autoencoder(other); }),
               HasSubstr("expected an autoencoder (KL or TAESD), these are 1 tensors of something else"));

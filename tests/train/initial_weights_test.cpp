@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "sdg/core/error.h"
 #include "train/tiny_run.h"
 
 using namespace sdg;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
@@ -19,7 +22,7 @@ class InitialWeights : public ::testing::Test {
 };
 }  // namespace
 
-TEST_F(InitialWeights, TakeWhatFitsAndSayWhatDoesNot) {
+TEST_F(InitialWeights, TakeWhatFitsWhenAskedAndSayWhatDoesNot) {
   const auto config = test::tiny_config(data_);
   auto network = train::build_network(config, 0, at::kCPU);
   io::TensorFile file;
@@ -28,15 +31,80 @@ TEST_F(InitialWeights, TakeWhatFitsAndSayWhatDoesNot) {
   file.tensors["label_emb.weight"] = at::zeros({11, 16});
   io::write_tensors(folder_ / "public.safetensors", file);
   const auto before = network.tensors("").at("pos_embed").clone();
-  const auto taken = train::start_from(network, folder_ / "public.safetensors");
+  const auto message = test::message_of<Error>([&] { train::start_from(network, folder_ / "public.safetensors"); });
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("does not fit the network: 1 of its"), HasSubstr("are missing (decoder_pred.bias"),
+                    HasSubstr("1 have another shape (pos_embed [1, 5, 16] instead of [1, 7, 16])"),
+                    HasSubstr("--set model.weights_match=matching")));
+  EXPECT_FALSE(network.tensors("").at("patch_embed.proj.bias").eq(3).any().item<bool>()) << "nothing was copied";
+  const auto taken = train::start_from(network, folder_ / "public.safetensors", "matching");
   EXPECT_EQ(taken.taken, 1);
-  EXPECT_THAT(taken.unfit, Contains("pos_embed"));
+  EXPECT_THAT(taken.unfit, Contains(HasSubstr("pos_embed")));
   EXPECT_THAT(taken.unused, Contains("label_emb.weight"));
   EXPECT_THAT(taken.fresh, Contains("cls_token"));
   EXPECT_TRUE(taken.class_conditional);
   EXPECT_TRUE(network.tensors("").at("patch_embed.proj.bias").eq(3).all().item<bool>());
   EXPECT_TRUE(at::equal(network.tensors("").at("pos_embed"), before));
   EXPECT_THAT(train::to_text(taken), HasSubstr("took 1 tensors of public.safetensors"));
+}
+
+TEST_F(InitialWeights, OfAnotherConditionNeedNoPermission) {
+  for (const std::string from : {"none", "label", "online"}) {
+    for (const std::string to : {"none", "label", "online"}) {
+      auto config = test::tiny_config(data_, from);
+      config.model.name = "dit-tiny/2";
+      const auto whole = train::build_network(config, 4, at::kCPU).tensors("");
+      io::write_tensors(folder_ / "w.safetensors", {whole, {}});
+      config.condition.source = to;
+      auto network = train::build_network(config, 4, at::kCPU);
+      const auto taken = train::start_from(network, folder_ / "w.safetensors");
+      EXPECT_GE(taken.taken, 30) << from << " to " << to;
+      EXPECT_EQ(taken.class_conditional, from == "label");
+      EXPECT_EQ(taken.fresh.empty() && taken.unused.empty(), from == to);
+    }
+  }
+}
+
+TEST_F(InitialWeights, OfAnotherNetworkAreRefusedOnBothSides) {
+  auto config = test::tiny_config(data_);
+  config.model.name = "dit-tiny/2";
+  auto network = train::build_network(config, 0, at::kCPU);
+  const auto refusal = [&](const std::function<void(std::map<std::string, Tensor>&)>& change) {
+    auto tensors = network.tensors("");
+    change(tensors);
+    io::write_tensors(folder_ / "w.safetensors", {tensors, {}});
+    return test::message_of<Error>([&] { train::start_from(network, folder_ / "w.safetensors"); });
+  };
+  EXPECT_THAT(refusal([](auto& t) { t.erase("blocks.1.mlp.fc1.bias"); }),
+              HasSubstr("1 are missing (blocks.1.mlp.fc1.bias)"));
+  EXPECT_THAT(refusal([](auto& t) { t["blocks.7.mlp.fc1.bias"] = at::zeros({3}); }),
+              HasSubstr("1 of the file have no place (blocks.7.mlp.fc1.bias)"));
+  EXPECT_THAT(refusal([](auto& t) { t["prototypes.weight"] = at::zeros({9, 16}); }),
+              HasSubstr("prototypes.weight [9, 16]"));
+  EXPECT_THAT(refusal([](auto& t) { t.erase("projection_head.0.bias"); }), HasSubstr("projection_head.0.bias"))
+      << "a part of a head is no head";
+  EXPECT_THAT(refusal([](auto& t) { t["blocks.1.mlp.fc1.bias"] = t["blocks.1.mlp.fc1.bias"] / 0; }),
+              HasSubstr("blocks.1.mlp.fc1.bias holds values that are not finite"));
+  EXPECT_EQ(refusal([](auto& t) { t["pos_embed"] = at::zeros({1, 99, 16}); }), "no error")
+      << "a fixed table is made anew";
+  EXPECT_EQ(refusal([](auto& t) { t["projectors.0.0.weight"] = at::zeros({1}); }), "no error") << "REPA's";
+}
+
+TEST_F(InitialWeights, AreFoundBelowWhateverStandsBeforeTheirNames) {
+  auto config = test::tiny_config(data_, "none");
+  auto network = train::build_network(config, 0, at::kCPU);
+  io::TensorFile file;
+  for (const auto& [name, tensor] : network.tensors("")) {
+    file.tensors["net." + name] = at::full_like(tensor, 1);
+    file.tensors["net_ema." + name] = at::full_like(tensor, 2);
+  }
+  file.tensors["loss.weight"] = at::zeros({1});
+  io::write_tensors(folder_ / "w.safetensors", file);
+  const auto taken = train::start_from(network, folder_ / "w.safetensors");
+  EXPECT_TRUE(network.tensors("").at("patch_embed.proj.bias").eq(2).all().item<bool>());
+  EXPECT_THAT(train::to_text(taken),
+              AllOf(HasSubstr("begin with net_ema."), HasSubstr("also holds such a network below net."),
+                    HasSubstr("loss.weight")));
 }
 
 TEST_F(InitialWeights, ThatFitNowhereAreRefused) {
