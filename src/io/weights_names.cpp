@@ -104,7 +104,7 @@ bool names_average(const std::string& name) {
 
 bool names_bookkeeping(const std::string& name) {
   return has_word(name, {"opt", "optim", "optims", "optimizer", "optimizers", "optimiser", "scheduler", "schedulers",
-                         "sched", "scaler", "rng", "callbacks", "loops", "random"});
+                         "sched", "scaler", "rng", "callbacks", "loops", "random", "collected"});
 }
 
 size_t usual_rank(const std::string& name) {

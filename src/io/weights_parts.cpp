@@ -30,7 +30,7 @@ class Finder {
     const auto tensors = below(value, 0), own = direct(value);
     if (tensors == 0) return;
     const bool named = usual_rank(key) < usual_rank("") || names_average(key);
-    if (own * 2 > tensors || (named && !has_one_part(value))) {
+    if (own * 2 > tensors || (named && value.get<TorchValue::Dict>() && !has_one_part(value))) {
       found.push_back({path, &value, tensors});
     } else {
       children(value, path, level + 1);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
@@ -21,6 +22,29 @@ void check_fit(const model::Recognised& network, const std::string& source) {
   if (!network.unexpected.empty()) complaint += cat("; unexpected: ", join_first(network.unexpected));
   if (!network.misshapen.empty()) complaint += cat("; misshapen: ", join_first(network.misshapen));
   SDG_CHECK(network.fits(), source, ": nearly a ", network.options.name, complaint);
+}
+
+// REPA's SiT runs from data at t = 0 to noise at 1 and predicts noise - data; it has projectors, by which it is told.
+// Ours is -v(x, 1 - t), which is the same network with other weights: cos and sin of (1 - t) f are a rotation of those
+// of t f.
+bool turn_repa_around(model::Tensors& tensors) {
+  const auto is_projector = [](const auto& item) { return item.first.starts_with("projectors."); };
+  const bool repa = std::any_of(tensors.begin(), tensors.end(), is_projector);
+  const std::string time = "t_embedder.mlp.0.weight", last = "final_layer.linear.";
+  if (!repa || !tensors.contains(time) || !tensors.contains(last + "weight") || !tensors.contains(last + "bias"))
+    return false;
+  const auto old = tensors.at(time);
+  if (old.dim() != 2 || old.size(1) % 2 != 0) return false;
+  std::erase_if(tensors, is_projector);
+  const auto half = old.size(1) / 2;
+  const auto wide = old.to(at::kDouble);
+  const auto frequency = at::exp(at::arange(half, at::kDouble) *
+                                 (-std::log(10000.0) / static_cast<double>(half)));  // as nn::time_embedding
+  const auto of_cos = wide.narrow(1, 0, half), of_sin = wide.narrow(1, half, half), c = frequency.cos(),
+             s = frequency.sin();
+  tensors[time] = at::cat({of_cos * c + of_sin * s, of_cos * s - of_sin * c}, 1).to(old.scalar_type());
+  for (const std::string part : {"weight", "bias"}) tensors[last + part] = tensors.at(last + part).neg();
+  return true;
 }
 
 RunConfig implied_config(const model::Recognised& network) {
@@ -111,14 +135,19 @@ std::string family_hint(const io::Weights& weights) {
 
 Converted convert_public(const io::Weights& weights, const std::string& source, const ConvertOptions& options) {
   Converted out;
-  const auto hint = options.family.empty() ? family_hint(weights) : options.family;
-  const auto place = model::find_network(weights.tensors);
+  auto hint = options.family.empty() ? family_hint(weights) : options.family;
+  auto place = model::find_network(weights.tensors);
+  const bool turned = turn_repa_around(place.tensors);
+  if (turned && hint.empty()) hint = "sit";
   auto found = model::recognise(place.tensors, hint);
   std::string known;
   for (const auto& row : model::recognisers()) known += (known.empty() ? "" : ", ") + std::string(row.name);
   SDG_CHECK(found.has_value(), source, ": these tensors belong to no network that is known here (", known, "); ",
             model::nearest_network(place.tensors));
   out.notes = chosen_notes(weights, place);
+  if (turned)
+    out.notes.push_back(
+        "REPA's projectors were left out, and its time, which runs from data to noise, was turned around");
   auto& network = *found;
   check_fit(network, source);
   SDG_CHECK_USAGE(network.candidates.size() == 1, source, ": DiT and SiT have the same tensors: say which with --as");

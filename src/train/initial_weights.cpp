@@ -37,9 +37,7 @@ class Strict {
   bool may_start_anew(const std::string& name) const {
     return model::is_condition_name(name) || (is_head_name(name) && !file_has_head_);
   }
-  static bool may_stay_unused(const std::string& name) {
-    return model::is_condition_name(name) || is_head_name(name) || name.starts_with("projectors.");
-  }
+  static bool may_stay_unused(const std::string& name) { return model::is_condition_name(name) || is_head_name(name); }
 
  private:
   bool file_has_head_ = false;

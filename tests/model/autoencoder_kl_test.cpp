@@ -160,9 +160,9 @@ TEST(AutoencoderKl, NamesTheTensorThatDoesNotFit) {
       test::message_of<Error>([&] { make(missing); }),
       HasSubstr("net: these weights do not fit the network: no tensor 'decoder.mid_block.resnets.1.conv2.bias'"));
   auto unexpected = test::kl_weights(kTiny);
-  unexpected["encoder.down_blocks.0.attentions.0.to_q.weight"] = at::zeros({8, 8});
+  unexpected["encoder.down_blocks.0.resnets.0.gate.weight"] = at::zeros({8, 8});
   EXPECT_THAT(test::message_of<Error>([&] { make(unexpected); }),
-              HasSubstr("unexpected encoder.down_blocks.0.attentions.0.to_q.weight"));
+              HasSubstr("unexpected encoder.down_blocks.0.resnets.0.gate.weight"));
   auto misshapen = test::kl_weights(kTiny);
   misshapen["encoder.mid_block.resnets.0.conv1.weight"] = at::zeros({16, 8, 3, 3});
   EXPECT_THAT(test::message_of<Error>([&] { make(misshapen); }),

@@ -173,3 +173,25 @@ TEST_F(Convert, ANetworkOfSgfmComesWithItsPrototypes) {
     EXPECT_EQ(trained.prior.size(0), fixture.weights().at("prototypes.weight").size(0));
   });
 }
+
+TEST_F(Convert, ASiTOfRepaIsTurnedAround) {
+  test::for_each_fixture("repa_sit_forward", [&](test::Fixture& fixture) {
+    const at::NoGradGuard no_grad;
+    const auto heads = fixture.config.at("num_heads").get<int64_t>();
+    const auto convert = [&] {
+      return train::convert_public(written(fixture.weights()), "in.pt",
+                                   {.overrides = {"model.heads=" + std::to_string(heads)}});
+    };
+    if (fixture.config.at("qk_norm")) {  // no network of ours normalises queries and keys
+      EXPECT_THAT(test::message_of<Error>([&] { convert(); }), HasSubstr("unexpected: blocks.0.attn.k_norm.bias"));
+      return;
+    }
+    const auto converted = convert();
+    EXPECT_THAT(converted.notes, Contains(HasSubstr("was turned around")));
+    const auto trained = loaded(converted);
+    // Theirs is noise - data at (x, t), ours data - noise at (x, 1 - t).
+    const auto ours =
+        trained.network.model->forward(fixture.in("x"), 1 - fixture.in("t"), model::Condition::given(fixture.in("y")));
+    fixture.compare("x", -ours.velocity);
+  });
+}

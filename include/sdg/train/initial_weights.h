@@ -22,11 +22,11 @@ struct InitialWeights {
 /// io::read_weights knows (public checkpoints under their public names, and ours; the average is taken where there is
 /// one), whatever stands before the network's names (model::find_network).
 ///
-/// `match` is model.weights_match. strict: throws Error, and copies nothing, where a tensor of the network is missing
-/// or of another shape, or one of the file's network would stay unused. Free to be on one side alone: what belongs to
-/// the condition (model::is_condition_name), the clustering head where the file has no tensor of it, REPA's projectors;
-/// a table that is not trained may have another size. matching: none of this. Throws Error where nothing fits, and
-/// where a tensor to be taken holds NaN or infinity.
+/// `match` is model.weights_match. strict: throws Error, and copies nothing, where a tensor of the network is missing or
+/// of another shape, or one of the file's network would stay unused. Free to be on one side alone: what belongs to the
+/// condition (model::is_condition_name), and the clustering head where the file has no tensor of it; a table that is not
+/// trained may have another size. matching: none of this.
+/// Throws Error where nothing fits, and where a tensor to be taken holds NaN or infinity.
 InitialWeights start_from(Network& network, const std::filesystem::path& path, const std::string& match = "strict");
 
 /// "took 268 tensors of x.pth (entry ema); 2 start anew (pos_embed, cls_token); 1 of the file unused
