@@ -44,6 +44,12 @@ void ModelOptions::visit(config::Fields& fields) {
                   "1000, else 1). On "
                   "model.path other than straight t is the step number, and the preset's scale 1.",
           .min = 0});
+  fields("init", &init,
+         {.help = "What weights begin as. public: as in the public code of the network. fan_in: layers by their number "
+                  "of inputs, U-ViT's last convolution as the identity, which learns much faster on small networks. "
+                  "auto: fan_in for this program's own presets (tiny, mini), public for the published ones. Networks "
+                  "other than U-ViT begin alike in both.",
+          .choices = {"auto", "public", "fan_in"}});
   fields("weights", &weights,
          {.help = "File of weights that training starts from: a checkpoint of ours, or a public one (safetensors, .pt, "
                   ".pth, a folder) under its public names; sdg inspect shows what would be taken. Empty starts at "

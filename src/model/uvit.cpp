@@ -192,16 +192,19 @@ int64_t UViTImpl::macs() const {
   return total;
 }
 
-void initialize(UViTImpl& net, uint64_t seed) {
+void initialize(UViTImpl& net, uint64_t seed, nn::InitialValues values) {
   const nn::Initializer init(seed);
+  const bool fan_in = values == nn::InitialValues::kFanIn;
   for (const auto& item : net.named_parameters()) {
     const auto& name = item.key();
     const bool is_token =
         name == "cls_token" || name == "null_cfg_embed" || name == "unconditional_embed" || name == "label_emb.weight";
     if (is_token) {
       init.normal(item.value(), name, 1);
-    } else if (name == "pos_embed" || item.value().dim() == 2) {
+    } else if (name == "pos_embed" || (item.value().dim() == 2 && !fan_in)) {
       init.normal(item.value(), name, 0.02);
+    } else if (item.value().dim() == 2) {
+      init.fan_in(item.value(), name);
     } else if (item.value().dim() == 1) {
       const bool is_scale =
           name.ends_with("norm.weight") || name.ends_with("norm1.weight") || name.ends_with("norm2.weight");
@@ -209,7 +212,12 @@ void initialize(UViTImpl& net, uint64_t seed) {
     }
   }
   init.conv(net.patch_embed->proj->weight, net.patch_embed->proj->bias, "patch_embed.proj");
-  if (net.final_layer) init.conv(net.final_layer->weight, net.final_layer->bias, "final_layer");
+  if (!net.final_layer) return;
+  if (fan_in) {
+    nn::Initializer::identity_conv(net.final_layer->weight, net.final_layer->bias);
+  } else {
+    init.conv(net.final_layer->weight, net.final_layer->bias, "final_layer");
+  }
 }
 
 }  // namespace sdg::model

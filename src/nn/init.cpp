@@ -58,6 +58,10 @@ void Initializer::xavier_uniform(const Tensor& parameter, std::string_view name)
   uniform(parameter, name, std::sqrt(6.0 / static_cast<double>(fan_in + fan_out)));
 }
 
+void Initializer::fan_in(const Tensor& parameter, std::string_view name) const {
+  uniform(parameter, name, 1 / std::sqrt(static_cast<double>(parameter.numel() / parameter.size(0))));
+}
+
 void Initializer::conv(const Tensor& weight, const Tensor& bias, std::string_view name) const {
   const auto bound = 1 / std::sqrt(static_cast<double>(weight.numel() / weight.size(0)));
   uniform(weight, std::string(name) + ".weight", bound);
@@ -68,6 +72,15 @@ void Initializer::constant(const Tensor& parameter, double value) {
   if (parameter.is_meta() || without_values > 0) return;
   const at::NoGradGuard no_grad;
   parameter.fill_(value);
+}
+
+void Initializer::identity_conv(const Tensor& weight, const Tensor& bias) {
+  constant(weight, 0);
+  constant(bias, 0);
+  if (weight.is_meta() || without_values > 0) return;
+  const at::NoGradGuard no_grad;
+  const auto middle = weight.size(-1) / 2;
+  weight.select(3, middle).select(2, middle).fill_diagonal_(1);
 }
 
 }  // namespace sdg::nn

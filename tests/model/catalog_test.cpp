@@ -220,6 +220,23 @@ TEST(Catalog, TheSeedDecidesTheWeights) {
   EXPECT_FALSE(at::equal(weight(3), weight(4)));
 }
 
+TEST(Catalog, OwnPresetsBeginByFanInPublishedOnesAsPublished) {
+  const auto begins_with_identity = [](const std::string& name, const std::string& init) {
+    ModelOptions options;
+    options.name = name;
+    options.dim = 64;
+    options.depth = 2;
+    options.init = init;
+    const auto weight = build(options, shape("none"), 1)->named_parameters()["final_layer.weight"];
+    return weight.abs().sum().item<float>() == static_cast<float>(weight.size(0));
+  };
+  EXPECT_TRUE(begins_with_identity("uvit-tiny/2", "auto"));
+  EXPECT_TRUE(begins_with_identity("uvit-mini/4", "auto"));
+  EXPECT_FALSE(begins_with_identity("uvit-tiny/2", "public"));
+  EXPECT_FALSE(begins_with_identity("uvit-S/2", "auto"));
+  EXPECT_TRUE(begins_with_identity("uvit-S/2", "fan_in"));
+}
+
 TEST(Catalog, AnUnknownPresetIsAnsweredWithTheNearestOnes) {
   ModelOptions options;
   options.name = "uvit-l/2";

@@ -280,6 +280,27 @@ TEST(UViT, InitialWeightsFollowThePublicCode) {
   }
 }
 
+// What the network puts out at first is then what its decoder says of each patch, and of no other.
+TEST(UViT, ByFanInItsLastConvolutionHandsTheDecodedPatchesThrough) {
+  UViT net(small());
+  initialize(*net, 1, nn::InitialValues::kFanIn);
+  const auto whole = net->forward(images(), times(), Condition::null()).velocity;
+  net->final_layer = nullptr;
+  EXPECT_TRUE(at::equal(net->forward(images(), times(), Condition::null()).velocity, whole));
+}
+
+TEST(UViT, ByFanInLinearLayersFillTheirIntervalAndBiasesAreZero) {
+  UViT net(small());
+  initialize(*net, 1, nn::InitialValues::kFanIn);
+  for (const auto& item : net->named_parameters()) {
+    if (item.value().dim() != 2) continue;
+    const double bound = 1 / std::sqrt(static_cast<double>(item.value().size(1)));
+    const double largest = item.value().abs().max().item<double>();
+    EXPECT_TRUE(largest <= bound && largest > 0.9 * bound) << item.key() << " " << largest << " of " << bound;
+  }
+  EXPECT_EQ(net->mid_block->mlp->fc1->bias.abs().max().item<float>(), 0);
+}
+
 // Counted from the weights: every matrix is applied once to every token it sees.
 TEST(UViT, MultiplyAddsAreThoseOfItsMatrices) {
   auto options = small();

@@ -64,3 +64,17 @@ TEST(Initializer, LeavesTheMetaDeviceAlone) {
   nn::Initializer::constant(x, 1);
   EXPECT_TRUE(x.is_meta());
 }
+
+TEST(Initializer, FanInCountsAllDimensionsButTheFirst) {
+  auto x = at::empty({30, 4, 5, 5});
+  nn::Initializer(8).fan_in(x, "w");
+  EXPECT_LE(x.abs().max().item<double>(), 0.1);
+  EXPECT_GT(x.abs().max().item<double>(), 0.099);
+}
+
+TEST(Initializer, AnIdentityConvolutionHandsEveryImageThrough) {
+  const auto weight = at::full({3, 3, 5, 5}, 7.0), bias = at::full({3}, 7.0);
+  nn::Initializer::identity_conv(weight, bias);
+  const auto x = at::arange(2 * 3 * 6 * 6, at::kFloat).view({2, 3, 6, 6}).sin();
+  EXPECT_TRUE(at::equal(at::conv2d(x, weight, bias, 1, 2), x));
+}

@@ -7,6 +7,7 @@
 #include "sdg/model/options.h"
 #include "sdg/model/unet_trunk.h"
 #include "sdg/model/velocity_model.h"
+#include "sdg/nn/init.h"
 
 namespace sdg::model {
 
@@ -19,9 +20,11 @@ struct Preset {
   int64_t depth = 0;   ///< blocks; U-Nets: residual blocks a level
   int64_t heads = 0;   ///< attention heads; 0 where their width is fixed instead
   int64_t patch = 1;
-  bool conv = true;                ///< uvit: 3x3 convolution at the end
-  UNetOptions unet = {};           ///< adm, sg: the switches of the trunk
-  bool context_attention = false;  ///< sg: the networks called unetca
+  nn::InitialValues initial_values = nn::InitialValues::kPublic;  ///< with model.init auto; this program's own networks
+                                                                  ///< begin with kFanIn
+  bool conv = true;                                               ///< uvit: 3x3 convolution at the end
+  UNetOptions unet = {};                                          ///< adm, sg: the switches of the trunk
+  bool context_attention = false;                                 ///< sg: the networks called unetca
 };
 const std::vector<Preset>& presets();
 /// The row of that name; throws UsageError that names the nearest ones.

@@ -17,6 +17,7 @@ struct ModelOptions {
   bool mlp_time_embed = false;  ///< uvit: an MLP after the time sinusoid
   bool qkv_bias = false;        ///< uvit
   double time_scale = 0;        ///< the time sinusoid sees time_scale * t; 0 = as in the preset
+  std::string init = "auto";    ///< initial values: auto (the preset's) | public | fan_in
   std::string weights;          ///< file of weights to start from
   std::string weights_match = "strict";  ///< strict | matching: must every tensor find its like
   bool activation_checkpointing = false;

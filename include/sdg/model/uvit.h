@@ -4,6 +4,7 @@
 
 #include "sdg/model/condition.h"
 #include "sdg/nn/attention.h"
+#include "sdg/nn/init.h"
 #include "sdg/nn/mlp.h"
 #include "sdg/nn/patch.h"
 
@@ -92,7 +93,9 @@ class UViTImpl : public VelocityModel {
 };
 TORCH_MODULE(UViT);
 
-/// Initial weights as in the public code, as a function of (seed, parameter name).
-void initialize(UViTImpl& net, uint64_t seed);
+/// Initial weights, as a function of (seed, parameter name). kPublic: as in the public code, whose last 3x3 convolution
+/// begins as a random blur of the image's own channels that all before it must undo. kFanIn: it hands its input
+/// through.
+void initialize(UViTImpl& net, uint64_t seed, nn::InitialValues values = nn::InitialValues::kPublic);
 
 }  // namespace sdg::model

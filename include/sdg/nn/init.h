@@ -20,6 +20,13 @@ class WithoutInitialValues {
 /// Zeros, or memory as it comes while a WithoutInitialValues lives: what parameter holders begin with.
 Tensor initial_zeros(at::IntArrayRef shape, const at::TensorOptions& where);
 
+/// Two ways to begin. The public codes' values come with their networks and are what their published runs began with;
+/// on the small networks of this program they learn far more slowly (docs/results.md, "Initial values").
+enum class InitialValues {
+  kPublic,  ///< as in the public code of each network
+  kFanIn,   ///< layers uniform within 1 / sqrt(fan_in), and nothing between the network and its output at first
+};
+
 class Initializer {
  public:
   explicit Initializer(uint64_t seed) : seed_(seed) {}
@@ -30,9 +37,13 @@ class Initializer {
   void uniform(const Tensor& parameter, std::string_view name, double bound) const;
   /// Glorot and Bengio, 2010: uniform with bound sqrt(6 / (fan_in + fan_out)). Further dimensions count as fan_in.
   void xavier_uniform(const Tensor& parameter, std::string_view name) const;
+  /// Uniform with bound 1 / sqrt(fan_in), PyTorch's own choice for weights; all dimensions but the first are fan_in.
+  void fan_in(const Tensor& parameter, std::string_view name) const;
   /// What PyTorch gives a convolution: weight and bias uniform with bound 1 / sqrt(fan_in).
   void conv(const Tensor& weight, const Tensor& bias, std::string_view name) const;
   static void constant(const Tensor& parameter, double value);
+  /// A convolution of C to C channels with odd kernel [C, C, k, k] that hands its input through.
+  static void identity_conv(const Tensor& weight, const Tensor& bias);
 
  private:
   uint64_t seed_;
