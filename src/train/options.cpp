@@ -44,8 +44,13 @@ void TrainOptions::visit(config::Fields& fields) {
          {.help = "Steps between checkpoints; one is always written at the end and on Ctrl-C.",
           .unit = "steps",
           .min = 1});
-  fields("keep", &keep,
-         {.help = "Numbered checkpoints kept beside `last` and `best`; older ones are removed.", .min = 0});
+  fields(
+      "keep", &keep,
+      {.help =
+           "Numbered checkpoints kept beside `last` and `best`; older ones are removed. `last` is another name of the "
+           "newest, so two always stay, whatever smaller number is given: one damaged file must not be the whole "
+           "run.",
+       .min = 0});
 }
 
 void ConditionOptions::visit(config::Fields& fields) {

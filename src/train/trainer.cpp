@@ -9,10 +9,12 @@
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/io/folder_lock.h"
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/initial_weights.h"
 #include "sdg/train/recluster.h"
+#include "sdg/train/recovery.h"
 #include "train/run_figures.h"
 #include "train/run_log.h"
 #include "train/run_pictures.h"
@@ -40,15 +42,19 @@ class Run {
 
   Outcome execute() {
     Outcome outcome;
-    outcome.resumed = folder_.has_checkpoint();
-    if (outcome.resumed) {
-      restore();
+    const auto recovery = find_recovery(folder_);
+    outcome.resumed = recovery.has_value();
+    if (recovery) {
+      restore(*recovery);
     } else if (!config_.model.weights.empty()) {
       begin_with(start_from(learner_.student(), config_.model.weights, config_.model.weights_match));
     }
+    if (!recovery && std::filesystem::exists(folder_.metrics()))
+      notes_.push_back(cat(folder_.root().string(), ": holds no checkpoint; what metrics.jsonl held is kept as .bak"));
     folder_.create();
     write_config();
     start_message(outcome.resumed);
+    for (const auto& note : notes_) log::warning(note);  // after the log file is open, so that it is told there too
     log_ = std::make_unique<RunLog>(folder_, learner_.steps_done());
 
     bool stopped = false;
@@ -175,9 +181,9 @@ class Run {
     saved_at_ = step;
   }
 
-  void restore() {
-    const auto where = folder_.last().string();
-    const auto file = io::read_tensors(folder_.last());
+  void restore(const Recovery& recovery) {
+    const auto where = recovery.checkpoint.string();
+    const auto file = io::read_tensors(recovery.checkpoint);
     const auto before = parse_info(file, where);
     initial_weights_ = before.initial_weights;
     initial_class_conditional_ = before.initial_class_conditional;
@@ -191,6 +197,20 @@ class Run {
     learner_.load(file, where);
     figures_.restore(file.at("figures", where), where);
     saved_at_ = learner_.steps_done();
+    notes_ = settle(folder_, recovery);
+    settle_best(recovery);
+  }
+
+  void settle_best(const Recovery& recovery) {
+    if (figures_.at_best()) {  // perhaps killed before it was called so
+      if (recovery.best_step != saved_at_) folder_.make_best(recovery.checkpoint);
+    } else if (recovery.best_step < 0 && figures_.has_best()) {
+      const auto again = find_best(folder_, figures_);
+      if (again) folder_.make_best(*again);
+      if (!again) figures_.forget_best();
+      notes_.push_back(cat(folder_.best().string(), " is lost: ",
+                           again ? again->filename().string() : "the next checkpoint", " takes its place"));
+    }
   }
 
   void write_config() {
@@ -217,12 +237,15 @@ class Run {
   double rate_ = 0;
   std::string initial_weights_;
   bool initial_class_conditional_ = false;
+  std::vector<std::string> notes_;  // on what was found in the folder
   int64_t saved_at_ = -1, pictured_at_ = -1;
 };
 
 }  // namespace
 
 Outcome train(const RunConfig& config, const RunFolder& folder, const Observer& observer) {
+  const io::FolderLock lock(folder.root(), "sdg train");
+  if (lock.held()) folder.remove_temporaries();
   Run run(config, folder, observer);
   return run.execute();
 }

@@ -31,9 +31,10 @@ struct Outcome {
   std::filesystem::path checkpoint;
 };
 
-/// Trains `config` in `folder`. A folder that holds a checkpoint is gone on with, and the run that was stopped equals
-/// the one that never was, bit for bit on the CPU; throws UsageError where its configuration differs in more than
-/// reporting and length.
+/// Trains `config` in `folder`, which no other process may do meanwhile (io/folder_lock.h). A folder that holds a
+/// checkpoint is gone on with from the newest sound one (train/recovery.h says what happens to damaged ones), and the
+/// run that was stopped equals the one that never was, bit for bit on the CPU; throws UsageError where its
+/// configuration differs in more than reporting and length.
 Outcome train(const RunConfig& config, const RunFolder& folder, const Observer& observer);
 
 /// Keys that differ between two configurations and may not when a run goes on, "a.b (old -> new)".
