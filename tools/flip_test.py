@@ -80,6 +80,9 @@ def main():
         for name, command in commands.items():
             done = sdg(*command)
             assert done.returncode == 0, f"{name} fails on the sound file: {done.stderr}"
+        shutil.rmtree(os.path.join(folder, "out"))
+        shutil.rmtree(os.path.join(run, "checkpoints"))
+        os.mkdir(os.path.join(run, "checkpoints"))
         flips = [("random", draw.randrange(len(data) * 8)) for _ in range(arguments.flips)]
         for name, begin, end in regions(data):
             flips.append((name, draw.randrange(begin * 8, end * 8)))

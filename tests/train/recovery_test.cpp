@@ -112,6 +112,21 @@ TEST_F(Recovery, WithoutASoundCheckpointNothingIsChanged) {
   EXPECT_EQ(before, after);
 }
 
+TEST_F(Recovery, ALostBestIsFoundAgainAmongTheNumberedOnes) {
+  // The loss climbs after the first steps, so that the best one is none of the newest.
+  config_.train.lr = 0.5;
+  config_.train.keep = 100;
+  fs::remove_all(run_.root());
+  fs::remove_all(folder_ / "whole");
+  test::train_quietly(config_, folder_ / "whole");
+  test::train_quietly(config_, run_.root(), 8);
+  ASSERT_LT(train::find_recovery(run_)->best_step, 8);
+  said_.clear();
+  fs::remove(run_.best());
+  expect_resumed_as_if_nothing_had_happened(8);
+  EXPECT_THAT(said_, HasSubstr("best.safetensors is lost: step-0000000"));
+}
+
 TEST_F(Recovery, ALostBestIsSaidAndReplaced) {
   fs::remove(run_.best());
   io::write_tensors(run_.best(), {{{"x", at::zeros({3})}}, {}});  // not the numbered file of the same content
