@@ -3,7 +3,7 @@
 
 #include "cli/command.h"
 #include "sdg/core/error.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/io/verify.h"
 #include "sdg/io/weights.h"
 #include "sdg/model/autoencoder_kl.h"
 #include "sdg/model/find_network.h"

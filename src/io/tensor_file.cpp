@@ -14,6 +14,7 @@
 #include "io/tensor_header_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/io/verify.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors are little-endian and are mapped as they are");
 

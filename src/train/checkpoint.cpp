@@ -13,7 +13,7 @@
 
 namespace sdg::train {
 namespace {
-// From 2 on with a checksum over the whole file (io/tensor_file.h).
+// From 2 on with a checksum over the whole file (io/verify.h).
 constexpr const char *kFormat = "sdg-checkpoint-2", *kFormatWithoutChecksum = "sdg-checkpoint-1";
 
 io::TensorFile read_checkpoint(const std::filesystem::path& path) {

@@ -8,6 +8,7 @@
 #include "sdg/core/error.h"
 #include "sdg/io/random_access_file.h"
 #include "sdg/io/tensor_file.h"
+#include "sdg/io/verify.h"
 #include "sdg/train/checkpoint.h"
 #include "train/run_figures.h"
 

@@ -3,6 +3,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/io/tensor_file.h"
+#include "sdg/io/verify.h"
 #include "support/python.h"
 #include "support/temporary_folder.h"
 

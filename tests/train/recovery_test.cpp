@@ -6,6 +6,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/io/verify.h"
 #include "train/tiny_run.h"
 
 using namespace sdg;
