@@ -1,8 +1,8 @@
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/terminal.h"
+#include "io/json_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/train/audit.h"
 #include "sdg/train/run_folder.h"
@@ -30,7 +30,7 @@ int execute(const Arguments& arguments) {
                                      {"reasons", found.reasons},
                                      {"data", info.data},
                                      {"step", info.step}};
-    std::printf("%s\n", out.dump().c_str());
+    std::printf("%s\n", io::json_text(out).c_str());
     return 0;
   }
   std::printf("%s\nlabel-free: %s\n", path.string().c_str(), verdict.c_str());

@@ -59,7 +59,7 @@ class Report {
         opened_(data::open_data(config_.data, config_.config_dir)),
         to_images_(train::to_images_of(trained_.info, arguments.source.autoencoder, device)),
         dataset_(opened_, config_.data),
-        indices_(train::evaluation_subset(dataset_.size(), arguments.images, 0)),
+        indices_(train::evaluation_subset(dataset_, arguments.images, 0)),
         page_(cat("Clusters of ", trained_.path)) {
     ProgressBar bar("assign", "img/s");
     ids_ = train::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());

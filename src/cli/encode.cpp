@@ -1,7 +1,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
-#include <sstream>
 
 #include "cli/command.h"
 #include "cli/terminal.h"
@@ -32,9 +31,8 @@ constexpr const char* kExamples =
 // Files are remembered by their whole paths: the latents may be used from another folder.
 std::string absolute_files(const std::string& files) {
   std::string out;
-  std::istringstream parts(files);
-  for (std::string part; std::getline(parts, part, ',');)
-    out += (out.empty() ? "" : ",") + fs::absolute(part).lexically_normal().string();
+  for (const auto& file : model::autoencoder_files(files))
+    out += (out.empty() ? "" : ",") + fs::absolute(file).lexically_normal().string();
   return out;
 }
 

@@ -1,9 +1,9 @@
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
+#include "io/json_impl.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/train/assign.h"
@@ -35,7 +35,7 @@ train::ClusterReport report_of(const train::Trained& trained, const data::Opened
   SDG_CHECK_USAGE(config.condition.source != "label", trained.path,
                   ": condition.source is label, there are no clusters to score");
   train::ClusterReport report;
-  report.indices = train::evaluation_subset(dataset.size(), count > 0 ? count : dataset.size(), 0);
+  report.indices = train::evaluation_subset(dataset, count > 0 ? count : dataset.size(), 0);
   report.assignments = train::condition_ids(trained, opened, dataset, report.indices, device);
   report.images = report.assignments.numel();
   report.used = std::get<0>(at::_unique(report.assignments)).numel();
@@ -73,7 +73,7 @@ int execute(const Arguments& arguments) {
                   {"miou_majority", cut->miou_majority},
                   {"pixel_accuracy_majority", cut->accuracy_majority},
                   {"pixels", cut->pixels}});
-    std::printf("%s\n", out.dump().c_str());
+    std::printf("%s\n", io::json_text(out).c_str());
     return 0;
   }
   std::printf("%lld of %lld clusters hold images (%lld images)\n", static_cast<long long>(report.used),

@@ -1,10 +1,10 @@
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/reference.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
+#include "io/json_impl.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
@@ -79,7 +79,7 @@ int execute(const Arguments& arguments) {
                   {"seed", options.seed},
                   {"weights", arguments.sampling.weights}});
     }
-    std::printf("%s\n", out.dump().c_str());
+    std::printf("%s\n", io::json_text(out).c_str());
     return 0;
   }
   std::printf("%s %.4f  (%lld images against %s", extractor->metric_name().c_str(), distance,

@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
+#include "io/json_impl.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
@@ -103,7 +103,7 @@ class Report {
         options_(study_options(arguments)) {
     train::taps_of(options_, trained_);  // a wrong tap stops here, before anything that takes time
     const auto count = arguments.count > 0 ? arguments.count : kCount;
-    indices_ = train::evaluation_subset(dataset_.size(), count, 0);
+    indices_ = train::evaluation_subset(dataset_, count, 0);
     labels_ = labels_of(opened_, indices_);
     split_ = train::probe_split(static_cast<int64_t>(indices_.size()), options_.test_share, options_.seed);
     clusters_ = train::study_clusters(options_, trained, static_cast<int64_t>(indices_.size()));
@@ -163,7 +163,7 @@ class Report {
                                       {"seed", arguments_.seed},
                                       {"complete", caught_signal() == 0}};
     io::write_atomically(folder / "results.json",
-                         [&](std::ostream& out) { out << train::to_json(rows_, head.dump()) << "\n"; });
+                         [&](std::ostream& out) { out << train::to_json(rows_, io::json_text(head)) << "\n"; });
     std::printf("%s\n%s", table.c_str(), best.c_str());
     std::fflush(stdout);
   }

@@ -1,7 +1,7 @@
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "io/json_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/io/verify.h"
 #include "sdg/io/weights.h"
@@ -145,7 +145,7 @@ int execute(const Arguments& arguments) {
   auto all = report(weights, place, model::recognise(place.tensors, family));
   if (arguments.verify) all["checksum"] = "sound";
   if (arguments.json) {
-    std::printf("%s\n", all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n", io::json_text(all).c_str());
   } else {
     print(arguments.file, all);
   }

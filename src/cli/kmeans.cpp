@@ -1,14 +1,16 @@
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "cli/command.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
+#include "io/json_impl.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
+#include "sdg/io/file_kind.h"
+#include "sdg/io/tensor_file.h"
 #include "sdg/metrics/clustering.h"
 #include "sdg/train/assign.h"
 #include "sdg/train/audit.h"
@@ -48,6 +50,17 @@ Tensor labels_of(const data::OpenedData& opened) {
   return opened.labels ? opened.labels->labels() : Tensor();
 }
 
+// The images that rows of features are of, where `sdg features --store` wrote which; undefined elsewhere.
+Tensor rows_of(const fs::path& features, int64_t count) {
+  if (io::lower_suffix(features) == ".npy") return {};
+  const auto file = io::read_tensors(features);
+  const auto found = file.tensors.find("indices");
+  const bool fits = found != file.tensors.end() && found->second.scalar_type() == at::kLong &&
+                    found->second.dim() == 1 && found->second.size(0) == count &&
+                    found->second.min().item<int64_t>() >= 0;
+  return fits ? found->second : Tensor();
+}
+
 Features from_file(const Arguments& arguments) {
   SDG_CHECK_USAGE(!arguments.depth && !arguments.time && arguments.pooling.empty(),
                   "--depth, --time and --pooling say where to tap a network: they do not go with --features");
@@ -58,6 +71,11 @@ Features from_file(const Arguments& arguments) {
     data::DataOptions options;
     options.path = arguments.data;
     out.labels = labels_of(data::open_data(options, ""));
+    if (const auto rows = rows_of(arguments.features, out.values.size(0)); rows.defined() && out.labels.defined()) {
+      SDG_CHECK_USAGE(rows.max().item<int64_t>() < out.labels.size(0), arguments.features, ": holds image ",
+                      rows.max().item<int64_t>(), ", but ", arguments.data, " has only ", out.labels.size(0));
+      out.labels = out.labels.index_select(0, rows);
+    }
     SDG_CHECK_USAGE(!out.labels.defined() || out.labels.size(0) == out.values.size(0), arguments.features, ": holds ",
                     out.values.size(0), " rows for ", out.labels.size(0), " images of ", arguments.data);
   }
@@ -88,9 +106,10 @@ Features from_network(const Arguments& arguments) {
   out.origin.tapped = train::tap_text(config, train::feature_depth(config, *trained.network.model));
   say(cat(trained.path, ": ", config.model.name, ", ", out.origin.tapped, "; ", opened.description));
   ProgressBar bar("features", "img/s");
-  out.values = train::extract_features(config, trained.network, dataset, rng::indices(0, dataset.size()), device,
-                                       bar.callback());
+  const auto all = rng::indices(0, dataset.size());
+  out.values = train::extract_features(config, trained.network, dataset, all, device, bar.callback());
   out.labels = labels_of(opened);
+  if (out.labels.defined()) out.labels = out.labels.index_select(0, at::tensor(dataset.shown(all)));
   return out;
 }
 
@@ -115,7 +134,7 @@ void print(const Arguments& arguments, const train::PseudoLabels& labels, const 
     row.update({{"nmi", scores->nmi}, {"ami", scores->ami}, {"ari", scores->ari}, {"accuracy", scores->accuracy}});
   }
   if (arguments.json) {
-    std::printf("%s\n", row.dump().c_str());
+    std::printf("%s\n", io::json_text(row).c_str());
     return;
   }
   std::printf("%lld of %lld clusters hold images (%lld images, %lld features each)\n", static_cast<long long>(used),

@@ -44,6 +44,15 @@ struct NamedRun {
   fs::path checkpoint;
 };
 
+// "dir,dir"; a folder or file whose own name holds a comma is one.
+std::vector<std::string> places_of(const std::string& text) {
+  if (fs::exists(text)) return {text};
+  std::vector<std::string> places;
+  std::stringstream list(text);
+  for (std::string place; std::getline(list, place, ',');) places.push_back(place);
+  return places;
+}
+
 // "label=dir,dir" or "dir" (labelled by its folder's name); a checkpoint file may stand for a folder.
 std::vector<NamedRun> named_runs(const std::vector<std::string>& texts) {
   std::vector<NamedRun> out;
@@ -54,8 +63,7 @@ std::vector<NamedRun> named_runs(const std::vector<std::string>& texts) {
   for (const auto& text : texts) {
     const auto equals = text.find('=');
     const std::string label = equals == std::string::npos ? "" : text.substr(0, equals);
-    std::stringstream list(equals == std::string::npos ? text : text.substr(equals + 1));
-    for (std::string place; std::getline(list, place, ',');) {
+    for (const auto& place : places_of(equals == std::string::npos ? text : text.substr(equals + 1))) {
       SDG_CHECK_USAGE(!place.empty(), "--run: expected LABEL=DIR[,DIR…] or DIR, got \"", text, "\"");
       const bool file = fs::is_regular_file(place);
       const auto own = fs::path(place).filename().empty() ? fs::path(place).parent_path() : fs::path(place);

@@ -36,8 +36,7 @@ std::string run_of(const Arguments& arguments) {
   if (!arguments.run.empty()) return arguments.run;
   if (!arguments.resume.empty() && !arguments.resume.front().empty()) return arguments.resume.front();
   std::string stem;
-  std::stringstream names(arguments.config.empty() ? "digits" : arguments.config);
-  for (std::string each; std::getline(names, each, ',');)
+  for (const auto& each : train::config_names(arguments.config.empty() ? "digits" : arguments.config))
     stem += (stem.empty() ? "" : "-") + std::filesystem::path(each).stem().string();
   return (std::filesystem::path("runs") / stem).string();
 }

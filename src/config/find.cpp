@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <set>
 
 #include "sdg/config/suggest.h"
@@ -78,23 +79,42 @@ fs::path find_config(const std::string& name) {
   throw UsageError(near.empty() ? message : cat(message, "; did you mean ", near, "?"));
 }
 
-fs::path find_beside(const std::string& name, const fs::path& config_dir) {
-  SDG_CHECK(!name.empty(), "file: expected a name, got nothing");
+namespace {
+
+/// Where a name was found as it stands, or why not.
+struct Search {
+  std::optional<fs::path> found;
+  std::string places;  // "" for an absolute path
+};
+
+Search look_for(const std::string& name, const fs::path& config_dir) {
   std::error_code failure;
   fs::path path(name);
-  if (path.is_absolute()) {
-    SDG_CHECK(fs::exists(path, failure), "file ", in_quotes(name), ": not found");
-    return path;
-  }
+  if (path.is_absolute()) return {fs::exists(path, failure) ? std::optional(path) : std::nullopt, ""};
   std::vector<fs::path> folders;
   if (!config_dir.empty()) folders.push_back(config_dir);
   folders.emplace_back();
   for (auto& folder : shipped_folders()) folders.push_back(std::move(folder));
   for (auto& folder : folders) {
-    if (fs::exists(folder / path, failure)) return folder / path;
+    if (fs::exists(folder / path, failure)) return {folder / path, ""};
     if (folder.empty()) folder = working_folder();
   }
-  throw Error(cat("file ", in_quotes(name), ": not found in ", places(folders)));
+  return {std::nullopt, places(folders)};
+}
+
+}  // namespace
+
+fs::path find_beside(const std::string& name, const fs::path& config_dir) {
+  SDG_CHECK(!name.empty(), "file: expected a name, got nothing");
+  Search search = look_for(name, config_dir);
+  std::string meant;
+  if (const std::string full = search.found ? name : expand_path(name); full != name) {
+    search = look_for(full, config_dir);
+    meant = cat(", which is ", in_quotes(full));
+  }
+  SDG_CHECK(search.found, "file ", in_quotes(name), meant, ": not found",
+            search.places.empty() ? "" : " in " + search.places);
+  return *search.found;
 }
 
 std::vector<std::string> shipped_configs() {

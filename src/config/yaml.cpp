@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <sstream>
 
 #include "keys_impl.h"
 #include "parse_impl.h"
@@ -39,6 +40,16 @@ std::string read_file(const fs::path& file) {
   return text.str();
 }
 
+// yaml-cpp calls it an illegal map value, or looks for indentation elsewhere.
+bool is_indented_with_tab(const std::string& text, int line) {
+  std::istringstream lines(text);
+  std::string found;
+  for (int i = 0; i <= line; ++i) {
+    if (!std::getline(lines, found)) return false;
+  }
+  return found.find('\t') < std::min(found.find_first_not_of(" \t"), found.size());
+}
+
 /// One config: its text as a tree, walked against the declared options.
 class Document {
  public:
@@ -46,7 +57,8 @@ class Document {
     try {
       root_ = parse_document(text);
     } catch (const YAML::Exception& error) {
-      fail(error.mark, cat("not YAML: ", error.msg));
+      const bool tab = is_indented_with_tab(text, error.mark.line);
+      fail(error.mark, cat("not YAML: ", tab ? "the line is indented with a tab, YAML takes only spaces" : error.msg));
     } catch (const std::exception& error) {
       throw UsageError(cat(name_, ": not YAML: ", error.what()));
     }

@@ -8,12 +8,13 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
+#include "sdg/core/parallel.h"
 #include "sdg/data/crop.h"
 
 namespace sdg::data {
 namespace {
 
-enum class Status : uint8_t { kUnread, kCached, kBroken };
+enum class Status : uint8_t { kUnread, kGood, kCached, kBroken };  // kGood: read, not kept
 
 int64_t checked_channels(const DataOptions& options) {
   SDG_CHECK_USAGE(options.channels == 1 || options.channels == 3, "data.channels: expected 1 or 3 of images, got ",
@@ -76,14 +77,27 @@ struct Dataset::State {
       return false;
     }
     std::memcpy(out, image.const_data_ptr<uint8_t>(), static_cast<size_t>(image_bytes));
-    if (index < capacity) {
-      const std::lock_guard lock(mutex);
-      if (status[index] == Status::kUnread) {
-        std::memcpy(cached(index), out, static_cast<size_t>(image_bytes));
-        status[index].store(Status::kCached, std::memory_order_release);
-      }
-    }
+    if (known == Status::kUnread) note_good(index, out);
     return true;
+  }
+
+  void note_good(int64_t index, const uint8_t* pixels) {
+    const std::lock_guard lock(mutex);
+    if (status[index] != Status::kUnread) return;
+    if (index < capacity) std::memcpy(cached(index), pixels, static_cast<size_t>(image_bytes));
+    status[index].store(index < capacity ? Status::kCached : Status::kGood, std::memory_order_release);
+  }
+
+  // The first of index, index + 1, ... (cyclic) that `usable` accepts.
+  template <class Usable>
+  int64_t first_good(int64_t index, const Usable& usable) {
+    SDG_CHECK(index >= 0 && index < count, "data: expected an image index in [0, ", count, "), got ", index);
+    for (int64_t tried = 0; tried < count; ++tried) {
+      const int64_t candidate = (index + tried) % count;
+      if (usable(candidate)) return candidate;
+      check_share();
+    }
+    throw Error(cat("data: all ", count, " images are broken; the first is ", first_broken));
   }
 
   void note_broken(int64_t index, const std::string& reason) {
@@ -165,14 +179,32 @@ Tensor Dataset::values(at::IntArrayRef indices) const {
   return images(indices).to(at::kFloat).div_(127.5).sub_(1);
 }
 
-void Dataset::read_into(int64_t index, uint8_t* out) const {
+int64_t Dataset::read_into(int64_t index, uint8_t* out) const {
   State& state = pixels();
-  SDG_CHECK(index >= 0 && index < state.count, "data: expected an image index in [0, ", state.count, "), got ", index);
-  for (int64_t tried = 0; tried < state.count; ++tried) {
-    if (state.try_read((index + tried) % state.count, out)) return;
-    state.check_share();
-  }
-  throw Error(cat("data: all ", state.count, " images are broken; the first is ", state.first_broken));
+  return state.first_good(index, [&](int64_t candidate) { return state.try_read(candidate, out); });
+}
+
+int64_t Dataset::shown(int64_t index) const {
+  if (latents_) return index;
+  std::vector<uint8_t> scratch;
+  return state_->first_good(index, [&](int64_t candidate) {
+    const Status known = state_->status[candidate].load(std::memory_order_acquire);
+    if (known == Status::kGood || known == Status::kCached) return true;
+    scratch.resize(static_cast<size_t>(state_->image_bytes));
+    return known == Status::kUnread && state_->try_read(candidate, scratch.data());
+  });
+}
+
+std::vector<int64_t> Dataset::shown(at::IntArrayRef indices) const {
+  std::vector<int64_t> out(indices.begin(), indices.end());
+  if (latents_) return out;
+  constexpr int64_t kRun = 256;  // known images cost nothing, so that a run of them must not cost a call
+  const auto total = static_cast<int64_t>(out.size());
+  worker_pool().run((total + kRun - 1) / kRun, [&](int64_t run) {
+    const auto end = static_cast<size_t>(std::min(total, (run + 1) * kRun));
+    for (auto i = static_cast<size_t>(run * kRun); i < end; ++i) out[i] = shown(out[i]);
+  });
+  return out;
 }
 
 Tensor Dataset::image(int64_t index) const {

@@ -1,6 +1,11 @@
+#include <unordered_map>
+
 #include "data/sources.h"
+#include "data/turned.h"
 #include "sdg/core/error.h"
+#include "sdg/io/file_tree.h"
 #include "sdg/io/image.h"
+#include "sdg/io/random_access_file.h"
 
 namespace sdg::data {
 namespace {
@@ -11,30 +16,71 @@ class FolderSource : public ImageSource {
  public:
   FolderSource(std::string root, std::vector<std::string> paths) : root_(std::move(root)), paths_(std::move(paths)) {}
   int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
-  Tensor read(int64_t index) const override { return io::read_image(name(index)); }
+  Tensor read(int64_t index) const override {
+    const io::RandomAccessFile file(name(index));
+    const auto bytes = file.read(0, file.size());
+    Tensor image = io::decode_image(bytes, name(index));
+    turned_.look(index, bytes, name(index));
+    return image;
+  }
   std::string name(int64_t index) const override { return root_ + paths_.at(static_cast<size_t>(index)); }
 
  private:
   std::string root_;  // ends with '/'
   std::vector<std::string> paths_;
+  mutable TurnedImages turned_;
 };
 
-// Links are followed, as subsets are often folders of links. One that leads nowhere is listed too: it is a broken
-// image, not an absent one.
-std::vector<std::string> files_below(const std::string& root) {
-  std::vector<std::string> files;
-  try {
-    for (const auto& entry : fs::recursive_directory_iterator(root, fs::directory_options::follow_directory_symlink)) {
-      std::error_code gone;
-      const bool dangling = entry.is_symlink(gone) && !entry.exists(gone);
-      if (dangling || entry.is_regular_file(gone)) files.push_back(entry.path().string().substr(root.size()));
+/// What lies below a folder. Links are followed, as subsets are often folders of links.
+class Scan {
+ public:
+  explicit Scan(const std::string& root) {
+    try {
+      folder_of(fs::canonical(root).string());
+      while (scanned_ < names_.size()) scan(scanned_++);
+    } catch (const fs::filesystem_error& error) {
+      const std::string where = error.path1().empty() ? root : error.path1().string();
+      throw Error(cat("data: cannot list the folder ", where, ": ", error.code().message()));
     }
-  } catch (const fs::filesystem_error& error) {
-    const std::string where = error.path1().empty() ? root : error.path1().string();
-    throw Error(cat("data: cannot list the folder ", where, ": ", error.code().message()));
   }
-  return files;
-}
+  io::FileTree tree;
+  std::vector<std::string> left_out;
+
+ private:
+  int64_t folder_of(const std::string& canonical) {
+    const auto [at, is_new] = numbers_.try_emplace(canonical, static_cast<int64_t>(names_.size()));
+    if (is_new) {
+      names_.push_back(canonical);
+      tree.folders.emplace_back();
+    }
+    return at->second;
+  }
+
+  // A link that leads nowhere is listed too: it is a broken image, not an absent one.
+  void scan(size_t folder) {
+    const std::string path = names_[folder];
+    std::vector<io::FileTree::Entry> entries;
+    for (const auto& entry : fs::directory_iterator(path)) {
+      std::string name = entry.path().filename().string();
+      std::error_code gone;
+      const bool link = entry.is_symlink(gone);
+      if (entry.is_directory(gone)) {
+        if (name.starts_with('.')) continue;  // list_images takes nothing of it
+        const auto target = link ? fs::canonical(entry.path()).string() : (fs::path(path) / name).string();
+        entries.push_back({std::move(name), folder_of(target), 0, link});
+      } else if (entry.is_regular_file(gone) || (link && !entry.exists(gone))) {
+        entries.push_back({std::move(name), -1, 0, link});
+      } else {
+        left_out.push_back(cat(entry.path().string(), " (a pipe or device)"));
+      }
+    }
+    tree.folders[folder] = std::move(entries);
+  }
+
+  std::unordered_map<std::string, int64_t> numbers_;  // by canonical path
+  std::vector<std::string> names_;
+  size_t scanned_ = 0;
+};
 
 }  // namespace
 
@@ -44,7 +90,12 @@ OpenedData open_folder(const fs::path& path) {
   while (root.size() > 1 && root.ends_with('/')) root.pop_back();
   const std::string what = "folder " + root;
   if (!root.ends_with('/')) root += '/';
-  Listing listing = list_or_throw(files_below(root), what);
+  Scan scan(root);
+  const auto found = io::list_files(scan.tree);
+  for (const auto& loop : found.loops) scan.left_out.push_back(loop + " (a link that leads back to itself)");
+  std::vector<std::string> paths;
+  for (const auto& [name, number] : found.files) paths.push_back(name);
+  Listing listing = list_or_throw(paths, scan.left_out, what);
   OpenedData data;
   data.labels = make_labels(listing);
   data.images = std::make_shared<FolderSource>(root, std::move(listing.paths));

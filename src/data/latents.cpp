@@ -5,6 +5,7 @@
 
 #include "data/sources.h"
 #include "sdg/core/error.h"
+#include "sdg/core/utf8.h"
 #include "sdg/io/tensor_file.h"
 
 namespace sdg::data {
@@ -43,6 +44,7 @@ std::vector<std::string> lines(const Tensor& bytes) {
     }
   }
   if (out.back().empty()) out.pop_back();
+  for (auto& name : out) name = from_utf8(name);
   return out;
 }
 

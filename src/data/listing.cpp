@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <set>
 #include <string_view>
 #include <tuple>
+
+#include "sdg/io/file_kind.h"
 
 namespace sdg::data {
 namespace {
@@ -32,6 +33,10 @@ bool hidden(std::string_view path) {
   return path.starts_with('.') || path.find("/.") != std::string_view::npos;
 }
 
+bool is_companion(const std::string& path) {
+  return path.starts_with("._") || path.find("/._") != std::string::npos;
+}
+
 std::set<std::string> tops(const std::vector<Entry>& entries) {
   std::set<std::string> names;
   for (const auto& entry : entries) names.insert(entry.top());
@@ -41,26 +46,29 @@ std::set<std::string> tops(const std::vector<Entry>& entries) {
 }  // namespace
 
 bool has_image_extension(const std::string& path) {
-  const auto dot = path.rfind('.');
-  if (dot == std::string::npos) return false;
-  std::string extension = path.substr(dot);
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+  const auto suffix = io::lower_suffix(path);
+  return std::find(kExtensions.begin(), kExtensions.end(), suffix) != kExtensions.end();
 }
 
 Listing list_images(const std::vector<std::string>& paths) {
+  Listing listing;
   std::vector<Entry> entries;
   for (size_t i = 0; i < paths.size(); ++i) {
     std::string path = paths[i];
     while (path.starts_with("./")) path.erase(0, 2);
-    if (has_image_extension(path) && !hidden(path)) entries.push_back({std::move(path), static_cast<int64_t>(i)});
+    const bool image = has_image_extension(path);
+    if (hidden(path)) {
+      listing.hidden += image && !is_companion(path);
+    } else if (image) {
+      entries.push_back({std::move(path), static_cast<int64_t>(i)});
+    } else {
+      ++listing.passed_over[io::lower_suffix(path)];
+    }
   }
   for (auto names = tops(entries); names.size() == 1 && !names.begin()->empty(); names = tops(entries)) {
     for (auto& entry : entries) entry.path.erase(0, names.begin()->size() + 1);
   }
 
-  Listing listing;
   auto names = tops(entries);
   names.erase(std::string());
   listing.class_names.assign(names.begin(), names.end());

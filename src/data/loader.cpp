@@ -121,9 +121,9 @@ struct Loader::State {
     std::vector<uint8_t> image(static_cast<size_t>(values));
     float* out = batch.images.mutable_data_ptr<float>() + first * values;
     for (int64_t i = 0; i < count; ++i, out += values) {
-      const int64_t index = order.image_of(samples[static_cast<size_t>(i)]);
-      batch.index[static_cast<size_t>(first + i)] = index;
-      dataset.read_into(index, image.data());
+      // What replaces a broken image comes with its own index, and so with its own label and memory.
+      batch.index[static_cast<size_t>(first + i)] =
+          dataset.read_into(order.image_of(samples[static_cast<size_t>(i)]), image.data());
       if (options.flip && draws.const_data_ptr<float>()[i] < 0.5F) mirror(image.data(), rows, size);
       for (int64_t v = 0; v < values; ++v) out[v] = static_cast<float>(image[static_cast<size_t>(v)]) / 127.5F - 1.0F;
     }

@@ -1,17 +1,36 @@
+#include <algorithm>
+#include <string_view>
+
 #include "data/sources.h"
 #include "sdg/config/find.h"
 #include "sdg/core/error.h"
+#include "sdg/io/file_kind.h"
+#include "sdg/io/random_access_file.h"
 #include "sdg/io/tensor_file.h"
 
 namespace sdg::data {
 namespace {
 
+// Of a file whose name says nothing: by its first bytes.
+std::string format_of_bytes(const std::filesystem::path& path) {
+  constexpr uint64_t kBegin = 512, kMagicAt = 257;  // where a tar of POSIX says "ustar"
+  const io::RandomAccessFile file(path);
+  const auto bytes = file.read(0, std::min(file.size(), kBegin));
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.size() == kBegin && text.substr(kMagicAt, 5) == "ustar") return "tar";
+  const auto other = io::other_kind(bytes);
+  if (other.empty()) return "";
+  throw Error(cat("data.path: expected a folder, a .tar, a .safetensors file or an image, got ", path.string(), ": ",
+                  other, io::unpack_advice(bytes, path)));
+}
+
 std::string format_of(const std::filesystem::path& path) {
   if (std::filesystem::is_directory(path)) return "folder";
-  if (path.extension() == ".tar") return "tar";
-  if (path.extension() == ".safetensors")
-    return is_latents(io::read_tensor_header(path).metadata) ? "latents" : "tensors";
+  const auto suffix = io::lower_suffix(path);
+  if (suffix == ".tar") return "tar";
+  if (suffix == ".safetensors") return is_latents(io::read_tensor_header(path).metadata) ? "latents" : "tensors";
   if (has_image_extension(path.string())) return "image";
+  if (const auto format = format_of_bytes(path); !format.empty()) return format;
   throw Error(cat("data.path: expected a folder, a .tar, a .safetensors file or an image, got ", path.string(),
                   " (data.format says what it is where the name does not)"));
 }

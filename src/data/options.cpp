@@ -5,11 +5,14 @@ namespace sdg::data {
 void DataOptions::visit(config::Fields& fields) {
   fields(
       "path", &path,
-      {.help = "Where the images are: a folder (class = sub-folder; without sub-folders there are no classes), a .tar "
-               "of one, or a "
-               ".safetensors file with uint8 `images` [N, H, W] or [N, C, H, W] and, if there are classes, integer "
-               "`labels` [N], or one of latents as `sdg encode` writes it. "
-               "A relative path is tried beside the config, in the working folder, then among the shipped configs."});
+      {.help =
+           "Where the images are: a folder (class = sub-folder; without sub-folders there are no classes), a .tar "
+           "of one, or a "
+           ".safetensors file with uint8 `images` [N, H, W] or [N, C, H, W] and, if there are classes, integer "
+           "`labels` [N], or one of latents as `sdg encode` writes it. "
+           "A relative path is tried beside the config, in the working folder, then among the shipped configs; ~ and "
+           "$NAME are replaced where there is no file of that very name. docs/data.md says what is taken of a folder "
+           "or tar."});
   fields(
       "format", &format,
       {.help = "What the path holds. auto tells a folder, .tar and .safetensors apart; set it where the name misleads.",
@@ -49,13 +52,14 @@ void DataOptions::visit(config::Fields& fields) {
           .unit = "MiB",
           .min = 0,
           .max = 1 << 20});
-  fields("max_broken", &max_broken,
-         {.help = "Images that cannot be read are named, counted and replaced by the next good one; the run stops when "
-                  "more than this share "
-                  "of the data set is broken. 0 stops at the first.",
-          .unit = "fraction",
-          .min = 0,
-          .max = 1});
+  fields(
+      "max_broken", &max_broken,
+      {.help =
+           "Images that cannot be read are named, counted and replaced by the next good one, with its label; the run "
+           "stops when more than this share of the data set is broken. 0 stops at the first.",
+       .unit = "fraction",
+       .min = 0,
+       .max = 1});
 }
 
 }  // namespace sdg::data

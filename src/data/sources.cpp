@@ -1,7 +1,12 @@
 #include "data/sources.h"
 
+#include <algorithm>
+#include <cctype>
+#include <set>
+
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
+#include "sdg/core/text.h"
 
 namespace sdg::data {
 namespace {
@@ -29,15 +34,67 @@ std::shared_ptr<LabelSource> make_labels(const Listing& listing) {
   return make_labels(at::tensor(listing.labels, at::kLong), listing.class_names);
 }
 
-Listing list_or_throw(const std::vector<std::string>& paths, const std::string& what) {
-  Listing listing = list_images(paths);
-  SDG_CHECK(!listing.paths.empty(), "data: ", what,
-            " holds no images: expected files like .jpg, .png, .bmp or .ppm, found ", paths.size(),
-            paths.size() == 1 ? " file, none of them one" : " files, none of them one");
+namespace {
+
+const char* plural(int64_t count) {
+  return count == 1 ? "" : "s";
+}
+
+// "3 .txt, 1 .gif, 2 without a suffix"
+std::string by_suffix(const std::map<std::string, int64_t>& counts) {
+  std::vector<std::string> parts;
+  for (const auto& [suffix, count] : counts)
+    parts.push_back(cat(count, " ", suffix.empty() ? "without a suffix" : suffix));
+  return join_first(parts);
+}
+
+// Class folders of a data set that is split into parts lie one level deeper.
+bool are_splits(const std::vector<std::string>& names) {
+  static const std::set<std::string> kSplits{"train", "training", "val", "valid", "validation", "test", "testing"};
+  return !names.empty() && std::all_of(names.begin(), names.end(), [](std::string name) {
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return kSplits.contains(name);
+  });
+}
+
+void report(const Listing& listing, const std::vector<std::string>& left_out, const std::string& what) {
   if (listing.beside_classes > 0) {
     log::warning(cat("data: ", what, ": ", listing.beside_classes,
                      " images lie beside the class folders and are left out, as they have no class"));
   }
+  if (!left_out.empty()) {
+    const auto count = static_cast<int64_t>(left_out.size());
+    log::warning(cat("data: ", what, ": ", count, count == 1 ? " entry is" : " entries are",
+                     " left out: ", join_first(left_out, 3)));
+  }
+  int64_t others = 0;
+  for (const auto& [suffix, count] : listing.passed_over) others += count;
+  if (others > 0) {
+    log::warning(cat("data: ", what, ": ", others, " file", plural(others),
+                     " passed over, as the suffix is not one of an image: ", by_suffix(listing.passed_over)));
+  }
+  if (listing.hidden > 0) {
+    log::warning(cat("data: ", what, ": ", listing.hidden, " image", plural(listing.hidden),
+                     " passed over, as the name, or a folder's on the way, begins with a dot"));
+  }
+  if (are_splits(listing.class_names)) {
+    log::warning(cat("data: ", what, ": the only classes are ", join(listing.class_names),
+                     ", which look like the parts of a data set: was the folder of one of them meant?"));
+  }
+}
+
+}  // namespace
+
+Listing list_or_throw(const std::vector<std::string>& paths, const std::vector<std::string>& left_out,
+                      const std::string& what) {
+  Listing listing = list_images(paths);
+  SDG_CHECK(!listing.paths.empty(), "data: ", what,
+            " holds no images: expected files like .jpg, .png, .bmp or .ppm, found ", paths.size(),
+            paths.size() == 1 ? " file, " : " files, ",
+            listing.passed_over.empty() ? "none of them one" : by_suffix(listing.passed_over),
+            left_out.empty() ? "" : cat("; left out: ", join_first(left_out, 3)));
+  report(listing, left_out, what);
   return listing;
 }
 

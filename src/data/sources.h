@@ -25,8 +25,10 @@ std::shared_ptr<LabelSource> make_labels(Tensor labels, std::vector<std::string>
 /// Null where the listing has no classes.
 std::shared_ptr<LabelSource> make_labels(const Listing& listing);
 
-/// list_images; throws Error where there is none, logs the images that were left out. `what` is "folder /data/x".
-Listing list_or_throw(const std::vector<std::string>& paths, const std::string& what);
+/// list_images; throws Error where there is none, logs what was left out: files whose suffix is no image's, and
+/// `left_out`, which the caller could not list. `what` is "folder /data/x".
+Listing list_or_throw(const std::vector<std::string>& paths, const std::vector<std::string>& left_out,
+                      const std::string& what);
 /// "folder /data/x: 300 images, 300 classes"
 std::string describe(const std::string& what, const OpenedData& data);
 

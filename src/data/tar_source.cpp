@@ -1,4 +1,5 @@
 #include "data/sources.h"
+#include "data/turned.h"
 #include "sdg/io/image.h"
 #include "sdg/io/random_access_file.h"
 #include "sdg/io/tar_index.h"
@@ -13,7 +14,10 @@ class TarSource : public ImageSource {
   int64_t size() const override { return static_cast<int64_t>(images_.size()); }
   Tensor read(int64_t index) const override {
     const auto& entry = images_.at(static_cast<size_t>(index));
-    return io::decode_image(file_.read(entry.offset, entry.size), name(index));
+    const auto bytes = file_.read(entry.offset, entry.size);
+    Tensor image = io::decode_image(bytes, name(index));
+    turned_.look(index, bytes, name(index));
+    return image;
   }
   std::string name(int64_t index) const override {
     return file_.path().string() + ":" + images_.at(static_cast<size_t>(index)).name;
@@ -22,16 +26,18 @@ class TarSource : public ImageSource {
  private:
   io::RandomAccessFile file_;
   std::vector<io::TarEntry> images_;
+  mutable TurnedImages turned_;
 };
 
 }  // namespace
 
 OpenedData open_tar(const std::filesystem::path& path) {
-  std::vector<io::TarEntry> entries = io::index_tar(path);
+  io::TarIndex index = io::index_tar(path);
+  auto& entries = index.files;
   std::vector<std::string> names;
   for (const auto& entry : entries) names.push_back(entry.name);
   const std::string what = "tar " + path.string();
-  const Listing listing = list_or_throw(names, what);
+  const Listing listing = list_or_throw(names, index.left_out, what);
   std::vector<io::TarEntry> images;
   for (const int64_t position : listing.position) images.push_back(std::move(entries[static_cast<size_t>(position)]));
   OpenedData data;

@@ -1,6 +1,7 @@
 #include "sdg/io/html_page.h"
 
 #include "sdg/core/error.h"
+#include "sdg/core/utf8.h"
 #include "sdg/io/atomic_file.h"
 #include "sdg/io/image.h"
 
@@ -27,7 +28,7 @@ std::string base64(const std::string& bytes) {
 
 std::string escape_html(const std::string& text) {
   std::string out;
-  for (const char c : text) {
+  for (const char c : to_utf8(text)) {
     switch (c) {
       case '&':
         out += "&amp;";

@@ -10,6 +10,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/io/file_kind.h"
 
 namespace sdg::io {
 namespace {
@@ -21,9 +22,10 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 }
 
 // What the bytes are instead, for the error message.
-std::string describe(std::string_view text) {
+std::string describe(std::span<const std::byte> bytes) {
   using namespace std::string_view_literals;
-  if (text.empty()) return "the file is empty";
+  if (const auto other = other_kind(bytes); !other.empty()) return other;
+  const auto text = text_of(bytes);
   if (text.starts_with("GIF8")) return "GIF is not supported: convert it to PNG";
   if (text.starts_with("RIFF") && text.find("WEBP") == 8) return "WebP is not supported: convert it to PNG or JPEG";
   if (text.starts_with("II*") || text.starts_with("MM\0*"sv)) return "TIFF is not supported: convert it to PNG";
@@ -57,7 +59,7 @@ Tensor decode_image(std::span<const std::byte> bytes, const std::string& name) {
       (std::isspace(static_cast<unsigned char>(text[2])) || text[2] == '#')) {
     return decode_pnm(bytes, name);
   }
-  throw Error(cat(name, ": not an image (", describe(text), ")"));
+  throw Error(cat(name, ": not an image (", describe(bytes), ")"));
 }
 
 Tensor read_image(const std::filesystem::path& path) {

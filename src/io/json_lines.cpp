@@ -1,4 +1,5 @@
 #include "sdg/io/json_lines.h"
+#include "io/json_impl.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,7 +10,6 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "io/posix_impl.h"
 #include "sdg/core/error.h"
@@ -30,7 +30,7 @@ std::string number_text(double value) {
 }
 
 std::string quoted(const std::string& text) {
-  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+  return json_text(json(text));
 }
 
 // A line is kept unless its step lies beyond. Lines that are not ours are none of our business.

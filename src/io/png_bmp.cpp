@@ -37,6 +37,17 @@ uint32_t little_endian(std::span<const std::byte> bytes, size_t at, size_t count
   return value;
 }
 
+// A capital first letter says that without this chunk the picture cannot be shown right.
+void check_chunk_type(std::string_view type, size_t at, const std::string& name) {
+  const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
+  SDG_CHECK(std::all_of(type.begin(), type.end(), is_letter), name, ": damaged PNG: no chunk at byte ", at);
+  const bool known = type == "IHDR" || type == "PLTE" || type == "IDAT" || type == "IEND";
+  SDG_CHECK(known || type.front() >= 'a', name, ": PNG with an unknown critical chunk, ", type,
+            type == "CgBI" ? " (Apple's own kind, of which red and blue are swapped; xcrun pngcrush "
+                             "-revert-iphone-optimizations makes it a PNG)"
+                           : "");
+}
+
 // Walks length, type, data, sum of every chunk up to IEND.
 void check_png_chunks(std::span<const std::byte> bytes, const std::string& name) {
   size_t at = 8;
@@ -46,6 +57,7 @@ void check_png_chunks(std::span<const std::byte> bytes, const std::string& name)
     SDG_CHECK(length <= bytes.size() - at - 12, name, ": truncated PNG: the chunk at byte ", at, " has ", length,
               " bytes of data, the file ", bytes.size() - at - 12);
     const std::string_view type(reinterpret_cast<const char*>(bytes.data()) + at + 4, 4);
+    check_chunk_type(type, at, name);
     const bool critical = type == "IHDR" || type == "PLTE" || type == "IDAT" || type == "IEND" || type == "tRNS";
     SDG_CHECK(!critical || crc32(bytes.subspan(at + 4, 4 + length)) == big_endian(bytes, at + 8 + length), name,
               ": damaged PNG: wrong checksum in the chunk at byte ", at);

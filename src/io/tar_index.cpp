@@ -1,165 +1,228 @@
 #include "sdg/io/tar_index.h"
 
 #include <algorithm>
-#include <array>
+#include <map>
 #include <optional>
 #include <string_view>
+#include <tuple>
 
+#include "io/tar_records_impl.h"
 #include "sdg/core/error.h"
-#include "sdg/io/random_access_file.h"
+#include "sdg/io/file_tree.h"
 
 namespace sdg::io {
 namespace {
 
-constexpr uint64_t kBlock = 512;
-constexpr uint64_t kMaxExtension = 1 << 20;  // bytes of a long name or of pax records
+constexpr size_t kLongestName = 4095;  // bytes; a system takes no longer path
+constexpr int kMostLinks = 40;         // symbolic links in one path; Linux follows no more
 
-// One 512-byte header (POSIX.1-1988 ustar and its GNU variant).
-class Header {
- public:
-  Header(const RandomAccessFile& file, uint64_t at) : where_(cat(file.path().string(), ": header at byte ", at)) {
-    file.read_into(at, std::as_writable_bytes(std::span(block_)));
-  }
+using Parts = std::vector<std::string>;
 
-  bool is_end() const {
-    return std::all_of(block_.begin(), block_.end(), [](char c) { return c == 0; });
-  }
-  char type() const { return block_[156]; }
-  std::string name() const {
-    const auto name = field(0, 100);
-    const bool posix = std::string_view(block_.data() + 257, 6) == std::string_view("ustar\0", 6);
-    const auto prefix = posix ? field(345, 155) : std::string_view();
-    return prefix.empty() ? std::string(name) : cat(prefix, "/", name);
-  }
-  uint64_t size() const { return number(124, 12); }
-
-  void check(uint64_t at) const {
-    uint64_t sum = 0;
-    int64_t signed_sum = 0;  // some old writers summed signed characters
-    for (size_t i = 0; i < block_.size(); ++i) {
-      const char c = i >= 148 && i < 156 ? ' ' : block_[i];
-      sum += static_cast<unsigned char>(c);
-      signed_sum += static_cast<signed char>(c);
+// "a//./b/../c" → a, c. A leading "/" is cut off, and so is "..", where it would lead out, as tar does when it writes.
+Parts safe_parts(std::string_view name) {
+  Parts parts;
+  while (!name.empty()) {
+    const auto slash = std::min(name.find('/'), name.size());
+    const auto part = name.substr(0, slash);
+    if (part == "..") {
+      if (!parts.empty()) parts.pop_back();
+    } else if (!part.empty() && part != ".") {
+      parts.emplace_back(part);
     }
-    const uint64_t stored = number(148, 8);
-    const bool right = stored == sum || static_cast<int64_t>(stored) == signed_sum;
-    SDG_CHECK(right, where_, at == 0 ? ": not an uncompressed tar file" : ": damaged tar file", " (wrong checksum)");
+    name.remove_prefix(std::min(slash + 1, name.size()));
+  }
+  return parts;
+}
+
+bool has_dot_dot(std::string_view path) {
+  return cat("/", path, "/").find("/../") != std::string::npos;
+}
+
+/// The files and folders that extracting would make.
+class Extraction {
+ public:
+  void take(const TarRecord& record) {
+    const auto refusal = place(record);
+    if (!refusal.empty()) left_out_.push_back(cat(record.name, " (", refusal, ")"));
+  }
+
+  TarIndex result() {
+    FileTree tree;
+    tree.folders.resize(nodes_.size());  // those of nodes that are no folders stay empty and unreached
+    list(tree);
+    const auto listing = list_files(tree);
+    TarIndex index;
+    for (const auto& [path, file] : listing.files) {
+      const auto& node = nodes_[static_cast<size_t>(file)];
+      index.files.push_back({path, node.offset, node.size});
+    }
+    std::sort(index.files.begin(), index.files.end(), [](const TarEntry& a, const TarEntry& b) {
+      return std::tie(a.offset, a.name) < std::tie(b.offset, b.name);
+    });
+    for (const auto& path : listing.loops) left_out_.push_back(path + " (a symbolic link that leads back to itself)");
+    index.left_out = std::move(left_out_);
+    return index;
   }
 
  private:
-  std::string_view field(size_t at, size_t width) const {
-    const std::string_view text(block_.data() + at, width);
-    return text.substr(0, text.find('\0'));
+  enum class Kind { kFolder, kFile, kLink };
+  struct Node {
+    Kind kind = Kind::kFolder;
+    std::map<std::string, int64_t> inside{};  // of a folder
+    int64_t parent = 0;                       // of a folder; the first is its own
+    std::string name{};                       // of a folder
+    std::string target{};                     // of a symbolic link
+    uint64_t offset = 0, size = 0;            // of a file
+  };
+
+  Node& node(int64_t id) { return nodes_[static_cast<size_t>(id)]; }
+  int64_t add(Node made) {
+    nodes_.push_back(std::move(made));
+    return static_cast<int64_t>(nodes_.size()) - 1;
   }
-  // Octal digits, or big-endian binary where the first bit is set (GNU, for files of 8 GiB and more).
-  uint64_t number(size_t at, size_t width) const {
-    uint64_t value = 0;
-    if (static_cast<unsigned char>(block_[at]) & 0x80U) {
-      value = static_cast<unsigned char>(block_[at]) & 0x7FU;
-      for (size_t i = 1; i < width; ++i) {
-        SDG_CHECK(value >> 54 == 0, where_, ": damaged tar file (number too large)");
-        value = value << 8 | static_cast<unsigned char>(block_[at + i]);
-      }
-      return value;
-    }
-    bool ended = false;
-    for (size_t i = at; i < at + width; ++i) {
-      const char c = block_[i];
-      if (c == ' ' || c == '\0') {
-        ended = ended || value > 0;
+
+  // Empty, or why the entry is left out.
+  std::string place(const TarRecord& record) {
+    if (record.type == 'V' || record.type == 'M') return "";  // the archive's own name, a part of a file before it
+    if (record.name.size() > kLongestName) return "its name is too long";
+    Parts parts = safe_parts(record.name);
+    // Old tars mark folders by the slash.
+    if (record.type == '5' || record.type == 'D' || (record.is_file() && record.name.ends_with('/')))
+      return make_folder(parts);
+    if (record.sparse) return "a sparse file";
+    if (record.type == '3' || record.type == '4') return "a device";
+    if (record.type == '6') return "a pipe";
+    if (parts.empty()) return "it has no name";
+    if (record.type == '2') return put(parts, add({.kind = Kind::kLink, .target = record.link}));
+    if (record.type == '1') return put_hard_link(parts, record.link);
+    return put(parts, add({.kind = Kind::kFile, .offset = record.offset, .size = record.size}));
+  }
+
+  std::string make_folder(const Parts& parts) {
+    if (parts.empty()) return "";
+    const auto parent = make_parent(parts);
+    if (!parent) return "its folder cannot be made";
+    open_folder(*parent, parts.back());
+    return "";
+  }
+
+  std::string put_hard_link(const Parts& parts, const std::string& link) {
+    const Parts to = safe_parts(link);
+    std::optional<int64_t> folder = to.empty() ? std::nullopt : std::optional<int64_t>(0);
+    int links = 0;
+    for (size_t i = 0; folder && i + 1 < to.size(); ++i) folder = follow(*folder, to[i], links);
+    if (!folder || node(*folder).kind != Kind::kFolder || !node(*folder).inside.contains(to.back()))
+      return cat("a hard link to ", link, ", which does not stand before it in the archive");
+    const int64_t target = node(*folder).inside.at(to.back());
+    return node(target).kind == Kind::kFolder ? cat("a hard link to the folder ", link) : put(parts, target);
+  }
+
+  std::string put(const Parts& parts, int64_t id) {
+    const auto parent = make_parent(parts);
+    if (!parent) return "its folder cannot be made";
+    const auto [at, is_new] = node(*parent).inside.try_emplace(parts.back(), id);
+    if (is_new) return "";
+    if (const auto& old = node(at->second); old.kind == Kind::kFolder && !old.inside.empty())
+      return "a folder stands in its place";
+    at->second = id;
+    return "";
+  }
+
+  // The folder that the last part goes into, made where it is missing. A symbolic link on the way is passed if it could
+  // not lead out: GNU tar makes the others only in the end.
+  std::optional<int64_t> make_parent(const Parts& parts) {
+    int64_t at = 0;
+    int links = 0;
+    for (size_t i = 0; i + 1 < parts.size(); ++i) {
+      const auto found = node(at).inside.find(parts[i]);
+      if (found == node(at).inside.end()) {
+        at = open_folder(at, parts[i]);
         continue;
       }
-      SDG_CHECK(c >= '0' && c <= '7' && !ended, where_,
-                at == 148 ? ": not an uncompressed tar file" : ": damaged tar file", " (a number is not octal)");
-      value = value * 8 + static_cast<uint64_t>(c - '0');
+      const auto& child = node(found->second);
+      if (child.kind == Kind::kLink && (child.target.starts_with('/') || has_dot_dot(child.target))) return {};
+      const auto next = follow(at, parts[i], links);
+      if (!next || node(*next).kind != Kind::kFolder) return {};
+      at = *next;
     }
-    return value;
+    return at;
   }
 
-  std::string where_;
-  std::array<char, kBlock> block_{};
+  // The folder of that name, made if need be: a link in its place gives way, a file too.
+  int64_t open_folder(int64_t parent, const std::string& name) {
+    const auto found = node(parent).inside.find(name);
+    if (found != node(parent).inside.end() && node(found->second).kind == Kind::kFolder) return found->second;
+    const int64_t made = add({.parent = parent, .name = name});
+    node(parent).inside[name] = made;
+    return made;
+  }
+
+  // Where `path` leads from a folder, through symbolic links; nothing where that is nowhere or out of the archive.
+  std::optional<int64_t> follow(int64_t folder, const std::string& path, int& links) {
+    if (path.starts_with('/')) return {};
+    std::optional<int64_t> at = folder;
+    for (size_t begin = 0; at && begin <= path.size();) {
+      const size_t end = std::min(path.find('/', begin), path.size());
+      at = step(*at, path.substr(begin, end - begin), links);
+      begin = end + 1;
+    }
+    return at;
+  }
+  std::optional<int64_t> step(int64_t at, const std::string& part, int& links) {
+    if (node(at).kind != Kind::kFolder) return {};
+    if (part.empty() || part == ".") return at;
+    if (part == "..") return at == 0 ? std::nullopt : std::optional(node(at).parent);
+    const auto found = node(at).inside.find(part);
+    if (found == node(at).inside.end()) return {};
+    const int64_t child = found->second;
+    if (node(child).kind != Kind::kLink) return child;
+    if (++links > kMostLinks) return {};
+    return follow(at, std::string(node(child).target), links);
+  }
+
+  // Entries of all folders, reached or not, with the symbolic links resolved.
+  void list(FileTree& tree) {
+    const auto count = static_cast<int64_t>(nodes_.size());
+    for (int64_t id = 0; id < count; ++id) {
+      if (node(id).kind != Kind::kFolder) continue;  // one that gave way to something else was empty
+      auto& entries = tree.folders[static_cast<size_t>(id)];
+      for (const auto& [name, child] : node(id).inside) {
+        const bool link = node(child).kind == Kind::kLink;
+        int links = 0;
+        const auto to = link ? step(id, name, links) : std::optional(child);
+        if (!to) {
+          left_out_.push_back(
+              cat(path_of(id), name, " (a symbolic link to ", node(child).target, ", ", why_not(child), ")"));
+        } else if (node(*to).kind == Kind::kFolder) {
+          entries.push_back({name, *to, 0, link});
+        } else {
+          entries.push_back({name, -1, *to, link});
+        }
+      }
+    }
+  }
+  const char* why_not(int64_t link) {
+    const auto& target = node(link).target;
+    const bool out = target.starts_with('/') || target.empty();
+    return out || has_dot_dot(target) ? "out of the archive or not in it" : "not in the archive";
+  }
+  std::string path_of(int64_t folder) {
+    std::string path;
+    for (; folder != 0; folder = node(folder).parent) path = node(folder).name + "/" + path;
+    return path;
+  }
+
+  std::vector<Node> nodes_ = std::vector<Node>(1);
+  std::vector<std::string> left_out_;
 };
-
-// What an extended header says of the entry that follows it.
-struct Extension {
-  std::optional<std::string> name;
-  std::optional<uint64_t> size;
-};
-
-uint64_t decimal(std::string_view text, const std::string& where) {
-  uint64_t value = 0;
-  SDG_CHECK(!text.empty() && text.size() <= 18, where, ": damaged pax header: not a number: '", text, "'");
-  for (const char c : text) {
-    SDG_CHECK(c >= '0' && c <= '9', where, ": damaged pax header: not a number: '", text, "'");
-    value = value * 10 + static_cast<uint64_t>(c - '0');
-  }
-  return value;
-}
-
-// Records "length key=value\n", where length counts the whole record.
-void parse_pax(std::string_view text, Extension& out, const std::string& where) {
-  while (!text.empty() && text.front() != '\0') {
-    const size_t space = text.find(' ');
-    SDG_CHECK(space != std::string_view::npos, where, ": damaged pax header");
-    const uint64_t length = decimal(text.substr(0, space), where);
-    SDG_CHECK(length > space + 1 && length <= text.size() && text[length - 1] == '\n', where, ": damaged pax header");
-    const std::string_view record = text.substr(space + 1, length - space - 2);
-    const size_t equals = record.find('=');
-    SDG_CHECK(equals != std::string_view::npos, where, ": damaged pax header");
-    const auto key = record.substr(0, equals), value = record.substr(equals + 1);
-    if (key == "path") out.name = value;
-    if (key == "size") out.size = decimal(value, where);
-    SDG_CHECK(!key.starts_with("GNU.sparse"), where, ": sparse files are not supported");
-    text.remove_prefix(length);
-  }
-}
-
-std::string read_text(const RandomAccessFile& file, uint64_t at, uint64_t size, const std::string& where) {
-  SDG_CHECK(size <= kMaxExtension, where, ": extended header of ", size, " bytes, the limit is ", kMaxExtension);
-  const auto bytes = file.read(at, size);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-bool has_data(char type) {
-  return type < '1' || type > '6';
-}  // links, devices, folders and pipes have none
 
 }  // namespace
 
-std::vector<TarEntry> index_tar(const std::filesystem::path& path) {
+TarIndex index_tar(const std::filesystem::path& path) {
   const RandomAccessFile file(path);
-  std::vector<TarEntry> out;
-  Extension extension;
-  uint64_t at = 0;
-  while (true) {
-    SDG_CHECK(file.size() - at >= kBlock, path.string(), ": truncated tar file: no end block at byte ", at,
-              ", where the file ends");
-    const Header header(file, at);
-    if (header.is_end()) return out;
-    header.check(at);
-    const std::string where = cat(path.string(), ": entry at byte ", at);
-    const char type = header.type();
-    const bool describes_next = type == 'L' || type == 'K' || type == 'x' || type == 'g';
-    uint64_t size = header.size();
-    if (!describes_next && extension.size) size = *extension.size;
-    if (!has_data(type)) size = 0;
-    at += kBlock;
-    SDG_CHECK(size <= file.size() - at, path.string(), ": truncated tar file: expected at least ", at + size,
-              " bytes, the file has ", file.size());
-    SDG_CHECK(type != 'S', where, ": sparse files are not supported");
-
-    if (type == 'L') {
-      extension.name = read_text(file, at, size, where).c_str();  // up to the first zero
-    } else if (type == 'x') {
-      parse_pax(read_text(file, at, size, where), extension, where);
-    } else if (!describes_next) {
-      TarEntry entry{extension.name.value_or(header.name()), at, size};
-      const bool regular = type == '0' || type == '\0' || type == '7';
-      if (regular && !entry.name.ends_with('/')) out.push_back(std::move(entry));  // old tars mark folders by the slash
-      extension = {};
-    }
-    at += std::min((size + kBlock - 1) / kBlock * kBlock, file.size() - at);
-  }
+  Extraction extraction;
+  for (const auto& record : read_tar_records(file)) extraction.take(record);
+  return extraction.result();
 }
 
 }  // namespace sdg::io

@@ -8,6 +8,7 @@
 
 #include "io/tensor_header_impl.h"
 #include "sdg/core/error.h"
+#include "sdg/core/utf8.h"
 
 namespace sdg::io {
 namespace {
@@ -62,7 +63,7 @@ std::map<std::string, std::string> parse_metadata(const json& value, const std::
   for (const auto& [key, text] : value.items()) {
     SDG_CHECK(text.is_string(), where, ": __metadata__ must hold only strings, got ", text.type_name(), " for '", key,
               "'");
-    out[key] = text.get<std::string>();
+    out[key] = from_utf8(text.get<std::string>());
   }
   return out;
 }
@@ -174,7 +175,7 @@ std::string tensor_header_bytes(std::vector<TensorEntry>& entries, const std::ma
   const auto width = [](const TensorEntry& entry) { return c10::elementSize(entry.dtype); };
   std::stable_sort(entries.begin(), entries.end(), [&](const auto& a, const auto& b) { return width(a) > width(b); });
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  for (const auto& [key, text] : metadata) header["__metadata__"][key] = to_utf8(text);
   uint64_t at = 0;
   for (auto& entry : entries) {
     SDG_CHECK(entry.name != "__metadata__", where, ": a tensor cannot be called __metadata__");
@@ -190,7 +191,7 @@ std::string tensor_header_bytes(std::vector<TensorEntry>& entries, const std::ma
   try {
     text = header.dump();
   } catch (const nlohmann::json::exception& error) {
-    throw Error(cat(where, ": names and metadata must be UTF-8: ", error.what()));
+    throw Error(cat(where, ": names of tensors must be UTF-8: ", error.what()));
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   SDG_CHECK(text.size() <= kMaxHeader, where, ": a header of ", text.size(), " bytes, the limit is ", kMaxHeader);

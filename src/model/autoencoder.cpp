@@ -4,8 +4,10 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string_view>
 
+#include "sdg/config/find.h"
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/core/rng.h"
@@ -21,16 +23,6 @@ using nlohmann::json;
 
 constexpr double kStableDiffusionScale = 0.18215;  // 1 / standard deviation of SD 1.x latents
 constexpr int64_t kGroups = 32;
-
-std::vector<fs::path> split_files(const std::string& files) {
-  std::vector<fs::path> out;
-  for (size_t start = 0; start <= files.size();) {
-    const size_t comma = std::min(files.find(',', start), files.size());
-    if (comma > start) out.emplace_back(files.substr(start, comma - start));
-    start = comma + 1;
-  }
-  return out;
-}
 
 // A pipeline's folder has its autoencoder in one of its own.
 fs::path autoencoder_folder(const fs::path& folder) {
@@ -99,6 +91,26 @@ std::shared_ptr<const Autoencoder> make_kl(const std::map<std::string, Tensor>& 
 }
 
 }  // namespace
+
+std::vector<fs::path> autoencoder_files(const std::string& files) {
+  const auto there = [](const std::string& name) { return fs::exists(config::expand_path(name)); };
+  std::vector<std::string> names;
+  for (size_t comma = files.find(','); names.empty() && comma != std::string::npos;
+       comma = files.find(',', comma + 1)) {
+    if (there(files.substr(0, comma)) && there(files.substr(comma + 1)))
+      names = {files.substr(0, comma), files.substr(comma + 1)};
+  }
+  if (there(files)) names = {files};
+  if (names.empty()) {
+    std::istringstream parts(files);
+    for (std::string part; std::getline(parts, part, ',');) {
+      if (!part.empty()) names.push_back(part);
+    }
+  }
+  std::vector<fs::path> out;
+  for (const auto& name : names) out.emplace_back(config::expand_path(name));
+  return out;
+}
 
 Tensor LatentDistribution::std() const {
   return logvar.defined() ? logvar.mul(0.5).exp_() : at::zeros_like(mean);
@@ -175,7 +187,7 @@ std::shared_ptr<const Autoencoder> make_autoencoder(std::map<std::string, Tensor
 
 std::shared_ptr<const Autoencoder> load_autoencoder(const std::string& files, const AutoencoderOptions& options,
                                                     const at::Device& device) {
-  const auto paths = split_files(files);
+  const auto paths = autoencoder_files(files);
   SDG_CHECK_USAGE(paths.size() == 1 || paths.size() == 2,
                   "autoencoder: expected FILE, ENCODER,DECODER or a folder, got '", files, "'");
   AutoencoderOptions known = options;

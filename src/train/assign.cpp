@@ -24,7 +24,8 @@ Tensor chunk_features(const RunConfig& config, const Network& network, const dat
                       const std::vector<int64_t>& indices, const at::Device& device) {
   const auto x = load_images(dataset, indices, device);
   const auto eps =
-      rng::normal({seed_of(config), rng::Purpose::kTeacherNoise, 1}, indices, x.sizes().slice(1)).to(device);
+      rng::normal({seed_of(config), rng::Purpose::kTeacherNoise, 1}, dataset.shown(indices), x.sizes().slice(1))
+          .to(device);
   const auto t = at::full({x.size(0)}, config.cluster.teacher_time, x.options());
   return features_at(config, network, x, eps, t);
 }
@@ -63,6 +64,13 @@ std::vector<int64_t> evaluation_subset(int64_t size, int64_t limit, uint64_t see
   order.resize(static_cast<size_t>(std::min(size, limit)));
   std::sort(order.begin(), order.end());
   return order;
+}
+
+std::vector<int64_t> evaluation_subset(const data::Dataset& dataset, int64_t limit, uint64_t seed) {
+  auto indices = dataset.shown(evaluation_subset(dataset.size(), limit, seed));
+  std::sort(indices.begin(), indices.end());
+  indices.erase(std::unique(indices.begin(), indices.end()), indices.end());
+  return indices;
 }
 
 }  // namespace sdg::train

@@ -1,8 +1,7 @@
 #include "sdg/train/checkpoint.h"
+#include "io/json_impl.h"
 
 #include <torch/version.h>
-
-#include <nlohmann/json.hpp>
 
 #include "sdg/cluster/label_prior.h"
 #include "sdg/config/write.h"
@@ -34,9 +33,9 @@ void describe(io::TensorFile& file, const CheckpointInfo& info) {
   file.metadata["config"] = config::to_yaml(config::Fields::of(config));
   file.metadata["step"] = std::to_string(info.step);
   file.metadata["classes"] = std::to_string(info.classes);
-  file.metadata["class_names"] = nlohmann::json(info.class_names).dump();
+  file.metadata["class_names"] = io::nested_json_text(nlohmann::json(info.class_names));
   file.metadata["data"] = info.data;
-  if (info.latents) file.metadata["latents"] = nlohmann::json(data::to_metadata(*info.latents)).dump();
+  if (info.latents) file.metadata["latents"] = io::nested_json_text(nlohmann::json(data::to_metadata(*info.latents)));
   file.metadata["labels_read"] = info.labels_read ? "yes" : "no";
   const auto set = [&](const char* key, const std::string& value) {
     if (!value.empty()) file.metadata[key] = value;
@@ -61,9 +60,11 @@ CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) 
     info.step = std::stoll(get("step"));
     info.classes = std::stoll(get("classes"));
     info.class_names = nlohmann::json::parse(get("class_names")).get<std::vector<std::string>>();
+    for (auto& name : info.class_names) name = from_utf8(name);
     if (const auto latents = file.metadata.find("latents"); latents != file.metadata.end()) {
-      info.latents = data::parse_latent_card(
-          nlohmann::json::parse(latents->second).get<std::map<std::string, std::string>>(), where);
+      auto card = nlohmann::json::parse(latents->second).get<std::map<std::string, std::string>>();
+      for (auto& [key, text] : card) text = from_utf8(text);
+      info.latents = data::parse_latent_card(card, where);
     }
   } catch (const Error&) {
     throw;

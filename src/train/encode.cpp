@@ -9,6 +9,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/core/parallel.h"
+#include "sdg/core/utf8.h"
 #include "sdg/data/crop.h"
 #include "sdg/io/image.h"
 #include "sdg/io/tensor_stream.h"
@@ -24,8 +25,9 @@ std::string short_name(const data::OpenedData& data, int64_t index) {
   std::string name = data.images->name(index);
   if (name.starts_with(data.path)) name.erase(0, data.path.size());
   name.erase(0, std::min(name.find_first_not_of("/:"), name.size()));
-  std::replace(name.begin(), name.end(), '\n', '?');
-  return name;
+  std::string line;  // a name a line: that byte alone must not stand in one
+  for (const char c : to_utf8(name)) line += c == '\n' ? std::string("\\x0A") : std::string(1, c);
+  return line;
 }
 
 Tensor names_of(const data::OpenedData& data) {

@@ -18,7 +18,13 @@ metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::Feat
   const auto total = static_cast<int64_t>(indices.size());
   for (int64_t i = 0; i < total; i += kBatch) {
     const int64_t n = std::min(kBatch, total - i);
-    accumulator.add(extractor.features(dataset.images(at::IntArrayRef(indices.data() + i, static_cast<size_t>(n)))));
+    const auto images = dataset.images(at::IntArrayRef(indices.data() + i, static_cast<size_t>(n)));
+    std::vector<int64_t> rows;  // of images that are not broken: a replacement would count twice
+    for (int64_t row = 0; row < n; ++row) {
+      const int64_t index = indices[static_cast<size_t>(i + row)];
+      if (dataset.shown(index) == index) rows.push_back(row);
+    }
+    if (!rows.empty()) accumulator.add(extractor.features(images.index_select(0, at::tensor(rows))));
     if (progress) progress(i + n, total);
   }
   return accumulator.result();
@@ -47,7 +53,7 @@ metrics::Gaussian sample_statistics(const Trained& trained, const GenerateOption
 ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,
                                 const Truth& truth, const at::Device& device, const Progress& progress) {
   ClusterReport report;
-  report.indices = evaluation_subset(dataset.size(), config.eval.cluster_images, 0);
+  report.indices = evaluation_subset(dataset, config.eval.cluster_images, 0);
   report.images = static_cast<int64_t>(report.indices.size());
   report.assignments = assign_clusters(config, network, dataset, report.indices, device, progress);
   report.used = std::get<0>(at::_unique(report.assignments)).size(0);

@@ -39,8 +39,7 @@ bool store_features(const std::filesystem::path& path, const Trained& trained, c
                                                       {"indices", {at::kLong, {n}}}};
   if (opened.labels) slots["labels"] = {at::kLong, {n}};
   io::TensorStream out(path, slots, metadata_of(trained, weights, opened, tap));
-  const auto chosen = at::tensor(indices);
-  const auto labels = opened.labels ? opened.labels->labels().index_select(0, chosen) : Tensor();
+  const auto labels = opened.labels ? opened.labels->labels() : Tensor();
   const auto piece = std::clamp<int64_t>(kPieceBytes / (width * 4) / kChunk, 1, 64) * kChunk;
   for (int64_t first = out.rows_done(); first < n; first += piece) {
     if (stop && stop()) return false;
@@ -51,8 +50,9 @@ bool store_features(const std::filesystem::path& path, const Trained& trained, c
     };
     const auto features = extract_taps(trained, dataset, own, {tap}, device, rng::Purpose::kTeacherNoise, on_piece);
     out.write("features", first, features.front());
-    out.write("indices", first, chosen.slice(0, first, last));
-    if (labels.defined()) out.write("labels", first, labels.slice(0, first, last));
+    const auto shown = at::tensor(dataset.shown(own));
+    out.write("indices", first, shown);
+    if (labels.defined()) out.write("labels", first, labels.index_select(0, shown));
     out.commit(last);
   }
   out.finish();

@@ -299,7 +299,7 @@ std::vector<Tensor> extract_taps(const Trained& trained, const data::Dataset& da
   for_each_chunk(indices, chunk, device, progress, [&](int64_t number, const std::vector<int64_t>& own) {
     const at::NoGradGuard no_grad;
     const auto x = load_images(dataset, own, device);
-    const auto eps = rng::normal({seed_of(config), noise, 1}, own, x.sizes().slice(1)).to(device);
+    const auto eps = rng::normal({seed_of(config), noise, 1}, dataset.shown(own), x.sizes().slice(1)).to(device);
     const auto t = at::full({x.size(0)}, taps.front().time, x.options());
     const auto tokens = tokens_at(config, trained.network, x, eps, t, depths);
     for (size_t i = 0; i < taps.size(); ++i) {

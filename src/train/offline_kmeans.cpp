@@ -2,6 +2,7 @@
 
 #include "sdg/cluster/standardizer.h"
 #include "sdg/core/error.h"
+#include "sdg/io/file_kind.h"
 #include "sdg/io/npz.h"
 
 namespace sdg::train {
@@ -26,7 +27,7 @@ io::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLabelOr
 }
 
 PseudoLabelOrigin pseudo_label_origin(const std::filesystem::path& path) {
-  if (path.extension() != ".safetensors") return {};
+  if (io::lower_suffix(path) != ".safetensors") return {};
   const auto metadata = io::read_tensor_header(path).metadata;
   const auto entry = [&](const char* name) {
     const auto found = metadata.find(name);
@@ -42,7 +43,7 @@ std::string tap_text(const RunConfig& config, int64_t depth) {
 Tensor read_features(const std::filesystem::path& path) {
   SDG_CHECK(std::filesystem::is_regular_file(path), path.string(), ": no such file of features");
   Tensor features;
-  if (path.extension() == ".npy") {
+  if (io::lower_suffix(path) == ".npy") {
     features = io::read_npy(path);
   } else {
     const auto file = io::read_tensors(path);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sdg/core/error.h"
+#include "sdg/io/file_kind.h"
 #include "sdg/io/npz.h"
 #include "sdg/io/tensor_file.h"
 
@@ -50,7 +51,7 @@ Tensor from_text(const std::filesystem::path& path) {
 
 Tensor read_indices(const std::filesystem::path& path, int64_t images) {
   SDG_CHECK(std::filesystem::is_regular_file(path), path.string(), ": no such file of pseudo-labels");
-  const auto kind = path.extension();
+  const auto kind = io::lower_suffix(path);
   Tensor ids = kind == ".safetensors" ? from_safetensors(path) : kind == ".npy" ? io::read_npy(path) : from_text(path);
   SDG_CHECK(at::isIntegralType(ids.scalar_type(), false), path.string(), ": pseudo-labels must be integers, got ",
             ids.scalar_type());

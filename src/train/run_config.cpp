@@ -51,31 +51,51 @@ void check_config(const RunConfig& config) {
 
 namespace {
 
-// Each of "ENCODER,DECODER" by its whole path; what is not there is left for the loading to name.
-void resolve_autoencoder(RunConfig& config) {
+// The whole path of what a config names; nothing where it is not found.
+std::string found_path(const std::string& name, const std::string& config_dir) {
   namespace fs = std::filesystem;
-  std::string resolved;
-  std::istringstream parts(config.data.autoencoder);
-  for (std::string part; std::getline(parts, part, ',');) {
-    if (!resolved.empty()) resolved += ",";
-    try {
-      resolved += fs::absolute(config::find_beside(part, config.config_dir)).lexically_normal().string();
-    } catch (const Error&) {
-      resolved += part;
+  try {
+    return name.empty() ? "" : fs::absolute(config::find_beside(name, config_dir)).lexically_normal().string();
+  } catch (const UsageError&) {
+    throw;  // a variable or user that does not exist
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+// Each of "ENCODER,DECODER" by its whole path; what is not there is left for the loading to name. Paths may hold commas
+// themselves: the first reading of which both parts are there counts.
+void resolve_autoencoder(RunConfig& config) {
+  const std::string& given = config.data.autoencoder;
+  if (given.empty()) return;
+  std::string resolved = found_path(given, config.config_dir);
+  for (size_t comma = given.find(','); resolved.empty() && comma != std::string::npos;
+       comma = given.find(',', comma + 1)) {
+    const auto encoder = found_path(given.substr(0, comma), config.config_dir),
+               decoder = found_path(given.substr(comma + 1), config.config_dir);
+    if (!encoder.empty() && !decoder.empty()) resolved = encoder + "," + decoder;
+  }
+  if (resolved.empty()) {
+    std::istringstream parts(given);
+    for (std::string part; std::getline(parts, part, ',');) {
+      const auto found = found_path(part, config.config_dir);
+      resolved += (resolved.empty() ? "" : ",") + (found.empty() ? part : found);
     }
   }
   config.data.autoencoder = resolved;
 }
 
+// Other files and folders that options name, which are looked for in the working folder only.
+void expand_paths(RunConfig& config) {
+  for (auto* path : {&config.model.weights, &config.condition.run, &config.condition.file})
+    *path = config::expand_path(*path);
+}
+
 // A run must find its data again from anywhere: what is not shipped is remembered by its whole path.
 void resolve_data(RunConfig& config) {
   namespace fs = std::filesystem;
-  fs::path found;
-  try {
-    found = fs::absolute(config::find_beside(config.data.path, config.config_dir)).lexically_normal();
-  } catch (const Error&) {
-    return;  // opening the data will say so, with the places
-  }
+  const fs::path found = found_path(config.data.path, config.config_dir);
+  if (found.empty()) return;  // opening the data will say so, with the places
   const auto shipped = config::shipped_configs();
   const bool is_shipped =
       !shipped.empty() && fs::equivalent(found.parent_path(), config::find_config(shipped.front()).parent_path());
@@ -84,12 +104,19 @@ void resolve_data(RunConfig& config) {
 
 }  // namespace
 
+std::vector<std::string> config_names(const std::string& list) {
+  if (std::filesystem::is_regular_file(list)) return {list};
+  std::vector<std::string> names;
+  std::stringstream parts(list);
+  for (std::string each; std::getline(parts, each, ',');) names.push_back(each);
+  return names;
+}
+
 RunConfig load_config(const std::string& name, const std::vector<std::string>& overrides) {
   RunConfig config;
   const auto fields = config::Fields::of(config);
   std::filesystem::path path;
-  std::stringstream names(name);
-  for (std::string each; std::getline(names, each, ',');) {
+  for (const auto& each : config_names(name)) {
     const auto found = config::find_config(each);
     if (path.empty()) path = found;
     config::read_yaml(fields, found);
@@ -98,6 +125,7 @@ RunConfig load_config(const std::string& name, const std::vector<std::string>& o
   config.config_dir = std::filesystem::absolute(path).parent_path().string();
   resolve_data(config);
   resolve_autoencoder(config);
+  expand_paths(config);
   check_config(config);
   return config;
 }

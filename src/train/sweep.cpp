@@ -1,8 +1,8 @@
 #include "sdg/train/sweep.h"
+#include "io/json_impl.h"
 
 #include <algorithm>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
 
@@ -68,29 +68,28 @@ struct Varying {
 }  // namespace
 
 std::string to_json(const SweepRow& row) {
-  return ordered_json{{"label", row.label},
-                      {"checkpoint", row.checkpoint},
-                      {"step", row.step},
-                      {"solver", row.solver},
-                      {"grid", row.grid},
-                      {"steps", row.steps},
-                      {"guidance", row.guidance},
-                      {"guidance_begin", row.guidance_begin},
-                      {"guidance_end", row.guidance_end},
-                      {"count", row.count},
-                      {"seed", row.seed},
-                      {"metric", row.metric},
-                      {"reference", row.reference},
-                      {"value", row.value}}
-      .dump();
+  return io::json_text(ordered_json{{"label", row.label},
+                                    {"checkpoint", row.checkpoint},
+                                    {"step", row.step},
+                                    {"solver", row.solver},
+                                    {"grid", row.grid},
+                                    {"steps", row.steps},
+                                    {"guidance", row.guidance},
+                                    {"guidance_begin", row.guidance_begin},
+                                    {"guidance_end", row.guidance_end},
+                                    {"count", row.count},
+                                    {"seed", row.seed},
+                                    {"metric", row.metric},
+                                    {"reference", row.reference},
+                                    {"value", row.value}});
 }
 
 SweepRow parse_sweep_row(const std::string& line, const std::string& where) {
   try {
     const auto json = ordered_json::parse(line);
     SweepRow row;
-    row.label = json.at("label");
-    row.checkpoint = json.at("checkpoint");
+    row.label = from_utf8(json.at("label").get<std::string>());
+    row.checkpoint = from_utf8(json.at("checkpoint").get<std::string>());
     row.step = json.at("step");
     row.solver = json.at("solver");
     row.grid = json.value("grid", "uniform");
@@ -100,8 +99,8 @@ SweepRow parse_sweep_row(const std::string& line, const std::string& where) {
     row.guidance_end = json.at("guidance_end");
     row.count = json.at("count");
     row.seed = json.at("seed");
-    row.metric = json.at("metric");
-    row.reference = json.value("reference", "");
+    row.metric = from_utf8(json.at("metric").get<std::string>());
+    row.reference = from_utf8(json.value("reference", ""));
     row.value = json.at("value");
     return row;
   } catch (const ordered_json::exception& error) {

@@ -121,7 +121,10 @@ TEST_F(YamlTest, WhatIsNoConfigSaysWhere) {
   EXPECT_EQ(error("seed: 1\n[a]: 2\n"), "a.yaml:2: expected the name of an option, got a list");
   EXPECT_EQ(error("seed: 1\n---\nseed: 2\n"), "a.yaml:2: not YAML: expected one document, got more after its end");
   EXPECT_EQ(error("seed: 1\ntrain:\n  steps: [1, 2\n").substr(0, 18), "a.yaml:4: not YAML");
-  EXPECT_EQ(error("seed: 1\ntrain:\n\tsteps: 1\n").substr(0, 18), "a.yaml:3: not YAML");
+  const std::string tab = ": not YAML: the line is indented with a tab, YAML takes only spaces";
+  EXPECT_EQ(error("seed: 1\ntrain:\n\tsteps: 1\n"), "a.yaml:3" + tab);
+  EXPECT_EQ(error("train:\n  steps: 1\n\tbatch: 2\n"), "a.yaml:3" + tab);
+  EXPECT_EQ(error("\tseed: 1\ntrain:\n  steps: 1\n"), "a.yaml:1" + tab);
   EXPECT_EQ(error("seed: 1\n]\n").substr(0, 18), "a.yaml:2: not YAML");
   EXPECT_EQ(error("seed: *unknown\n").substr(0, 18), "a.yaml:1: not YAML");
 }

@@ -4,30 +4,16 @@
 #include <gtest/gtest.h>
 
 #include "data/made_images.h"
-#include "sdg/core/log.h"
 #include "sdg/data/crop.h"
+#include "support/log_capture.h"
 
 using namespace sdg;
+using test::LogCapture;
 using test::made_image;
 using test::made_options;
 using test::MadeSource;
 using test::message_of;
 using ::testing::HasSubstr;
-
-namespace {
-
-class LogCapture {
- public:
-  LogCapture() {
-    log::set_sink([this](log::Level, std::string_view line) { lines.emplace_back(line); });
-  }
-  ~LogCapture() { log::set_sink({}); }
-  LogCapture(const LogCapture&) = delete;
-  LogCapture& operator=(const LogCapture&) = delete;
-  std::vector<std::string> lines;
-};
-
-}  // namespace
 
 TEST(Dataset, GivesTheCropOfTheStoredImage) {
   const data::Dataset dataset(std::make_shared<MadeSource>(5, std::set<int64_t>{}, 3), made_options(6, 3));
@@ -59,6 +45,22 @@ TEST(Dataset, ABrokenImageIsNamedCountedOnceAndReplacedByTheNextGoodOne) {
   EXPECT_EQ(dataset.broken(), 3);
   ASSERT_EQ(log.lines.size(), 3U);
   EXPECT_EQ(log.lines[0], "data: broken image skipped (1 of 6): made-2: cut short");
+}
+
+TEST(Dataset, SaysWhoseImageStandsForABrokenOne) {
+  for (const int64_t cache_mb : {0, 1}) {
+    auto options = made_options();
+    options.cache_mb = cache_mb;
+    const auto source = std::make_shared<MadeSource>(6, std::set<int64_t>{2, 3, 5});
+    const data::Dataset dataset(source, options);
+    EXPECT_EQ(dataset.shown({0, 1, 2, 3, 4, 5}), (std::vector<int64_t>{0, 1, 4, 4, 4, 0}));
+    const auto reads = source->reads.load();
+    EXPECT_EQ(dataset.shown(3), 4) << "before anybody asked for the pixels";
+    EXPECT_EQ(source->reads, reads) << "what was read is known";
+    std::vector<uint8_t> pixels(64);
+    EXPECT_EQ(dataset.read_into(3, pixels.data()), 4);
+    EXPECT_TRUE(at::equal(at::tensor(pixels, at::kByte).view({1, 8, 8}), made_image(4)));
+  }
 }
 
 TEST(Dataset, MoreBrokenImagesThanAllowedStopWithTheCountsAndTheFirstName) {

@@ -52,6 +52,19 @@ Tensor in_floats(int64_t index) {
 
 }  // namespace
 
+TEST(Loader, TheReplacementOfABrokenImageComesWithItsOwnIndex) {
+  const data::Dataset dataset(std::make_shared<test::MadeSource>(kImages, std::set<int64_t>{3, 9}),
+                              test::made_options());
+  for (const int64_t threads : {0, 2}) {
+    data::Loader loader(dataset, {.batch = 5, .seed = 3, .threads = threads}, 0);
+    const auto stream = take(loader, 4);
+    EXPECT_EQ(std::count(stream.index.begin(), stream.index.end(), 4), 4) << "twice an epoch: itself and 3";
+    for (size_t i = 0; i < stream.index.size(); ++i) {
+      EXPECT_TRUE(at::equal(stream.images[static_cast<int64_t>(i)], in_floats(stream.index[i])));
+    }
+  }
+}
+
 TEST(Loader, EveryEpochIsAnotherPermutation) {
   const auto stream = stream_of({.batch = 5, .seed = 3}, 0, 8);
   std::vector<int64_t> all(kImages);

@@ -1,16 +1,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 #include <iostream>
 
 #include "data/made_images.h"
 #include "sdg/io/tensor_file.h"
+#include "support/log_capture.h"
 
 namespace fs = std::filesystem;
 using namespace sdg;
+using test::LogCapture;
 using test::made_image;
 using test::message_of;
 using test::TemporaryFolder;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -85,7 +90,7 @@ TEST(OpenData, ATarGivesWhatItsFolderGives) {
   EXPECT_EQ(labels_of(from_tar), labels_of(from_folder));
   ASSERT_EQ(from_tar.images->size(), from_folder.images->size());
   for (int64_t i = 0; i < 3; ++i) EXPECT_TRUE(at::equal(from_tar.images->read(i), from_folder.images->read(i))) << i;
-  EXPECT_THAT(from_tar.images->name(0), EndsWith("set.tar:./set/cat/2.png"));
+  EXPECT_THAT(from_tar.images->name(0), EndsWith("set.tar:set/cat/2.png"));
 }
 
 TEST(OpenData, AFolderWithoutSubFoldersHasNoClasses) {
@@ -109,6 +114,96 @@ TEST(OpenData, LinksAreFollowedAndADanglingOneIsABrokenImage) {
   const data::Dataset dataset(opened.images, test::made_options(7));
   EXPECT_TRUE(at::equal(dataset.image(0), dataset.image(1)));
   EXPECT_EQ(dataset.broken(), 1);
+}
+
+TEST(OpenData, ALoopOfLinksListsEachImageOnce) {
+  const TemporaryFolder folder;
+  fill(folder);
+  fs::create_directory_symlink("..", folder / "set/dog/loop");
+  fs::create_directory_symlink(".", folder / "set/cat/me");
+  fs::create_directory_symlink("../cat", folder / "set/dog/cats");  // these two lead to each other
+  fs::create_directory_symlink("../dog", folder / "set/cat/dogs");
+  fs::create_symlink("self.png", folder / "set/cat/self.txt");
+  const LogCapture log;
+  const auto opened = open(folder / "set");
+  EXPECT_THAT(opened.description, EndsWith(": 3 images, 2 classes"));
+  EXPECT_THAT(log.lines, Contains(HasSubstr("4 entries are left out: cat/dogs (a link that leads back to itself)")));
+}
+
+TEST(OpenData, AnAliasOfAClassIsAClass) {
+  const TemporaryFolder folder;
+  fill(folder);
+  fs::create_directory_symlink("dog", folder / "set/hound");
+  fs::create_symlink("../cat/2.png", folder / "set/dog/2.png");
+  const auto opened = open(folder / "set");
+  EXPECT_THAT(opened.labels->class_names(), ElementsAre("cat", "dog", "hound"));
+  EXPECT_THAT(labels_of(opened), ElementsAre(0, 1, 1, 1, 2, 2, 2));
+}
+
+TEST(OpenData, WhatIsPassedOverIsCountedAndSaidOnce) {
+  const TemporaryFolder folder;
+  fill(folder);
+  test::write_text(folder / "set/a.GIF", "");
+  test::write_text(folder / "set/b.gif", "");
+  test::write_text(folder / "set/README", "");
+  test::write_text(folder / "set/._a.png", "macOS writes these");
+  ASSERT_EQ(::mkfifo((folder / "set/pipe.png").c_str(), 0600), 0);
+  const LogCapture log;
+  open(folder / "set");
+  EXPECT_THAT(
+      log.lines,
+      ElementsAre(HasSubstr("1 entry is left out: " + (folder / "set/pipe.png").string() + " (a pipe or device)"),
+                  HasSubstr("4 files passed over, as the suffix is not one of an image: 1 without a suffix, "
+                            "2 .gif, 1 .txt"),
+                  HasSubstr("1 image passed over, as the name, or a folder's on the way, begins with a dot")));
+}
+
+TEST(OpenData, PartsOfADataSetTakenForClassesAreNoticed) {
+  const TemporaryFolder folder;
+  write_image(folder / "x/train/cat/1.png", 1);
+  write_image(folder / "x/Val/cat/2.png", 2);
+  {
+    const LogCapture log;
+    open(folder / "x");
+    EXPECT_THAT(log.lines, ElementsAre(HasSubstr("the only classes are Val, train")));
+  }
+  write_image(folder / "x/boat/3.png", 3);
+  const LogCapture log;
+  open(folder / "x");
+  EXPECT_THAT(log.lines, ElementsAre()) << "a train may be a class like any other";
+}
+
+TEST(OpenData, SuffixesMayBeCapitalsAndFilesWithoutOneAreLookedInto) {
+  const TemporaryFolder folder;
+  fill(folder);
+  const auto tar = test::tar_member("cat/2.PNG", test::read_text(folder / "set/cat/2.png")) + std::string(1024, '\0');
+  for (const std::string name : {"a.TAR", "a.Tar", "a.download"}) {
+    test::write_text(folder / name, tar);
+    EXPECT_EQ(open(folder / name).images->size(), 1) << name;
+  }
+  save(folder / "x.SafeTensors", {{"images", made_image(5)}});
+  EXPECT_EQ(open(folder / "x.SafeTensors").images->size(), 1);
+  fs::copy(folder / "set/cat/2.png", folder / "2.PNG");
+  EXPECT_EQ(open(folder / "2.PNG").images->size(), 1);
+}
+
+TEST(OpenData, ImagesToBeShownTurnedAreCounted) {
+  const TemporaryFolder folder;
+  const std::string block("eXIfII*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0", 26);
+  const std::string chunk = std::string("\0\0\0\x16", 4) + block + "sum?";
+  for (int64_t i = 0; i < 4; ++i) {
+    const auto name = folder / cat(i, ".png");
+    write_image(name, i);
+    const auto png = test::read_text(name);
+    if (i > 1) test::write_text(name, png.substr(0, 33) + chunk + png.substr(33));
+  }
+  const LogCapture log;
+  {
+    const auto opened = open(folder.path());
+    for (int64_t i = 0; i < 8; ++i) EXPECT_TRUE(at::equal(opened.images->read(i % 4), made_image(i % 4, 1, 9, 7)));
+  }
+  EXPECT_THAT(log.lines, ElementsAre(HasSubstr("2.png: is to be shown turned (EXIF orientation 6)"),
+                                     HasSubstr("2 of the images that were read are to be shown turned")));
 }
 
 TEST(OpenData, ATextFileNamedJpgIsABrokenImage) {
@@ -173,7 +268,7 @@ TEST(OpenData, SaysWhatIsWrongWithThePath) {
   fs::create_directories(folder / "empty/inside");
   EXPECT_THAT(complaint(folder / "empty"), HasSubstr("holds no images"));
   test::write_text(folder / "empty/a.txt", "text");
-  EXPECT_THAT(complaint(folder / "empty"), HasSubstr("found 1 file"));
+  EXPECT_THAT(complaint(folder / "empty"), HasSubstr("found 1 file, 1 .txt"));
   test::write_text(folder / "e.tar", std::string(1024, '\0'));
   EXPECT_THAT(complaint(folder / "e.tar"), HasSubstr("holds no images"));
   EXPECT_THAT(complaint(folder / "empty/a.txt"),
@@ -181,6 +276,16 @@ TEST(OpenData, SaysWhatIsWrongWithThePath) {
   EXPECT_THAT(complaint(folder / "empty/a.txt", "folder"), HasSubstr("expected a folder"));
   EXPECT_THAT(complaint(folder / "empty", "zip"), HasSubstr("data.format"));
   EXPECT_THAT(complaint(""), HasSubstr("data.path"));
+  for (const std::string name : {"page.tar", "page.bin"}) {
+    test::write_text(folder / name, "<!DOCTYPE html><html><body>404</body></html>");
+    EXPECT_THAT(complaint(folder / name), HasSubstr("a web page (HTML)"));
+    test::write_text(folder / name, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+    EXPECT_THAT(complaint(folder / name), HasSubstr("a Git LFS pointer"));
+    test::write_text(folder / name, "");
+    EXPECT_THAT(complaint(folder / name), HasSubstr("the file is empty"));
+    test::write_text(folder / name, "\x1F\x8B\x08 packed");
+    EXPECT_THAT(complaint(folder / name), HasSubstr("gzip-compressed; unpack it first: gzip -dc"));
+  }
   EXPECT_NE(complaint(folder / "empty", "tar"), "no error");
   EXPECT_NE(complaint(folder / "empty", "tensors"), "no error");
 }

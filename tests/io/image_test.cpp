@@ -151,6 +151,21 @@ TEST(Image, APngCutOrChangedAnywhereIsRefused) {
   }
 }
 
+// libpng's rule: a chunk with a capital first letter that one does not know says that the picture cannot be shown.
+TEST(Image, APngWithAnUnknownCriticalChunkIsRefused) {
+  const auto png = io::encode_png(picture(3, 5, 7));
+  const auto chunk = [](const std::string& type, const std::string& data) {
+    std::string out{'\0', '\0', '\0', static_cast<char>(data.size())};
+    return out + type + data + "sum?";  // sums of chunks that nobody needs are not looked at
+  };
+  const auto with = [&](const std::string& type) { return png.substr(0, 33) + chunk(type, "abcd") + png.substr(33); };
+  EXPECT_THAT(rejection(png.substr(0, 8) + chunk("CgBI", "abcd") + png.substr(8)),
+              HasSubstr("a.jpg: PNG with an unknown critical chunk, CgBI (Apple's own kind"));
+  EXPECT_THAT(rejection(with("XxXx")), HasSubstr("unknown critical chunk, XxXx"));
+  EXPECT_THAT(rejection(with("a1cd")), HasSubstr("damaged PNG: no chunk"));
+  EXPECT_TRUE(at::equal(decode(with("xxXx")), picture(3, 5, 7))) << "what is not critical is passed over";
+}
+
 TEST(Image, HostileSizesAreRefusedBeforeMemoryIsTaken) {
   EXPECT_THAT(rejection(hostile_png_size()), AllOf(StartsWith("a.jpg: "), HasSubstr("PNG")));
   EXPECT_THAT(rejection("P6 2000000000 2000000000 255\n"), HasSubstr("the limit is 268435456 pixels"));
@@ -279,7 +294,7 @@ save_file(tensors, sys.argv[2])
   const auto expected = io::read_tensors(folder / "expected.safetensors");
   const io::RandomAccessFile file(photos);
   size_t seen = 0;
-  for (const auto& entry : io::index_tar(photos)) {
+  for (const auto& entry : io::index_tar(photos).files) {
     const auto wanted = expected.tensors.find(entry.name);
     if (wanted == expected.tensors.end()) continue;
     ++seen;

@@ -52,7 +52,7 @@ const std::string kEnd(1024, '\0');
 std::vector<io::TarEntry> index_of(const std::string& bytes) {
   const TemporaryFolder folder;
   test::write_text(folder / "a.tar", bytes);
-  return io::index_tar(folder / "a.tar");
+  return io::index_tar(folder / "a.tar").files;
 }
 std::string rejection(const std::string& bytes) {
   return message_of<Error>([&] { index_of(bytes); });
@@ -77,20 +77,20 @@ TEST(TarIndex, LongNamesOfGnuAndPax) {
   const std::string name = std::string(150, 'd') + "/" + std::string(150, 'f');
   const std::string record = "320 path=" + name + "\n";
   ASSERT_EQ(record.size(), 311U);
-  const std::string pax = "311 path=" + name + "\n" + "9 size=3\n";
+  const std::string pax = "312 path=" + name + "2\n" + "9 size=3\n";
   const auto entries = index_of(tar_entry("././@LongLink", name + '\0', 'L') + tar_entry("cut", "one") +
                                 tar_entry("PaxHeaders/x", pax, 'x') + tar_header("cut", 0, '0') + padded("two") +
                                 tar_entry("short", "three") + kEnd);
   ASSERT_EQ(entries.size(), 3U);
   EXPECT_EQ(entries[0].name, name);
-  EXPECT_EQ(entries[1].name, name);
+  EXPECT_EQ(entries[1].name, name + "2");
   EXPECT_EQ(entries[1].size, 3U) << "the pax size replaces the header's";
   EXPECT_EQ(entries[2].name, "short") << "an extended header holds for one entry";
 }
 
 TEST(TarIndex, DamageIsToldApart) {
   const std::string good = tar_entry("a", "data");
-  EXPECT_THAT(rejection(""), HasSubstr("truncated tar file"));
+  EXPECT_THAT(rejection(""), HasSubstr("not a tar file: the file is empty"));
   EXPECT_THAT(rejection("just a text, though a rather long one\n" + std::string(1000, ' ')),
               HasSubstr("header at byte 0: not an uncompressed tar file"));
   std::string wrong = good + good + kEnd;
@@ -100,13 +100,12 @@ TEST(TarIndex, DamageIsToldApart) {
               HasSubstr("truncated tar file: expected at least"));
   EXPECT_THAT(rejection(tar_entry("a", "999999 path=x\n", 'x') + good + kEnd), HasSubstr("damaged pax header"));
   EXPECT_THAT(rejection(tar_entry("a", "5 x\n", 'x') + good + kEnd), HasSubstr("damaged pax header"));
-  EXPECT_THAT(rejection(tar_entry("a", "22 GNU.sparse.major=1\n", 'x') + good + kEnd), HasSubstr("sparse files"));
 }
 
 TEST(TarIndex, AFileCutAnywhereIsRefused) {
   std::string bytes;
   for (int i = 0; i < 10; ++i) bytes += tar_entry("file" + std::to_string(i), std::string(100 * i, 'x'));
-  for (size_t percent = 0; percent < 100; ++percent) {
+  for (size_t percent = 1; percent < 100; ++percent) {
     EXPECT_THAT(rejection(bytes.substr(0, bytes.size() * percent / 100)), HasSubstr("truncated tar file")) << percent;
   }
   EXPECT_THAT(rejection(bytes), HasSubstr("no end block"));
@@ -137,7 +136,7 @@ for name, format in [("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT
   ASSERT_EQ(result.status, 0) << result.output;
   for (const std::string format : {"ustar", "gnu", "pax"}) {
     std::string lines;
-    for (const auto& entry : io::index_tar(folder / (format + ".tar"))) {
+    for (const auto& entry : io::index_tar(folder / (format + ".tar")).files) {
       lines += cat(entry.offset, " ", entry.size, " ", entry.name, "\n");
     }
     EXPECT_EQ(lines, test::read_text(folder / (format + ".txt"))) << format;
@@ -151,7 +150,7 @@ TEST(TarIndex, IndexesTheRealArchives) {
        {std::pair{"cifar10-test.tar", 10000U}, {"cifar10-train.tar", 50000U}, {"imagenet-photos.tar", 300U}}) {
     if (!std::filesystem::exists(data / name)) continue;
     ++seen;
-    const auto entries = io::index_tar(data / name);
+    const auto entries = io::index_tar(data / name).files;
     EXPECT_EQ(std::count_if(entries.begin(), entries.end(),
                             [](const auto& e) { return e.name.ends_with(".jpg") || e.name.ends_with(".JPEG"); }),
               count)

@@ -37,7 +37,7 @@ struct Batch {
 
 Batch every_nth_test_image(size_t step) {
   const fs::path tar = shared() / "data" / "cifar10-test.tar";
-  auto entries = io::index_tar(tar);
+  auto entries = io::index_tar(tar).files;
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   const io::RandomAccessFile file(tar);
   std::vector<std::string> classes;

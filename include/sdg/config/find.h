@@ -14,8 +14,14 @@ namespace sdg::config {
 std::filesystem::path find_config(const std::string& name);
 
 /// A file or folder that a config names: an absolute path as it is; else beside the config (`config_dir`, may be
-/// empty), in the working folder, then in the shipped folders. Throws Error that lists these places.
+/// empty), in the working folder, then in the shipped folders. What is not there as written is looked for once more
+/// after expand_path. Throws Error that lists these places.
 std::filesystem::path find_beside(const std::string& name, const std::filesystem::path& config_dir);
+
+/// The path with "~" and "~user" at its front, "$NAME" and "${NAME}" replaced as a shell would, where there is no file
+/// of that very name: shells replace nothing in `--set data.path=~/x`, and nobody does in a YAML file. Throws
+/// UsageError for a variable or user that does not exist.
+std::string expand_path(const std::string& path);
 
 /// The names of the shipped configs, without ".yaml", sorted.
 std::vector<std::string> shipped_configs();

@@ -58,7 +58,8 @@ OpenedData open_data(const DataOptions& options, const std::string& config_dir);
 /// What the model sees: images at its resolution and channel count (ADM centre crop, method.md 9.1), cached in memory
 /// while they fit, or latents as they are. A broken image is logged by name, counted and replaced by the next good one
 /// (by index, cyclic, so that the replacement does not depend on who reads first); past the configured share every read
-/// of a broken image throws an Error. Thread-safe.
+/// of a broken image throws an Error. What belongs to an image (label, mask, pseudo-label, noise) must be taken by
+/// `shown`, as the pixels are. Thread-safe.
 class Dataset {
  public:
   /// Throws Error for an empty source and UsageError for options that make no image.
@@ -84,8 +85,14 @@ class Dataset {
   Tensor image(int64_t index) const;
   /// uint8 [indices.size(), C, S, S]
   Tensor images(at::IntArrayRef indices) const;
-  /// Writes the C * S * S bytes of one image, without an allocation where it is cached.
-  void read_into(int64_t index, uint8_t* out) const;
+  /// Writes the C * S * S bytes of one image, without an allocation where it is cached; the index of the image whose
+  /// pixels they are.
+  int64_t read_into(int64_t index, uint8_t* out) const;
+  /// The image whose pixels stand at `index`: itself, or what replaces it if it is broken. Decodes what nobody has read
+  /// yet. Latents stand for themselves.
+  int64_t shown(int64_t index) const;
+  /// The same of many, decoded by all workers.
+  std::vector<int64_t> shown(at::IntArrayRef indices) const;
   /// Broken images met so far; each counts once.
   int64_t broken() const;
   /// How many images the cache can hold.

@@ -9,7 +9,8 @@
 
 /// Files of latents, as `sdg encode` writes them: safetensors with `mean` [N, C, S, S] in the autoencoder's raw units,
 /// `logvar` of the same shape where it gives a distribution, both once more as `mean_flipped` and `logvar_flipped` for
-/// the mirrored images, `labels` int64 [N] where there are classes, `names` (bytes, one line an image) and, of
+/// the mirrored images, `labels` int64 [N] where there are classes, `names` (bytes, one line an image, written as
+/// core/utf8.h says) and, of
 /// `--psnr`, `psnr` float32 [N]. The metadata is a LatentCard.
 namespace sdg::data {
 

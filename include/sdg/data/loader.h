@@ -8,7 +8,7 @@ namespace sdg::data {
 
 struct Batch {
   Tensor images;                ///< float32 [B, C, S, S]: images in [-1, 1], or drawn latents; mirrored where drawn
-  std::vector<int64_t> index;   ///< which image of the data set each row is
+  std::vector<int64_t> index;   ///< which image of the data set each row shows
   std::vector<int64_t> sample;  ///< global sample counter: step * B + row, the key of all randomness
 };
 

@@ -10,10 +10,14 @@
 namespace sdg::io {
 /// Decodes JPEG (libjpeg-turbo with the accurate settings, equal to Pillow's), PNG, BMP (stb_image) and binary PPM/PGM
 /// to uint8 [C, H, W]: C is 1 for grey files and 3 for the rest. Alpha is dropped, palettes and CMYK are resolved, 16
-/// bits become 8, EXIF orientation is not applied. Throws Error that begins with `name` if the bytes are no image, or a
-/// damaged or cut one.
+/// bits become 8, EXIF orientation is not applied. Throws Error that begins with `name` if the bytes are no image, a
+/// damaged or cut one, or a PNG with critical chunks that the standard does not know (Apple's CgBI swaps colours).
 Tensor decode_image(std::span<const std::byte> bytes, const std::string& name);
 Tensor read_image(const std::filesystem::path& path);
+
+/// How the image is to be shown by its EXIF data, or by its XMP where these do not say (JPEG and PNG): 1 as stored, 2
+/// to 8 mirrored or turned, as in the EXIF standard. 1 for everything else, and for values out of range.
+int64_t exif_orientation(std::span<const std::byte> bytes);
 
 /// uint8 [C, H, W] (C 1 or 3) → PNG bytes / file (written atomically).
 std::string encode_png(const Tensor& image);

@@ -1,10 +1,12 @@
 #pragma once
 #include <c10/core/Device.h>
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sdg/core/tensor.h"
 
@@ -70,6 +72,10 @@ struct AutoencoderOptions {
   std::optional<double> scale, shift;
   std::optional<int64_t> norm_groups;  ///< of the KL autoencoder's group norms; 32 unless something says otherwise
 };
+
+/// The one or two files that such a text names (config/find.h expands them). A comma inside a name is told from the one
+/// between two by what is there.
+std::vector<std::filesystem::path> autoencoder_files(const std::string& files);
 
 /// Reads "FILE", "ENCODER,DECODER" (safetensors or torch files, see io/weights.h) or a diffusers folder (config.json
 /// and weights). The kind and all sizes follow from the tensors' names and shapes. Throws Error for a missing file,

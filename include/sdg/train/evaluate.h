@@ -15,7 +15,8 @@
 
 namespace sdg::train {
 
-/// Feature statistics of a whole data set (or of the first `limit` images of a fixed random order of it).
+/// Feature statistics of a whole data set (or of the first `limit` images of a fixed random order of it). Broken images
+/// are left out.
 metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::FeatureExtractor& extractor, int64_t limit,
                                      const Progress& progress = {});
 

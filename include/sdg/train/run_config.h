@@ -29,6 +29,9 @@ struct RunConfig {
   void visit(config::Fields& fields);
 };
 
+/// The names in "a.yaml,b.yaml"; a file whose own name holds a comma is one.
+std::vector<std::string> config_names(const std::string& list);
+
 /// Reads a config file (a path, or the name of a shipped one; several with commas between, each laid over the ones
 /// before), then applies `overrides` ("a.b=c") in order, then checks
 /// what no single option can know. Throws UsageError.

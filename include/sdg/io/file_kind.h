@@ -1,0 +1,21 @@
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+namespace sdg::io {
+
+/// The suffix in lower case, with its dot: ".png" of "a/B.PNG", "" of "a" and ".hidden".
+std::string lower_suffix(const std::filesystem::path& path);
+
+/// What a file is that is often found where an image, an archive or weights were expected, from its first bytes (512
+/// are enough): "the file is empty", "a Git LFS pointer, not the file itself; …", "a web page (HTML); …",
+/// "gzip-compressed", "a zip archive". Empty where it is none of these.
+std::string other_kind(std::span<const std::byte> begin);
+
+/// How to make a tar of a compressed one, or a folder of a zip, for the end of a message: "; unpack it first: gzip -dc
+/// 'x.tar.gz' > 'x.tar'". Empty where nothing is packed.
+std::string unpack_advice(std::span<const std::byte> begin, const std::filesystem::path& path);
+
+}  // namespace sdg::io
