@@ -50,7 +50,7 @@ void visit_loss(ClusterOptions& options, config::Fields& fields) {
                   "network up to the tap.",
           .min = 0});
   fields("ramp", &options.ramp,
-         {.help = "Let that weight rise linearly from 0 until condition.change, as in the paper's code. With AdamW "
+         {.help = "Let that weight rise linearly from 0 until conditions begin, as in the paper's code. With AdamW "
                   "the head's own steps hardly change."});
   fields("window_begin", &options.window_begin,
          {.help = "The clustering loss counts only for window_begin < t < window_end (t = 1 is the clean image). Lower "

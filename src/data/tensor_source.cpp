@@ -13,6 +13,7 @@ class TensorSource : public ImageSource {
   TensorSource(std::string where, Tensor images) : where_(std::move(where)), images_(std::move(images)) {}
   int64_t size() const override { return images_.size(0); }
   Tensor read(int64_t index) const override { return images_[index]; }
+  uint64_t stored_size(int64_t index) const override { return images_[index].nbytes(); }
   std::string name(int64_t index) const override { return cat(where_, "[", index, "]"); }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "sdg/cluster/collapse.h"
 #include "sdg/config/write.h"
@@ -10,6 +11,7 @@
 #include "sdg/core/log.h"
 #include "sdg/io/atomic_file.h"
 #include "sdg/io/folder_lock.h"
+#include "sdg/train/audit.h"
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/initial_weights.h"
@@ -37,24 +39,29 @@ class Run {
         folder_(folder),
         observer_(observer),
         device_(parse_device(config.device)),
-        supply_(open_supply(config, folder, device_, observer.on_event)),
-        learner_(config, device_, supply_.ids, supply_.classes, supply_.dataset->size()) {}
+        recovery_(find_recovery(folder)),
+        before_(recovery_ ? std::optional(read_before(config, folder, recovery_->checkpoint)) : std::nullopt),
+        supply_(open_supply(config, folder, device_, observer.on_event, before_ ? &*before_ : nullptr)),
+        learner_(config, device_, supply_.given.ids, supply_.given.classes, supply_.dataset->size()) {}
 
   Outcome execute() {
     Outcome outcome;
-    const auto recovery = find_recovery(folder_);
-    outcome.resumed = recovery.has_value();
-    if (recovery) {
-      restore(*recovery);
+    outcome.resumed = recovery_.has_value();
+    if (recovery_) {
+      restore();
     } else if (!config_.model.weights.empty()) {
       begin_with(start_from(learner_.student(), config_.model.weights, config_.model.weights_match));
     }
-    if (!recovery && std::filesystem::exists(folder_.metrics()))
+    if (!recovery_ && std::filesystem::exists(folder_.metrics()))
       notes_.push_back(cat(folder_.root().string(), ": holds no checkpoint; what metrics.jsonl held is kept as .bak"));
+    begin_stage();
     folder_.create();
     write_config();
     start_message(outcome.resumed);
     for (const auto& note : notes_) log::warning(note);  // after the log file is open, so that it is told there too
+    for (const auto& note : supply_.notes) {
+      if (observer_.on_event) observer_.on_event(note);
+    }
     log_ = std::make_unique<RunLog>(folder_, learner_.steps_done());
 
     bool stopped = false;
@@ -82,14 +89,31 @@ class Run {
   void begin_with(const InitialWeights& weights) {
     learner_.teacher().load(learner_.student().tensors(""), "", weights.source);
     initial_weights_ = weights.source;
-    initial_class_conditional_ = weights.class_conditional;
+    initial_class_conditional_ = weights.provenance.verdict() == Verdict::kNo;
     if (observer_.on_event) observer_.on_event(to_text(weights));
-    if (weights.class_conditional && config_.condition.source != "label")
+    if (initial_class_conditional_ && config_.condition.source != "label")
       log::warning(cat(weights.source, ": was trained on labels: what is learned from it is not label-free"));
+    history_.inherit(weights.provenance, "initial weights " + weights.source);
+  }
+
+  // What was done before stays in the chain, whatever the run goes on with.
+  void begin_stage() {
+    if (before_) history_ = provenance_of(*before_);
+    if (history_.empty()) history_.add(random_start_stage());
+    if (const auto& latents = supply_.opened.latents) {
+      history_.add(latents_stage(latents->card()));
+      history_.inherit(parse_provenance({{kProvenanceKey, latents->card().provenance}}, supply_.opened.path),
+                       "latents");
+    }
+    const auto& origin = supply_.given.origin;
+    history_.inherit(origin.provenance, "conditions");
+    stage_ = condition_stage(config_, origin.made_from, parse_verdict(origin.label_free));
+    stage_.key = supply_.given.key;
+    stage_begin_ = learner_.steps_done();
   }
 
   void one_step(data::Loader& loader) {
-    if (recluster_due(config_, learner_.steps_done())) cluster_again();
+    if (recluster_due(config_, learner_.change_at(), learner_.steps_done())) cluster_again();
     const auto start = Clock::now();
     const auto batch = loader.next();
     StepReport report;
@@ -165,15 +189,19 @@ class Run {
     CheckpointInfo info;
     info.config = config_;
     info.step = step;
-    info.classes = supply_.classes;
-    info.class_names = supply_.class_names;
+    info.classes = supply_.given.classes;
+    info.class_names = supply_.given.class_names;
     info.data = supply_.opened.description;
     if (supply_.opened.latents) info.latents = supply_.opened.latents->card();
-    info.labels_read = config_.condition.source == "label";
+    info.labels_read = config_.condition.source == "label" || (before_ && before_->labels_read);
+    info.fingerprint = supply_.fingerprint;
+    info.conditions = supply_.given.key;
+    info.provenance = history_;
+    info.provenance.trained(stage_, stage_begin_, step);
     info.initial_weights = initial_weights_;
     info.initial_class_conditional = initial_class_conditional_;
-    info.pseudo_labels_from = supply_.origin.made_from;
-    info.pseudo_labels_free = supply_.origin.label_free;
+    info.pseudo_labels_from = supply_.given.origin.made_from;
+    info.pseudo_labels_free = supply_.given.origin.label_free;
     describe(file, info);
     const bool best = scheduled && step > 0 && figures_.is_best();
     file.tensors["figures"] = figures_.state();
@@ -181,30 +209,22 @@ class Run {
     saved_at_ = step;
   }
 
-  void restore(const Recovery& recovery) {
-    const auto where = recovery.checkpoint.string();
-    const auto file = io::read_tensors(recovery.checkpoint);
-    const auto before = parse_info(file, where);
-    initial_weights_ = before.initial_weights;
-    initial_class_conditional_ = before.initial_class_conditional;
-    const auto conflicts = conflicting_keys(before.config, config_);
-    if (!conflicts.empty()) {
-      std::string list = conflicts.front();
-      for (size_t i = 1; i < conflicts.size(); ++i) list += ", " + conflicts[i];
-      throw UsageError(
-          cat(folder_.root().string(), ": holds a run of another configuration: ", list, "; choose another --run"));
-    }
+  void restore() {
+    const auto where = recovery_->checkpoint.string();
+    const auto file = io::read_tensors(recovery_->checkpoint);
+    initial_weights_ = before_->initial_weights;
+    initial_class_conditional_ = before_->initial_class_conditional;
     learner_.load(file, where);
     figures_.restore(file.at("figures", where), where);
     saved_at_ = learner_.steps_done();
-    notes_ = settle(folder_, recovery);
-    settle_best(recovery);
+    notes_ = settle(folder_, *recovery_);
+    settle_best();
   }
 
-  void settle_best(const Recovery& recovery) {
+  void settle_best() {
     if (figures_.at_best()) {  // perhaps killed before it was called so
-      if (recovery.best_step != saved_at_) folder_.make_best(recovery.checkpoint);
-    } else if (recovery.best_step < 0 && figures_.has_best()) {
+      if (recovery_->best_step != saved_at_) folder_.make_best(recovery_->checkpoint);
+    } else if (recovery_->best_step < 0 && figures_.has_best()) {
       const auto again = find_best(folder_, figures_);
       if (again) folder_.make_best(*again);
       if (!again) figures_.forget_best();
@@ -230,6 +250,8 @@ class Run {
   RunFolder folder_;
   const Observer& observer_;
   at::Device device_;
+  std::optional<Recovery> recovery_;      // what the folder holds to go on from
+  std::optional<CheckpointInfo> before_;  // of the run that goes on
   Supply supply_;
   Learner learner_;
   std::unique_ptr<RunLog> log_;
@@ -238,6 +260,9 @@ class Run {
   std::string initial_weights_;
   bool initial_class_conditional_ = false;
   std::vector<std::string> notes_;  // on what was found in the folder
+  Provenance history_;              // up to where this process began
+  Stage stage_;                     // what it does since
+  int64_t stage_begin_ = 0;
   int64_t saved_at_ = -1, pictured_at_ = -1;
 };
 
