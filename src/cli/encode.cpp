@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/process.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"

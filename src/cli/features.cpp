@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/process.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"

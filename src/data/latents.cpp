@@ -107,7 +107,7 @@ LatentCard parse_latent_card(const std::map<std::string, std::string>& metadata,
   return card;
 }
 
-LatentSource::LatentSource(const std::filesystem::path& path) : where_(path.string()) {
+LatentSource::LatentSource(const std::filesystem::path& path) : where_(path.string()), file_(path) {
   const io::TensorFile file = io::read_tensors(path);
   card_ = parse_latent_card(file.metadata, where_);
   mean_ = file.at("mean", where_);
@@ -141,6 +141,7 @@ std::string LatentSource::name(int64_t index) const {
 void LatentSource::read_into(int64_t index, bool flipped, const float* noise, float* out) const {
   SDG_CHECK(index >= 0 && index < size(), "data: expected an index in [0, ", size(), "), got ", index);
   SDG_CHECK(!flipped || has_flips(), where_, ": holds no latents of mirrored images");
+  file_.check_not_shortened();
   const Tensor mean = (flipped ? mean_flipped_ : mean_)[index].to(at::kFloat);
   const Tensor logvar = noise && has_noise() ? (flipped ? logvar_flipped_ : logvar_)[index].to(at::kFloat) : Tensor();
   const auto* means = mean.const_data_ptr<float>();
@@ -183,6 +184,7 @@ std::vector<Tensor> LatentSource::stored() const {
 }
 
 Tensor LatentSource::raw_means(int64_t first, int64_t count) const {
+  file_.check_not_shortened();
   return mean_.narrow(0, first, count).to(at::kFloat);
 }
 

@@ -3,9 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "io/signal_safe_impl.h"
 
 namespace sdg::io {
 
@@ -44,6 +47,7 @@ class MappedFile {
  private:
   std::byte* data_ = nullptr;
   size_t size_ = 0;
+  std::optional<NamedMapping> name_;  // for the message, should the file be shortened meanwhile
 };
 
 /// Fills `into` from `offset` on. Throws Error, beginning with `where`, for a file that ends before.

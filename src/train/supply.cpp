@@ -2,16 +2,16 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
+#include "sdg/train/resume_rules.h"
 #include "sdg/train/same_data.h"
-#include "sdg/train/trainer.h"
 
 namespace sdg::train {
 
 CheckpointInfo read_before(const RunConfig& config, const RunFolder& folder, const std::filesystem::path& checkpoint) {
   auto before = parse_info(io::read_tensor_header(checkpoint), checkpoint.string());
-  const auto conflicts = conflicting_keys(before.config, config);
-  SDG_CHECK_USAGE(conflicts.empty(), folder.root().string(),
-                  ": holds a run of another configuration: ", join(conflicts), "; choose another --run");
+  const auto changes = resume_changes(before.config, config);
+  SDG_CHECK_USAGE(changes.refused.empty(), folder.root().string(),
+                  ": holds a run of another configuration: ", join(changes.refused), "; ", changes.instead);
   return before;
 }
 

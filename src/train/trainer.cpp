@@ -9,6 +9,7 @@
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
+#include "sdg/core/text.h"
 #include "sdg/io/atomic_file.h"
 #include "sdg/io/folder_lock.h"
 #include "sdg/train/audit.h"
@@ -17,6 +18,7 @@
 #include "sdg/train/initial_weights.h"
 #include "sdg/train/recluster.h"
 #include "sdg/train/recovery.h"
+#include "sdg/train/resume_rules.h"
 #include "train/run_figures.h"
 #include "train/run_log.h"
 #include "train/run_pictures.h"
@@ -49,6 +51,11 @@ class Run {
     outcome.resumed = recovery_.has_value();
     if (recovery_) {
       restore();
+      outcome.idle = learner_.steps_done() >= config_.train.steps && !pictures_owed();
+      if (outcome.idle) {
+        say_notes();
+        return ended(outcome);
+      }
     } else if (!config_.model.weights.empty()) {
       begin_with(start_from(learner_.student(), config_.model.weights, config_.model.weights_match));
     }
@@ -58,33 +65,50 @@ class Run {
     folder_.create();
     write_config();
     start_message(outcome.resumed);
-    for (const auto& note : notes_) log::warning(note);  // after the log file is open, so that it is told there too
-    for (const auto& note : supply_.notes) {
-      if (observer_.on_event) observer_.on_event(note);
-    }
+    say_notes();  // after the log file is open, so that they are told there too
     log_ = std::make_unique<RunLog>(folder_, learner_.steps_done());
+    if (outcome.resumed && pictures_owed()) pictures();  // the run was ended after the checkpoint and before them
 
-    bool stopped = false;
     if (learner_.steps_done() < config_.train.steps) {
       data::Loader loader(
           *supply_.dataset,
           {config_.train.batch, seed_of(config_), config_.data.flip, std::max<int64_t>(1, config_.data.threads), 2},
-          learner_.steps_done());
-      while (learner_.steps_done() < config_.train.steps && !stopped) {
-        one_step(loader);
-        stopped = observer_.stop && observer_.stop();
-      }
+          samples_done_);
+      do one_step(loader);
+      while (learner_.steps_done() < config_.train.steps && !stop_asked());
     }
     const bool finished = learner_.steps_done() >= config_.train.steps;
     if (saved_at_ != learner_.steps_done()) save(/*scheduled=*/finished);
     if (finished && pictured_at_ != learner_.steps_done()) pictures();
+    return ended(outcome);
+  }
+
+ private:
+  Outcome ended(Outcome outcome) const {
     outcome.step = learner_.steps_done();
-    outcome.finished = finished;
+    outcome.finished = outcome.step >= config_.train.steps;
     outcome.checkpoint = folder_.last();
     return outcome;
   }
 
- private:
+  void say_notes() const {
+    for (const auto& note : notes_) log::warning(note);
+    for (const auto& note : supply_.notes) {
+      if (observer_.on_event) observer_.on_event(note);
+    }
+  }
+
+  bool stop_asked() const { return observer_.stop && observer_.stop(); }
+
+  bool pictures_due() const {
+    const int64_t step = learner_.steps_done(), every = config_.train.picture_every;
+    return step > 0 && (step >= config_.train.steps || (every > 0 && step % every == 0));
+  }
+  bool pictures_owed() {
+    return pictures_due() &&
+           pictures_missing(folder_, supply_, static_cast<bool>(learner_.teacher().head), learner_.steps_done());
+  }
+
   // Both copies begin alike.
   void begin_with(const InitialWeights& weights) {
     learner_.teacher().load(learner_.student().tensors(""), "", weights.source);
@@ -117,7 +141,8 @@ class Run {
     const auto start = Clock::now();
     const auto batch = loader.next();
     StepReport report;
-    report.result = learner_.step(batch);
+    report.result = step_of(batch);
+    samples_done_ = batch.sample.back() + 1;
     report.step = learner_.steps_done();
     report.steps = config_.train.steps;
     figures_.follow(report.result.flow_loss);
@@ -131,7 +156,19 @@ class Run {
       log_->write(report);
     if (observer_.on_step) observer_.on_step(report);
     if (report.step % config_.train.save_every == 0) save(/*scheduled=*/true);
-    if (config_.train.picture_every > 0 && report.step % config_.train.picture_every == 0) pictures();
+    // Who asks for an end need not wait for pictures: they are made when the run goes on.
+    if (report.step < report.steps && pictures_due() && !stop_asked()) pictures();
+  }
+
+  StepResult step_of(const data::Batch& batch) {
+    try {
+      return learner_.step(batch);
+    } catch (const BadStep& bad) {
+      const auto lower = cat("--set train.lr=", config_.train.lr / 2);
+      throw Error(cat(bad.what(), saved_at_ < 0 ? cat("; no checkpoint was written yet: begin anew with ", lower)
+                                                : cat("; the checkpoint of step ", saved_at_,
+                                                      " is as it was: go on from it with ", lower)));
+    }
   }
 
   // A single step proves nothing: the warning waits for the smoothed loss, and is said once a stretch of steps.
@@ -189,6 +226,8 @@ class Run {
     CheckpointInfo info;
     info.config = config_;
     info.step = step;
+    info.samples = samples_done_;
+    info.changes = changes_;
     info.classes = supply_.given.classes;
     info.class_names = supply_.given.class_names;
     info.data = supply_.opened.description;
@@ -214,6 +253,13 @@ class Run {
     const auto file = io::read_tensors(recovery_->checkpoint);
     initial_weights_ = before_->initial_weights;
     initial_class_conditional_ = before_->initial_class_conditional;
+    samples_done_ = before_->samples;
+    changes_ = before_->changes;
+    const auto changes = resume_changes(before_->config, config_);
+    if (!changes.said.empty()) {
+      said_ = cat("step ", before_->step, ": ", join(changes.said));
+      changes_.push_back(said_);
+    }
     learner_.load(file, where);
     figures_.restore(file.at("figures", where), where);
     saved_at_ = learner_.steps_done();
@@ -240,10 +286,11 @@ class Run {
   }
 
   void start_message(bool resumed) {
-    if (!observer_.on_start) return;
-    observer_.on_start(cat(supply_.opened.description, "; ", config_.model.name, ", condition ",
-                           config_.condition.source,
-                           resumed ? cat("; going on at step ", learner_.steps_done()) : std::string()));
+    if (observer_.on_start)
+      observer_.on_start(cat(supply_.opened.description, "; ", config_.model.name, ", condition ",
+                             config_.condition.source,
+                             resumed ? cat("; going on at step ", learner_.steps_done()) : std::string()));
+    if (!said_.empty() && observer_.on_event) observer_.on_event(cat("changed from ", said_));
   }
 
   RunConfig config_;
@@ -257,6 +304,9 @@ class Run {
   std::unique_ptr<RunLog> log_;
   RunFigures figures_;
   double rate_ = 0;
+  int64_t samples_done_ = 0;          // images trained on, repeated ones counted again
+  std::vector<std::string> changes_;  // of options, while the run went on
+  std::string said_;                  // the one of this start
   std::string initial_weights_;
   bool initial_class_conditional_ = false;
   std::vector<std::string> notes_;  // on what was found in the folder
