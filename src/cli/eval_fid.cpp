@@ -1,15 +1,15 @@
 #include <cstdio>
+#include <optional>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "cli/reference.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
 #include "sdg/core/device.h"
-#include "sdg/core/error.h"
-#include "sdg/core/text.h"
 #include "sdg/train/evaluate.h"
-#include "sdg/train/latent_images.h"
+#include "sdg/train/measure.h"
 
 namespace sdg::cli {
 namespace {
@@ -18,8 +18,8 @@ using nlohmann::ordered_json;
 
 struct Arguments {
   SamplingArguments sampling;
-  std::string images, reference, extractor, weights, save_statistics;
-  int64_t reference_count = 0;
+  ReferenceArguments reference;
+  std::string images, save_statistics;
   bool json = false;
 };
 
@@ -28,67 +28,108 @@ constexpr const char* kExamples =
     "  sdg eval-fid --guidance 1.5 --count 5000 --json  one JSON object on standard output\n"
     "  sdg eval-fid --images samples/ --reference VIRTUAL_imagenet256.npz --extractor inception\n";
 
-int execute(const Arguments& arguments) {
-  const auto device = parse_device(arguments.sampling.device);
-  const bool from_images = !arguments.images.empty();
-  SDG_CHECK_USAGE(!from_images || !arguments.reference.empty(),
-                  "--images needs --reference: a data set, or an .npz with mu and sigma");
-  train::Trained trained;
-  train::RunConfig config;
-  data::DataOptions images;
-  if (!from_images) {
-    trained = load(arguments.sampling, device);
-    config = trained.info.config;
-    images = train::reference_options(trained.info, arguments.reference.empty() && config.eval.reference.empty());
-  }
-  const std::string extractor_name = arguments.extractor.empty() ? config.eval.extractor : arguments.extractor;
-  const auto extractor =
-      metrics::make_extractor(extractor_name, arguments.weights.empty() ? config.eval.weights : arguments.weights);
-  const std::string reference = arguments.reference.empty() ? config.eval.reference : arguments.reference;
+/// What is measured.
+struct Measured {
+  metrics::Gaussian statistics;
+  std::string text;            // as messages name it
+  bool stored = false;         // read from a file of statistics
+  train::GenerateOptions how;  // of what was drawn
+};
 
-  // The reference first: a wrong path should not cost the time of sampling.
-  const auto target = statistics_of(reference, images, *extractor, arguments.reference_count, "reference");
-  metrics::Gaussian drawn;
-  train::GenerateOptions options;
-  if (from_images) {
-    drawn = statistics_of(arguments.images, images, *extractor, 0, "images");
-  } else {
-    options = generate_options(arguments.sampling, trained, config.eval.count, device);
-    ProgressBar bar("sample", "img/s");
-    drawn = train::sample_statistics(trained, options, device, *extractor, bar.callback());
-  }
-  if (!arguments.save_statistics.empty()) metrics::write_statistics(arguments.save_statistics, drawn);
-  const double distance = metrics::frechet_distance(drawn, target);
-  const std::string reference_text = !reference.empty()     ? reference
-                                     : trained.info.latents ? images.path
-                                                            : trained.info.data;
+Measured measure_images(const Arguments& arguments, metrics::FeatureExtractor& extractor) {
+  Measured out;
+  out.text = arguments.images;
+  out.stored = train::holds_statistics(arguments.images);
+  ProgressBar bar("images", "img/s");
+  const auto size = out.stored ? 0 : arguments.reference.size;
+  out.statistics = train::measure(arguments.images, extractor, {.size = size}, bar.callback());
+  return out;
+}
 
+Measured measure_drawn(const Arguments& arguments, const train::Trained& trained, metrics::FeatureExtractor& extractor,
+                       const at::Device& device) {
+  Measured out;
+  out.text = trained.path;
+  out.how = generate_options(arguments.sampling, trained, trained.info.config.eval.count, device);
+  ProgressBar bar("sample", "img/s");
+  out.statistics = train::sample_statistics(trained, out.how, device, extractor, bar.callback());
+  return out;
+}
+
+// A count that a file of statistics does not tell is no number.
+ordered_json count_of(const metrics::Gaussian& statistics) {
+  return statistics.count > 0 ? ordered_json(statistics.count) : ordered_json();
+}
+
+void print(const Arguments& arguments, const metrics::FeatureExtractor& extractor, double distance,
+           const Measured& measured, const Reference& reference, const train::Trained* drawn_from) {
+  const auto& how = measured.how;
   if (arguments.json) {
-    ordered_json out{{"metric", extractor->metric_name()}, {"value", distance},
-                     {"extractor", extractor->name()},     {"count", drawn.count},
-                     {"reference", reference_text},        {"reference_count", target.count}};
-    if (from_images) {
+    ordered_json out{{"metric", extractor.metric_name()},
+                     {"value", distance},
+                     {"extractor", extractor.name()},
+                     {"extractor_weights", extractor.weights_digest()},
+                     {"count", count_of(measured.statistics)},
+                     {"size", measured.statistics.size},
+                     {"reference", reference.text},
+                     {"reference_count", count_of(reference.statistics)},
+                     {"reference_size", reference.statistics.size}};
+    if (!drawn_from) {
       out["images"] = arguments.images;
     } else {
-      out.update({{"checkpoint", trained.path},
-                  {"step", trained.info.step},
-                  {"condition", config.condition.source},
-                  {"guidance", options.guidance},
-                  {"steps", options.steps},
-                  {"solver", options.solver},
-                  {"seed", options.seed},
+      out.update({{"checkpoint", drawn_from->path},
+                  {"step", drawn_from->info.step},
+                  {"condition", drawn_from->info.config.condition.source},
+                  {"guidance", how.guidance},
+                  {"steps", how.steps},
+                  {"solver", how.solver},
+                  {"seed", how.seed},
                   {"weights", arguments.sampling.weights}});
     }
     std::printf("%s\n", io::json_text(out).c_str());
-    return 0;
+    return;
   }
-  std::printf("%s %.4f  (%lld images against %s", extractor->metric_name().c_str(), distance,
-              static_cast<long long>(drawn.count), reference_text.c_str());
-  if (!from_images) {
-    std::printf("; guidance %g, %lld %s steps, seed %lld", options.guidance, static_cast<long long>(options.steps),
-                options.solver.c_str(), static_cast<long long>(options.seed));
+  const auto count = measured.statistics.count;
+  std::printf("%s %.4f  (%s images against %s", extractor.metric_name().c_str(), distance,
+              count > 0 ? std::to_string(count).c_str() : "an unknown number of", reference.text.c_str());
+  if (drawn_from) {
+    std::printf("; guidance %g, %lld %s steps, seed %lld", how.guidance, static_cast<long long>(how.steps),
+                how.solver.c_str(), static_cast<long long>(how.seed));
   }
   std::printf(")\n");
+}
+
+void check_arguments(const Arguments& arguments, const CLI::App& app) {
+  const bool from_images = !arguments.images.empty(), named = !arguments.reference.path.empty();
+  if (from_images) {
+    refuse(app, kDrawingOptions, "says how to draw, and --images draws nothing");
+    refuse(app, {"--weights", "--autoencoder"}, "says how to draw, and --images draws nothing");
+  }
+  if (!from_images && !named) refuse(app, {"--size"}, "the run's data are measured as the network sees them");
+  if (!from_images && named && train::holds_statistics(arguments.reference.path))
+    refuse(app, {"--size"}, "statistics hold for the size they were made at");
+  if (from_images && train::holds_statistics(arguments.images) &&
+      (!named || train::holds_statistics(arguments.reference.path)))
+    refuse(app, {"--size"}, "there are no images to bring to a size");
+}
+
+int execute(const Arguments& arguments, const CLI::App& app) {
+  check_arguments(arguments, app);
+  const auto device = parse_device(arguments.sampling.device);
+  const bool from_images = !arguments.images.empty();
+  std::optional<train::Trained> run;
+  if (!from_images || given(app, "--run") || given(app, "--checkpoint")) run = load(arguments.sampling, device);
+  const auto* info = run ? &run->info : nullptr;
+  const auto extractor = extractor_of(arguments.reference, info ? &info->config.eval : nullptr, device);
+
+  // The reference first: a wrong path should not cost the time of sampling.
+  const auto reference = reference_of(arguments.reference, info, *extractor);
+  const auto measured =
+      from_images ? measure_images(arguments, *extractor) : measure_drawn(arguments, *run, *extractor, device);
+  check_sizes(measured.statistics, measured.text, measured.stored, reference);
+  const double distance = metrics::frechet_distance(measured.statistics, reference.statistics);
+  if (!arguments.save_statistics.empty()) metrics::write_statistics(arguments.save_statistics, measured.statistics);
+  print(arguments, *extractor, distance, measured, reference, from_images ? nullptr : &*run);
   return 0;
 }
 
@@ -98,28 +139,17 @@ Command eval_fid_command() {
   return {"eval-fid", "Frechet distance between generated and real images, named by its feature extractor.", kExamples,
           [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            declare_sampling(app, arguments->sampling);
+            declare_sampling(app, arguments->sampling, "eval.count");
             app.add_option("--images", arguments->images,
-                           "measure these images (folder, tar or npz) instead of a checkpoint")
+                           "measure these images (folder, tar, safetensors, .npz of arr_0 or of statistics), as they "
+                           "are, instead of drawing some")
                 ->type_name("PATH");
-            app.add_option(
-                   "--reference", arguments->reference,
-                   "what to compare with: a data set, or an .npz with mu and sigma; default: the run's training data")
-                ->type_name("PATH");
-            app.add_option("--reference-count", arguments->reference_count,
-                           "take only this many images of the reference data set; 0 takes all")
-                ->type_name("N");
-            app.add_option("--extractor", arguments->extractor,
-                           "feature network: " + join(metrics::extractor_names()) + "; only inception gives an FID")
-                ->type_name("NAME");
-            app.add_option("--extractor-weights", arguments->weights,
-                           "its weights, where they are not in the default place")
-                ->type_name("FILE");
+            declare_reference(app, arguments->reference);
             app.add_option("--save-statistics", arguments->save_statistics,
-                           "also write mu and sigma of the measured images")
+                           "also write mu and sigma of the measured images, with what they were made with")
                 ->type_name("FILE.npz");
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
-            return [arguments] { return execute(*arguments); };
+            return [arguments, &app] { return execute(*arguments, app); };
           }};
 }
 

@@ -1,45 +1,81 @@
 #include "cli/reference.h"
 
-#include <filesystem>
-
+#include "cli/declared.h"
 #include "cli/terminal.h"
 #include "sdg/core/error.h"
-#include "sdg/io/npz.h"
+#include "sdg/core/text.h"
 #include "sdg/train/evaluate.h"
 #include "sdg/train/latent_images.h"
+#include "sdg/train/measure.h"
 
 namespace sdg::cli {
-namespace {
 
-bool is_npz(const std::string& path) {
-  return std::filesystem::path(path).extension() == ".npz";
+void declare_reference(CLI::App& app, ReferenceArguments& arguments) {
+  declare(app, "--extractor", arguments.extractor, declared("eval.extractor"), "Default: the run's eval.extractor.");
+  app.add_option("--extractor-weights", arguments.weights, "its weights, where they are not in the default place")
+      ->type_name("FILE");
+  app.add_option("--reference", arguments.path,
+                 "what to compare with: a data set, whose images are taken at their own size, an .npz of images "
+                 "(arr_0), or an .npz of statistics (mu, sigma); default: the run's eval.reference, else its training "
+                 "data as the network sees them")
+      ->type_name("PATH");
+  declare(app, "--reference-count", arguments.count,
+          own<int64_t>({.help = "at most this many images of the reference; 0 takes all", .min = 0}));
+  declare(app, "--size", arguments.size,
+          own<int64_t>({.help = "cut and resize the images of named data sets to squares of this side first, as "
+                                "training does; default: they are taken as they are",
+                        .min = 1,
+                        .max = 65536}))
+      ->type_name("PIXELS");
 }
 
-// Folders and tars become the size and channels that the reference images have; an npz is taken as it is.
-Tensor images_of_npz(const std::string& path) {
-  const auto arrays = io::read_npz(path);
-  const auto found = arrays.find("arr_0");
-  SDG_CHECK(found != arrays.end(), path, ": expected an array arr_0 (uint8 NHWC), there is none");
-  SDG_CHECK(found->second.dim() == 4 && found->second.scalar_type() == at::kByte, path,
-            ": arr_0 must be uint8 [N, H, W, C], got ", to_string(found->second.sizes()));
-  return found->second.permute({0, 3, 1, 2}).contiguous();
-}
-
-}  // namespace
-
-metrics::Gaussian statistics_of(const std::string& path, data::DataOptions options,
-                                metrics::FeatureExtractor& extractor, int64_t limit, const std::string& title) {
-  ProgressBar bar(title, "img/s");
-  if (is_npz(path)) {
-    const auto arrays = io::read_npz(path);
-    if (arrays.count("mu")) return metrics::read_statistics(path);
-    return train::image_statistics(images_of_npz(path), extractor, bar.callback());
+std::unique_ptr<metrics::FeatureExtractor> extractor_of(const ReferenceArguments& arguments,
+                                                        const train::EvalOptions* run, const at::Device& device) {
+  auto name = arguments.extractor;
+  if (name.empty() && run) name = run->extractor;
+  if (name.empty()) {
+    name = train::EvalOptions().extractor;
+    warn(cat("neither --extractor nor a run says in whose features the distance is taken: those of ", name,
+             ", which say little about other images; --extractor inception gives an FID"));
   }
+  auto weights = arguments.weights;
+  if (weights.empty() && run && run->extractor == name) weights = run->weights;
+  return metrics::make_extractor(name, weights, device);
+}
+
+Reference reference_of(const ReferenceArguments& arguments, const train::CheckpointInfo* run,
+                       metrics::FeatureExtractor& extractor) {
+  Reference out;
+  const auto& path = arguments.path.empty() && run ? run->config.eval.reference : arguments.path;
+  ProgressBar bar("reference", "img/s");
   if (!path.empty()) {
-    options.path = path;
-    options.format = "auto";
+    out.text = path;
+    out.stored = train::holds_statistics(path);
+    SDG_CHECK_USAGE(!out.stored || arguments.count == 0, "--reference-count: ", path,
+                    " holds statistics, of which no smaller number of images can be taken");
+    const auto size = out.stored ? 0 : arguments.size;
+    out.statistics = train::measure(path, extractor, {.limit = arguments.count, .size = size}, bar.callback());
+    return out;
   }
-  return train::dataset_statistics(train::open_images(options, ""), extractor, limit, bar.callback());
+  SDG_CHECK_USAGE(run,
+                  "--images needs something to compare with: --reference PATH (a data set, or an .npz with mu and "
+                  "sigma), or --run DIR for a run's training data");
+  SDG_CHECK_USAGE(!run->converted, "--reference: a converted checkpoint knows no data set; name what to compare with");
+  const auto options = train::reference_options(*run, true);
+  out.text = run->latents ? options.path : run->data;
+  out.statistics = train::dataset_statistics(train::open_images(options, run->config.config_dir), extractor,
+                                             arguments.count, bar.callback());
+  return out;
+}
+
+void check_sizes(const metrics::Gaussian& measured, const std::string& what, bool stored, const Reference& reference) {
+  const auto& a = measured.size;
+  const auto& b = reference.statistics.size;
+  if (a == b || a.empty() || b.empty()) return;
+  const auto text = cat(what, ": images of size ", a, " against images of size ", b, " (", reference.text, ")");
+  const bool one_each = a != "mixed" && b != "mixed";
+  SDG_CHECK(!(one_each && (stored || reference.stored)), text, ": statistics hold for the size they were made at");
+  warn(cat(text, "; --size N brings those of data sets to one"));
 }
 
 }  // namespace sdg::cli

@@ -1,17 +1,44 @@
 #pragma once
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
 #include <string>
 
-#include "sdg/data/options.h"
+#include "sdg/core/progress.h"
 #include "sdg/metrics/feature_extractor.h"
 #include "sdg/metrics/gaussian.h"
+#include "sdg/train/checkpoint.h"
 
-/// What `eval-fid` and `sweep` compare with.
+/// What `eval-fid` and `sweep` share: in whose features a distance is taken, and to what.
 namespace sdg::cli {
 
-/// Feature statistics of `path`: an .npz with mu and sigma as it is, an .npz of images (arr_0, uint8 NHWC), or a data
-/// set as `options` say (size, channels); an empty path stands for the data set of the options. Of a data set only
-/// `limit` images, 0 for all. Shows its progress under `title`.
-metrics::Gaussian statistics_of(const std::string& path, data::DataOptions options,
-                                metrics::FeatureExtractor& extractor, int64_t limit, const std::string& title);
+struct ReferenceArguments {
+  std::string path, extractor, weights;
+  int64_t count = 0, size = 0;
+};
+
+/// Declares --extractor, --extractor-weights, --reference, --reference-count and --size.
+void declare_reference(CLI::App& app, ReferenceArguments& arguments);
+
+/// The extractor that the arguments name, else the run's (null: there is no run, and the digits' network is taken,
+/// which is said). The run's weights count for the run's extractor only.
+std::unique_ptr<metrics::FeatureExtractor> extractor_of(const ReferenceArguments& arguments,
+                                                        const train::EvalOptions* run, const at::Device& device);
+
+/// What a distance is taken to.
+struct Reference {
+  metrics::Gaussian statistics;
+  std::string text;     ///< as results name it
+  bool stored = false;  ///< read from a file of statistics
+};
+
+/// Of the path that the arguments name, else of the run's eval.reference, else of the run's training data, seen as the
+/// model sees them. `run` may be null where a path is named. Shows its progress.
+Reference reference_of(const ReferenceArguments& arguments, const train::CheckpointInfo* run,
+                       metrics::FeatureExtractor& extractor);
+
+/// Images of one size against images of another: refused where one side are stored statistics, which were made for
+/// their size, else warned of. `what` names the measured images.
+void check_sizes(const metrics::Gaussian& measured, const std::string& what, bool stored, const Reference& reference);
 
 }  // namespace sdg::cli

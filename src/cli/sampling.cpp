@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "cli/declared.h"
 #include "cli/terminal.h"
 #include "sdg/core/error.h"
-#include "sdg/core/text.h"
 #include "sdg/io/image.h"
-#include "sdg/sample/solver.h"
 #include "sdg/train/assign.h"
 #include "sdg/train/latent_images.h"
 #include "sdg/train/run_folder.h"
@@ -62,6 +61,8 @@ Tensor map_seen_in(const std::string& text, const train::Trained& trained, const
     options.format = "image";
     index = 0;
   }
+  SDG_CHECK_USAGE(!number || !trained.info.converted,
+                  "--map-from: a converted checkpoint knows no training images; name a file");
   const auto opened = data::open_data(options, number ? config.config_dir : "");
   if (number) train::check_own_data(trained, opened);
   const data::Dataset dataset(opened, options);
@@ -70,32 +71,88 @@ Tensor map_seen_in(const std::string& text, const train::Trained& trained, const
   return train::assign_clusters(config, trained.network, dataset, {index}, device)[0];
 }
 
+// Refuses what this network or the other arguments leave without effect.
+void check_effect(const SamplingArguments& arguments, const train::Trained& trained,
+                  const train::GenerateOptions& options) {
+  const auto& source = trained.info.config.condition.source;
+  const bool of_labels = source == "label";
+  SDG_CHECK_USAGE(arguments.config_class.empty() || of_labels, "--class: this run knows no labels (condition.source ",
+                  source, ")", source == "none" ? "" : "; --cluster names one of its clusters");
+  SDG_CHECK_USAGE(!arguments.cluster || !of_labels,
+                  "--cluster: this run was trained on labels; --class names one of its classes");
+  const std::string chosen = arguments.cluster                 ? "--cluster"
+                             : !arguments.config_class.empty() ? "--class"
+                             : !arguments.map.empty()          ? "--map"
+                             : !arguments.map_from.empty()     ? "--map-from"
+                                                               : "";
+  const bool interval = !arguments.interval.empty();
+  if (!trained.prior.defined()) {
+    const auto why = source == "none" ? std::string("this run was trained without conditions (condition.source none)")
+                                      : cat("the conditions of this run had not begun at step ", trained.info.step);
+    SDG_CHECK_USAGE(chosen.empty(), chosen, ": ", why);
+    // 0 and 1 ask for no guidance, which is what is drawn.
+    SDG_CHECK_USAGE(!arguments.guidance || options.guidance == 0 || options.guidance == 1, "--guidance: ", why,
+                    ", so that there is nothing to guide by");
+    SDG_CHECK_USAGE(!interval, "--guidance-interval: ", why, ", so that there is nothing to guide by");
+  }
+  SDG_CHECK_USAGE(options.guidance_begin <= options.guidance_end, "--guidance-interval: begin ", options.guidance_begin,
+                  " is after end ", options.guidance_end);
+  SDG_CHECK_USAGE(chosen.empty() || !train::draws_unconditionally(options), chosen,
+                  ": guidance 0 draws without any condition; --guidance 1 follows it, more follows it more closely");
+  SDG_CHECK_USAGE(!interval || options.guidance != 1,
+                  "--guidance-interval: guidance is 1 inside as outside; name another with --guidance");
+  if (options.solver != "dopri5") return;
+  SDG_CHECK_USAGE(!arguments.steps, "--steps: dopri5 chooses its own steps");
+  SDG_CHECK_USAGE(arguments.grid.empty(), "--grid: dopri5 chooses its own steps");
+}
+
 }  // namespace
 
-void declare_sampling(CLI::App& app, SamplingArguments& arguments) {
-  app.add_option("run,--run", arguments.run,
-                 "draw from the last checkpoint of this run; default: the newest run under runs/")
-      ->type_name("DIR");
-  app.add_option("--checkpoint", arguments.checkpoint, "draw from this checkpoint instead")->type_name("FILE");
-  app.add_option("--count", arguments.count, "images to draw")->type_name("N");
-  app.add_option("--batch", arguments.batch, "images under way at once; changes memory and speed, not the images")
-      ->type_name("N");
-  app.add_option("--seed", arguments.seed, "image i is a function of (seed, i)")->type_name("N");
-  app.add_option("--steps", arguments.steps, "solver steps from noise to image")->type_name("N");
-  app.add_option("--guidance", arguments.guidance,
-                 "w in v_u + w (v_c - v_u): 1.0 is conditional, 0 unconditional, above 1 trades variety for fidelity")
-      ->type_name("W");
-  app.add_option("--guidance-interval", arguments.interval,
-                 "two times between which guidance acts (0 noise, 1 image); elsewhere w is 1. Default 0 1")
+void declare_source(CLI::App& app, std::string& run, std::string& checkpoint, const std::string& what) {
+  auto* folder =
+      app.add_option("run,--run", run, what + " the last checkpoint of this run; default: the newest run under runs/")
+          ->type_name("DIR");
+  app.add_option("--checkpoint", checkpoint, what + " this checkpoint instead (also one of sdg convert)")
+      ->type_name("FILE")
+      ->excludes(folder);
+}
+
+void declare_weights(CLI::App& app, std::string& weights) {
+  declare(app, "--weights", weights,
+          own<std::string>({.help = "ema (the average) or model (the raw weights)", .choices = {"ema", "model"}}));
+}
+
+void declare_device(CLI::App& app, std::string& device) {
+  app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+}
+
+void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::string& count) {
+  const auto of_run = [](const std::string& path) { return cat("Default: the run's ", path, "."); };
+  const auto mirror = [&](const char* flag, auto& target, const std::string& path) {
+    return declare(app, flag, target, declared(path), of_run(path));
+  };
+  declare_source(app, arguments.run, arguments.checkpoint, "draw from");
+  mirror("--count", arguments.count, count);
+  mirror("--batch", arguments.batch, "sample.batch");
+  mirror("--seed", arguments.seed, "sample.seed");
+  mirror("--steps", arguments.steps, "sample.steps");
+  mirror("--guidance", arguments.guidance, "sample.guidance")->type_name("W");
+  app.add_option_function<std::vector<std::string>>(
+         "--guidance-interval",
+         [&arguments](const std::vector<std::string>& texts) {
+           const auto read = [&](size_t i, const char* path) {
+             return std::get<double>(parse_option("--guidance-interval", declared(path), texts.at(i)));
+           };
+           arguments.interval = {read(0, "sample.guidance_begin"), read(1, "sample.guidance_end")};
+         },
+         "two times between which guidance acts (0 noise, 1 image); elsewhere w is 1. Default: the run's, mostly 0 1")
       ->type_name("BEGIN END")
-      ->expected(2)
-      ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--solver", arguments.solver, "ODE solver: " + join(sample::solver_names()))->type_name("NAME");
-  app.add_option("--grid", arguments.grid,
-                 "where the steps lie: uniform in t, or own, equal steps of the path the network was trained on")
-      ->check(CLI::IsMember({"uniform", "own"}));
+      ->expected(2);
+  mirror("--solver", arguments.solver, "sample.solver")->transform(solver_alias());
+  mirror("--grid", arguments.grid, "sample.grid");
   auto* cluster =
-      app.add_option("--cluster", arguments.cluster, "draw only this cluster; default: as frequent as in training")
+      declare(app, "--cluster", arguments.cluster,
+              own<int64_t>({.help = "draw only this cluster; default: as frequent as in training", .min = 0}))
           ->type_name("K");
   app.add_option("--class", arguments.config_class, "draw only this class (runs trained on labels): a name or an index")
       ->type_name("C")
@@ -113,12 +170,20 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments) {
       ->type_name("FILE|N")
       ->excludes(cluster)
       ->excludes(map);
-  app.add_option("--weights", arguments.weights, "ema (the average) or model (the raw weights)")
-      ->check(CLI::IsMember({"ema", "model"}));
+  declare_weights(app, arguments.weights);
   app.add_option("--autoencoder", arguments.autoencoder,
                  "runs trained on latents: what decodes them; default: what made them")
       ->type_name("FILES");
-  app.add_option("--device", arguments.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+  declare_device(app, arguments.device);
+}
+
+CLI::Validator solver_alias() {
+  return CLI::Validator(
+      [](std::string& name) {
+        if (name == "heun2") name = "heun";
+        return std::string();
+      },
+      "");
 }
 
 train::Trained load(const SamplingArguments& arguments, const at::Device& device) {
@@ -157,11 +222,7 @@ train::GenerateOptions generate_options(const SamplingArguments& arguments, cons
   if (!arguments.solver.empty()) options.solver = arguments.solver;
   if (!arguments.grid.empty()) options.grid = arguments.grid;
   options.cluster = arguments.cluster.value_or(-1);
-  SDG_CHECK_USAGE(options.batch >= 1, "--batch: must be at least 1, got ", options.batch);
-  SDG_CHECK_USAGE(options.seed >= 0, "--seed: must be at least 0, got ", options.seed);
-  SDG_CHECK_USAGE(!arguments.cluster || *arguments.cluster >= 0, "--cluster: must be at least 0, got ",
-                  options.cluster);
-  sample::evaluations_per_step(options.solver);  // an unknown name stops here, before anything that takes time
+  check_effect(arguments, trained, options);
   if (!arguments.map.empty()) options.map = painted_map(arguments.map, trained);
   if (!arguments.map_from.empty()) options.map = map_seen_in(arguments.map_from, trained, device);
   if (!arguments.config_class.empty()) options.cluster = class_index(arguments.config_class, trained);

@@ -1,8 +1,10 @@
 #pragma once
 #include <CLI/CLI.hpp>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/generate.h"
@@ -14,12 +16,26 @@ struct SamplingArguments {
   std::string run, checkpoint, device = "auto", weights = "ema", solver, grid, config_class, autoencoder, map, map_from;
   std::optional<int64_t> count, batch, seed, steps, cluster;
   std::optional<double> guidance;
-  std::vector<double> interval;
+  std::vector<double> interval;  // empty, or begin and end
 };
 
+/// Options that say how to draw, apart from --weights and --autoencoder.
+constexpr std::initializer_list<const char*> kDrawingOptions{
+    "--count",  "--batch", "--seed",    "--steps", "--guidance", "--guidance-interval",
+    "--solver", "--grid",  "--cluster", "--class", "--map",      "--map-from"};
+
 /// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --guidance-interval, --solver, --grid,
-/// --cluster, --class, --map, --map-from, --weights, --autoencoder, --device.
-void declare_sampling(CLI::App& app, SamplingArguments& arguments);
+/// --cluster, --class, --map, --map-from, --weights, --autoencoder, --device. `count` is the run's option that --count
+/// stands for.
+void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::string& count);
+
+/// Declares run, --run and --checkpoint, of which one can be given.
+void declare_source(CLI::App& app, std::string& run, std::string& checkpoint, const std::string& what);
+/// "heun2" is another name of heun.
+CLI::Validator solver_alias();
+/// Declares --weights, --device.
+void declare_weights(CLI::App& app, std::string& weights);
+void declare_device(CLI::App& app, std::string& device);
 
 /// Loads the checkpoint that the arguments mean and says on standard error which.
 train::Trained load(const SamplingArguments& arguments, const at::Device& device);
@@ -29,7 +45,8 @@ train::Trained load(const SamplingArguments& arguments, const at::Device& device
 data::DataOptions data_options(const std::string& data, const train::Trained& trained);
 
 /// The arguments over the checkpoint's own sampling options. `default_count` where neither says. Where the network
-/// draws latents, this loads what decodes them.
+/// draws latents, this loads what decodes them. Throws UsageError for arguments that this network or the other
+/// arguments leave without effect: nothing that was asked for is ignored.
 train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
                                         int64_t default_count, const at::Device& device);
 

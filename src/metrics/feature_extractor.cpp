@@ -6,6 +6,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/core/text.h"
+#include "sdg/io/digest.h"
 #include "sdg/io/weights.h"
 #include "sdg/metrics/cifar_resnet.h"
 #include "sdg/metrics/digit_classifier.h"
@@ -23,6 +24,7 @@ class NetworkExtractor : public FeatureExtractor {
   std::string name() const override { return name_; }
   std::string metric_name() const override { return "FD-" + name_; }
   int64_t dim() const override { return dim_; }
+  std::string weights_digest() const override { return digest_; }
 
   Tensor features(const Tensor& images) override {
     check_shape(images, {-1, -1, -1, -1}, name_ + ": images");
@@ -41,16 +43,29 @@ class NetworkExtractor : public FeatureExtractor {
   virtual Tensor batch_features(const Tensor& images) = 0;  // uint8 [B, channels, H, W] -> [B, dim]
   at::Device device() const { return device_; }
 
+  /// To be called once the weights are there. Counters of batches and the layer of Inception's logits, which a file may
+  /// lack, do not touch the features.
+  void remember(const torch::nn::Module& net) {
+    io::Digest digest;
+    const auto add = [&](const std::string& name, const Tensor& tensor) {
+      if (!name.ends_with("num_batches_tracked") && !name.starts_with("fc.")) digest.text(name).tensor(tensor);
+    };
+    for (const auto& item : net.named_parameters()) add(item.key(), item.value());
+    for (const auto& item : net.named_buffers()) add(item.key(), item.value());
+    digest_ = digest.hex();
+  }
+
  private:
   Tensor with_channels(const Tensor& images) const {
     if (images.size(1) == channels_) return images;
     if (images.size(1) == 1) return images.expand({-1, channels_, -1, -1});
     SDG_CHECK(images.size(1) == 3, name_, ": images must have 1 or 3 channels, got ", images.size(1));
-    const Tensor luma = at::tensor({0.299F, 0.587F, 0.114F}, at::TensorOptions(images.device())).view({3, 1, 1});
-    return (images * luma).sum(1, /*keepdim=*/true).round().to(at::kByte);  // ITU-R BT.601
+    const Tensor weights = at::tensor({19595, 38470, 7471}, at::TensorOptions(images.device()).dtype(at::kInt));
+    const Tensor sum = (images.to(at::kInt) * weights.view({3, 1, 1})).sum(1, /*keepdim=*/true, at::kInt);
+    return at::bitwise_right_shift(sum + 32768, at::scalar_tensor(16, sum.options())).to(at::kByte);
   }
 
-  std::string name_;
+  std::string name_, digest_;
   int64_t dim_, channels_, batch_;
   at::Device device_;
 };
@@ -60,6 +75,7 @@ class InceptionExtractor : public NetworkExtractor {
   InceptionExtractor(const std::filesystem::path& weights, at::Device device)
       : NetworkExtractor("inception", 2048, 3, 32, device) {
     net_->load_state(io::read_weights(weights).tensors, weights.string());
+    remember(*net_);
     net_->to(device);
   }
   std::string metric_name() const override { return "FID"; }
@@ -76,6 +92,7 @@ class CifarExtractor : public NetworkExtractor {
   CifarExtractor(const std::string& name, int64_t depth, const std::filesystem::path& weights, at::Device device)
       : NetworkExtractor(name, 64, 3, 128, device), net_(depth) {
     net_->load_state(io::read_weights(weights).tensors, weights.string());
+    remember(*net_);
     net_->to(device);
   }
 
@@ -91,6 +108,7 @@ class DigitExtractor : public NetworkExtractor {
   DigitExtractor(const std::filesystem::path& weights, at::Device device)
       : NetworkExtractor("digits", 64, 1, 512, device) {
     net_->load_state(io::read_weights(weights).tensors, weights.string());
+    remember(*net_);
     net_->to(device);
   }
 

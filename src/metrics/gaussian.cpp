@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
@@ -37,25 +38,34 @@ Gaussian GaussianAccumulator::result() const {
   const double n = static_cast<double>(count_);
   Tensor sigma = (outer_ - at::outer(sum_, sum_) / n) / (n - 1);
   sigma = (sigma + sigma.t()) / 2;
-  return {(shift_ + sum_ / n).cpu(), sigma.cpu(), count_};
+  Gaussian out;
+  out.mu = (shift_ + sum_ / n).cpu();
+  out.sigma = sigma.cpu();
+  out.count = count_;
+  return out;
 }
 
 namespace {
-void check_gaussian(const Gaussian& g, const char* which) {
-  check_shape(g.mu, {-1}, cat("frechet: mu of the ", which, " Gaussian"));
-  check_shape(g.sigma, {g.mu.size(0), g.mu.size(0)}, cat("frechet: sigma of the ", which, " Gaussian"));
-  SDG_CHECK(at::isfinite(g.mu).all().item<bool>() && at::isfinite(g.sigma).all().item<bool>(), "frechet: the ", which,
-            " Gaussian must be finite, got NaN or infinity");
+// Messages begin with `where`; `which` is "first " or "second ", or nothing.
+void check_gaussian(const Gaussian& g, const std::string& where, const char* which) {
+  check_shape(g.mu, {-1}, cat(where, "mu of the ", which, "Gaussian"));
+  check_shape(g.sigma, {g.mu.size(0), g.mu.size(0)}, cat(where, "sigma of the ", which, "Gaussian"));
+  SDG_CHECK(at::isfinite(g.mu).all().item<bool>() && at::isfinite(g.sigma).all().item<bool>(), where, "the ", which,
+            "Gaussian must be finite, got NaN or infinity");
+  SDG_CHECK(g.mu.size(0) > 0, where, "the ", which, "Gaussian has no dimension");
   const double scale = g.sigma.abs().max().item<double>();
   const double skew = (g.sigma - g.sigma.t()).abs().max().item<double>();
-  SDG_CHECK(skew <= 1e-5 * scale, "frechet: sigma of the ", which,
-            " Gaussian must be symmetric, got entries that differ by ", skew);
+  SDG_CHECK(skew <= 1e-5 * scale, where, "sigma of the ", which,
+            "Gaussian must be symmetric, got entries that differ by ", skew);
+  const double least = g.sigma.diagonal().min().item<double>();
+  SDG_CHECK(least >= -1e-9 * scale, where, "sigma of the ", which, "Gaussian must be a covariance, got a variance of ",
+            least);
 }
 }  // namespace
 
 double frechet_distance(const Gaussian& a, const Gaussian& b) {
-  check_gaussian(a, "first");
-  check_gaussian(b, "second");
+  check_gaussian(a, "frechet: ", "first ");
+  check_gaussian(b, "frechet: ", "second ");
   SDG_CHECK(a.mu.size(0) == b.mu.size(0), "frechet: both Gaussians must have the same dimension, got ", a.mu.size(0),
             " and ", b.mu.size(0));
   torch::NoGradGuard no_grad;
@@ -72,19 +82,52 @@ double frechet_distance(const Gaussian& a, const Gaussian& b) {
   return std::max(distance, 0.0);
 }
 
+namespace {
+const char* const kTexts[] = {"extractor", "weights", "size"};
+
+std::string& text_of(Gaussian& g, const std::string& name) {
+  return name == "extractor" ? g.extractor : name == "weights" ? g.weights : g.size;
+}
+}  // namespace
+
 Gaussian read_statistics(const std::filesystem::path& path) {
-  const auto arrays = io::read_npz(path);
+  const auto arrays = io::read_npz(path, [](const std::string& name) {
+    return name == "mu" || name == "sigma" || name == "count" ||
+           std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts);
+  });
   for (const char* name : {"mu", "sigma"}) {
     SDG_CHECK(arrays.count(name), path.string(), ": expected arrays mu and sigma, found no ", name);
   }
-  Gaussian g{arrays.at("mu").to(at::kDouble), arrays.at("sigma").to(at::kDouble), 0};
-  check_shape(g.mu, {-1}, path.string() + ": mu");
-  check_shape(g.sigma, {g.mu.size(0), g.mu.size(0)}, path.string() + ": sigma");
+  Gaussian g;
+  g.mu = arrays.at("mu").to(at::kDouble);
+  g.sigma = arrays.at("sigma").to(at::kDouble);
+  check_gaussian(g, path.string() + ": ", "");
+  if (const auto count = arrays.find("count"); count != arrays.end()) {
+    SDG_CHECK(count->second.numel() == 1, path.string(), ": count must be one number, got ",
+              to_string(count->second.sizes()));
+    g.count = std::max<int64_t>(0, count->second.to(at::kLong).item<int64_t>());
+  }
+  for (const auto* name : kTexts) {
+    const auto found = arrays.find(name);
+    if (found == arrays.end() || found->second.scalar_type() != at::kByte) continue;
+    const auto bytes = found->second.contiguous();
+    text_of(g, name).assign(reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>()),
+                            static_cast<size_t>(bytes.numel()));
+  }
   return g;
 }
 
 void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian) {
-  io::write_npz(path, {{"mu", gaussian.mu.to(at::kDouble)}, {"sigma", gaussian.sigma.to(at::kDouble)}});
+  std::map<std::string, Tensor> arrays{{"mu", gaussian.mu.to(at::kDouble)}, {"sigma", gaussian.sigma.to(at::kDouble)}};
+  if (gaussian.count > 0) arrays["count"] = at::scalar_tensor(gaussian.count, at::kLong);
+  Gaussian known = gaussian;
+  for (const auto* name : kTexts) {
+    const auto& text = text_of(known, name);
+    if (!text.empty())
+      arrays[name] =
+          at::tensor(at::ArrayRef<uint8_t>(reinterpret_cast<const uint8_t*>(text.data()), text.size()), at::kByte);
+  }
+  io::write_npz(path, arrays);
 }
 
 }  // namespace sdg::metrics

@@ -1,6 +1,7 @@
 #include "sdg/metrics/load_weights.h"
 
 #include "sdg/core/error.h"
+#include "sdg/core/finite.h"
 #include "sdg/core/shape.h"
 
 namespace sdg::metrics {
@@ -20,6 +21,7 @@ void load_weights(torch::nn::Module& module, const std::map<std::string, Tensor>
     }
     SDG_CHECK(found->second.sizes() == target.sizes(), where, ": ", name, " must be ", to_string(target.sizes()),
               ", got ", to_string(found->second.sizes()));
+    check_finite(found->second, where, name);
     target.copy_(found->second);
   }
   for (const auto& [name, tensor] : weights) {

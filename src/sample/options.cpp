@@ -9,6 +9,7 @@ void SampleOptions::visit(config::Fields& fields) {
                   "most networks.",
           .unit = "steps",
           .min = 1,
+          .max = 1000000,
           .resume = config::Resume::kFree});
   fields(
       "guidance", &guidance,
@@ -16,6 +17,7 @@ void SampleOptions::visit(config::Fields& fields) {
            "w of v_u + w (v_c - v_u): 1.0 is conditional, 0 is unconditional, above 1 images follow their cluster more "
            "closely and vary less. Each step costs two evaluations unless w is 0 or 1. (sgfm's scale s is w = 1 + s.)",
        .min = 0,
+       .max = 1000,
        .resume = config::Resume::kFree});
   fields("guidance_begin", &guidance_begin,
          {.help = "Guidance acts only from this time on; before it w is 1 (arXiv 2404.07724: guiding the noisiest part "

@@ -114,6 +114,7 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
     trained.network = build_network(trained.info.config, trained.info.classes, device);
   }
   trained.network.adopt(file.tensors, weights + ".", trained.path);
+  trained.network.check_finite(weights + ".", trained.path);
   trained.network.set_training(false);
   for (auto& parameter : trained.network.model->parameters()) parameter.requires_grad_(false);
   if (trained.network.head) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sdg/core/error.h"
+#include "sdg/metrics/statistics.h"
 #include "sdg/train/assign.h"
 
 namespace sdg::train {
@@ -14,7 +15,7 @@ constexpr int64_t kBatch = 128;
 metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::FeatureExtractor& extractor, int64_t limit,
                                      const Progress& progress) {
   const auto indices = evaluation_subset(dataset.size(), limit > 0 ? limit : dataset.size(), 0);
-  metrics::GaussianAccumulator accumulator(extractor.dim());
+  metrics::Statistics statistics(extractor);
   const auto total = static_cast<int64_t>(indices.size());
   for (int64_t i = 0; i < total; i += kBatch) {
     const int64_t n = std::min(kBatch, total - i);
@@ -24,30 +25,19 @@ metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::Feat
       const int64_t index = indices[static_cast<size_t>(i + row)];
       if (dataset.shown(index) == index) rows.push_back(row);
     }
-    if (!rows.empty()) accumulator.add(extractor.features(images.index_select(0, at::tensor(rows))));
+    if (!rows.empty()) statistics.add(images.index_select(0, at::tensor(rows)));
     if (progress) progress(i + n, total);
   }
-  return accumulator.result();
-}
-
-metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtractor& extractor,
-                                   const Progress& progress) {
-  metrics::GaussianAccumulator accumulator(extractor.dim());
-  for (int64_t i = 0; i < images.size(0); i += kBatch) {
-    const auto piece = images.slice(0, i, std::min(images.size(0), i + kBatch));
-    accumulator.add(extractor.features(piece));
-    if (progress) progress(i + piece.size(0), images.size(0));
-  }
-  return accumulator.result();
+  return statistics.result();
 }
 
 metrics::Gaussian sample_statistics(const Trained& trained, const GenerateOptions& options, const at::Device& device,
                                     metrics::FeatureExtractor& extractor, const Progress& progress) {
-  metrics::GaussianAccumulator accumulator(extractor.dim());
+  metrics::Statistics statistics(extractor);
   generate(
       trained.info.config, trained.network, trained.prior, device, options,
-      [&](const Generated& piece) { accumulator.add(extractor.features(piece.images)); }, progress);
-  return accumulator.result();
+      [&](const Generated& piece) { statistics.add(piece.images); }, progress);
+  return statistics.result();
 }
 
 ClusterReport evaluate_clusters(const RunConfig& config, const Network& network, const data::Dataset& dataset,

@@ -1,10 +1,11 @@
 #include "sdg/train/generate.h"
 
 #include <algorithm>
-#include <atomic>
+#include <cmath>
 
 #include "sdg/cluster/label_prior.h"
 #include "sdg/core/error.h"
+#include "sdg/core/finite.h"
 #include "sdg/core/parallel.h"
 #include "sdg/core/rng.h"
 #include "sdg/io/image.h"
@@ -39,10 +40,7 @@ struct Drawing {
   at::Device device;
   const GenerateOptions& options;
 
-  bool conditional() const { return prior.defined() && !options.unconditional && options.guidance != 0; }
-  double guidance_at(double t) const {
-    return t >= options.guidance_begin && t <= options.guidance_end ? options.guidance : 1.0;
-  }
+  bool conditional() const { return prior.defined() && !draws_unconditionally(options); }
 
   Tensor draw_clusters(const std::vector<int64_t>& samples) const {
     const auto n = static_cast<int64_t>(samples.size());
@@ -63,8 +61,9 @@ struct Drawing {
     const auto t = at::full({n}, time, x_t.options());
     if (!prior.defined()) return network.velocity(x_t, t, unconditional_for(config));
     if (!conditional()) return network.velocity(x_t, t, model::Condition::null());
-    const double w = guidance_at(time);
+    const double w = guidance_at(options, time);
     if (w == 1.0) return network.velocity(x_t, t, given);
+    if (w == 0.0) return network.velocity(x_t, t, model::Condition::null());
     const auto both = network.velocity(at::cat({x_t, x_t}), at::cat({t, t}), join(given, n));
     return sample::guide(both.slice(0, n), both.slice(0, 0, n), w);
   }
@@ -79,15 +78,34 @@ struct Drawing {
         rng::normal({static_cast<uint64_t>(options.seed), rng::Purpose::kSampleNoise, 0}, samples, shape).to(device);
     const auto given =
         conditional() ? condition_for(config, network, out.clusters.to(device)) : model::Condition::unconditional();
-    out.x = sample::integrate(
-        options.solver, [&](const Tensor& x_t, double t) { return velocity(x_t, t, given); }, x,
-        options.grid == "own" ? network.predictions.own_grid(options.steps) : sample::uniform_grid(options.steps));
+    const auto grid =
+        options.grid == "own" ? network.predictions.own_grid(options.steps) : sample::uniform_grid(options.steps);
+    try {
+      out.x = sample::integrate(
+          options.solver, [&](const Tensor& x_t, double t) { return velocity(x_t, t, given); }, x, grid);
+    } catch (const UsageError&) {
+      throw;
+    } catch (const Error& error) {  // an adaptive solver that finds no end
+      throw NotFinite(cat("images from ", first, " on (", to_text(options), "): ", error.what()));
+    }
     return out;
   }
 };
 
+// x [n, ...], of which the first is image `first`.
+void check_drawn(const Tensor& x, int64_t first, const GenerateOptions& options) {
+  if (is_finite(x)) return;
+  for (int64_t i = 0; i < x.size(0); ++i) {
+    if (!is_finite(x[i]))
+      throw NotFinite(cat("image ", first + i, " is not finite (", to_text(options),
+                          "): the network or these settings let it grow without bound"));
+  }
+}
+
 void check(const RunConfig& config, const Tensor& prior, const GenerateOptions& options) {
   SDG_CHECK_USAGE(options.count >= 1, "count must be at least 1, got ", options.count);
+  SDG_CHECK_USAGE(options.seed >= 0, "seed must be at least 0, got ", options.seed);
+  SDG_CHECK_USAGE(std::isfinite(options.guidance), "guidance must be finite, got ", options.guidance);
   SDG_CHECK_USAGE(options.steps >= 1, "steps must be at least 1, got ", options.steps);
   SDG_CHECK_USAGE(options.guidance_begin <= options.guidance_end, "guidance interval: begin ", options.guidance_begin,
                   " is after end ", options.guidance_end);
@@ -106,6 +124,25 @@ void check(const RunConfig& config, const Tensor& prior, const GenerateOptions& 
 }
 
 }  // namespace
+
+double guidance_at(const GenerateOptions& options, double t) {
+  constexpr double kRounding = 1e-9;  // stage times are sums: 0.2 + 0.1 lies in an interval up to 0.3
+  const bool begun = options.guidance_begin <= 0 || t >= options.guidance_begin - kRounding;
+  const bool over = options.guidance_end < 1 && t > options.guidance_end + kRounding;
+  return begun && !over ? options.guidance : 1.0;
+}
+
+bool draws_unconditionally(const GenerateOptions& options) {
+  const bool always = options.guidance_begin <= 0 && options.guidance_end >= 1;
+  return options.unconditional || (options.guidance == 0 && always);
+}
+
+std::string to_text(const GenerateOptions& options) {
+  const bool whole = options.guidance_begin <= 0 && options.guidance_end >= 1;
+  return cat("seed ", options.seed, ", guidance ", options.guidance,
+             whole ? std::string() : cat(" from ", options.guidance_begin, " to ", options.guidance_end), ", ",
+             options.solver == "dopri5" ? std::string() : cat(options.steps, " "), options.solver, " steps");
+}
 
 GenerateOptions sampling_defaults(const RunConfig& config) {
   GenerateOptions options;
@@ -149,6 +186,7 @@ void generate(const RunConfig& config, const Network& network, const Tensor& pri
     const int64_t to = std::min(end, (start + groups) * group) - start * group;
     const c10::InferenceMode inference;
     const auto wanted = at::cat(x).slice(0, from, to);
+    check_drawn(wanted, start * group + from, options);
     piece.images = options.to_images ? options.to_images(wanted) : io::to_uint8(wanted).cpu();
     piece.clusters = at::cat(clusters).slice(0, from, to);
     take(piece);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "sdg/core/error.h"
+#include "sdg/core/finite.h"
 #include "sdg/core/text.h"
 #include "sdg/io/weights.h"
 #include "sdg/model/find_network.h"
@@ -77,8 +78,7 @@ InitialWeights start_from(Network& network, const std::filesystem::path& path, c
       out.unfit.push_back(cat(name, " ", to_string(given->second.sizes()), " instead of ", to_string(target.sizes())));
       if (!fixed.contains(name)) misshapen.push_back(out.unfit.back());
     } else {
-      SDG_CHECK(!given->second.is_floating_point() || at::isfinite(given->second).all().item<bool>(), path.string(),
-                ": ", name, " holds values that are not finite");
+      check_finite(given->second, path.string(), name);
       copies.emplace_back(target, given->second);
     }
   }

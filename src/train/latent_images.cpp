@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "sdg/core/error.h"
+#include "sdg/core/finite.h"
 #include "sdg/core/log.h"
 #include "sdg/core/parallel.h"
 #include "sdg/io/image.h"
@@ -15,13 +16,17 @@ constexpr int64_t kAtOnce = 16;  // on a GPU
 
 Tensor decode(const model::Autoencoder& decoder, const Tensor& x, int64_t tile) {
   const c10::InferenceMode inference;
+  const auto pictures = [](const Tensor& decoded) {
+    SDG_CHECK(is_finite(decoded), "autoencoder: a decoded image is not finite: its latents or the weights are not");
+    return io::to_uint8(decoded).cpu();
+  };
   const Tensor raw = decoder.space().from_model(x);
-  if (tile <= 0) return io::to_uint8(decoder.decode(raw)).cpu();
+  if (tile <= 0) return pictures(decoder.decode(raw));
   model::TileOptions options;
   options.tile = tile;
   options.overlap = tile / 4;
   options.margin = tile / 16;
-  return io::to_uint8(model::decode_tiled(decoder, raw, options)).cpu();
+  return pictures(model::decode_tiled(decoder, raw, options));
 }
 
 }  // namespace

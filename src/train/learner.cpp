@@ -269,6 +269,8 @@ void Learner::load(const io::TensorFile& file, const std::string& where) {
   const at::NoGradGuard no_grad;
   student_.load(file.tensors, "model.", where);
   teacher_.load(file.tensors, "ema.", where);
+  student_.check_finite("model.", where);
+  teacher_.check_finite("ema.", where);
   const auto copy = [&](Tensor target, const std::string& name) {
     const auto& source = file.at(name, where);
     SDG_CHECK(source.sizes() == target.sizes(), where, ": ", name, " is ", to_string(source.sizes()),

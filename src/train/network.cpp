@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "sdg/core/error.h"
+#include "sdg/core/finite.h"
 #include "sdg/flow/path.h"
 #include "sdg/model/catalog.h"
 #include "sdg/train/flat_parameters.h"
@@ -81,6 +82,10 @@ void Network::adopt(const std::map<std::string, Tensor>& source, const std::stri
   };
   all(*model);
   if (head) all(*head);
+}
+
+void Network::check_finite(const std::string& prefix, const std::string& where) const {
+  for (const auto& [name, tensor] : tensors(prefix)) sdg::check_finite(tensor, where, name);
 }
 
 Network build_network(const RunConfig& config, int64_t classes, const at::Device& device) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sdg/core/error.h"
+#include "sdg/core/log.h"
 #include "sdg/io/chart.h"
 #include "sdg/io/image.h"
 #include "sdg/train/generate.h"
@@ -23,9 +24,15 @@ Tensor sample_sheet(const RunConfig& config, const Network& network, const Tenso
   options.count = count;
   options.seed = kSheetSeed;
   options.to_images = to_images;
-  const auto drawn = generate(config, network, prior, device, options);
+  Tensor images;
+  try {
+    images = generate(config, network, prior, device, options).images;
+  } catch (const NotFinite& error) {  // a picture is not worth a run
+    log::warning(cat("the picture of samples stays black: ", error.what()));
+    images = at::zeros({count, 1, config.data.size, config.data.size}, at::kByte);
+  }
   const auto columns = static_cast<int64_t>(std::lround(std::ceil(std::sqrt(static_cast<double>(count)))));
-  return io::image_grid(drawn.images, columns, 2, picture_scale(drawn.images.size(3)));
+  return io::image_grid(images, columns, 2, picture_scale(images.size(3)));
 }
 
 Tensor cluster_sheet(const ClusterReport& report, const data::Dataset& dataset, int64_t clusters, int64_t rows,

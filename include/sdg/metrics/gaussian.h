@@ -1,14 +1,18 @@
 #pragma once
 #include <filesystem>
+#include <string>
 
 #include "sdg/core/tensor.h"
 
 namespace sdg::metrics {
-/// Mean and sample covariance (divided by n - 1) of features, float64.
+/// Mean and sample covariance (divided by n - 1) of features, float64, and what is known of where they come from.
 struct Gaussian {
-  Tensor mu;          ///< [D]
-  Tensor sigma;       ///< [D, D]
-  int64_t count = 0;  ///< samples seen; 0 if unknown
+  Tensor mu;              ///< [D]
+  Tensor sigma;           ///< [D, D]
+  int64_t count = 0;      ///< samples seen; 0 if unknown
+  std::string extractor;  ///< name of the network whose features they are; "" if unknown
+  std::string weights;    ///< FeatureExtractor::weights_digest; "" if unknown
+  std::string size;       ///< of the images, height before width: "32x32", "mixed"; "" if unknown
 };
 
 /// Accumulates features batch by batch; the result does not depend on the batching beyond rounding.
@@ -31,7 +35,10 @@ class GaussianAccumulator {
 /// negative. Throws Error if the two do not have the same dimension or a covariance is not symmetric.
 double frechet_distance(const Gaussian& a, const Gaussian& b);
 
-/// Statistics as pytorch-fid and ADM store them: npz with `mu`, `sigma` (count unknown: 0). Further arrays are ignored.
+/// Statistics as pytorch-fid and ADM store them: npz with `mu` and `sigma`. Ours hold besides `count` (int64) and, as
+/// text in uint8, `extractor`, `weights` and `size`; what a file does not say is unknown. Further arrays are not read.
+/// Throws Error, beginning with the path, for statistics that are no mean and covariance: other shapes, values that are
+/// not finite, a covariance that is not symmetric or has a negative variance.
 Gaussian read_statistics(const std::filesystem::path& path);
 void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian);
 }  // namespace sdg::metrics

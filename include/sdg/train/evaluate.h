@@ -15,14 +15,11 @@
 
 namespace sdg::train {
 
-/// Feature statistics of a whole data set (or of the first `limit` images of a fixed random order of it). Broken images
-/// are left out.
+/// Feature statistics of a run's own data set, seen as the model sees it (or of the first `limit` images of a fixed
+/// random order of it). Broken images are left out. Images that somebody names are measured as they are:
+/// train/measure.h.
 metrics::Gaussian dataset_statistics(const data::Dataset& dataset, metrics::FeatureExtractor& extractor, int64_t limit,
                                      const Progress& progress = {});
-
-/// Feature statistics of images uint8 [N, C, S, S].
-metrics::Gaussian image_statistics(const Tensor& images, metrics::FeatureExtractor& extractor,
-                                   const Progress& progress = {});
 
 /// Feature statistics of images drawn from a trained network.
 metrics::Gaussian sample_statistics(const Trained& trained, const GenerateOptions& options, const at::Device& device,

@@ -25,6 +25,8 @@ struct Network {
   /// The same, but parameters become the given tensors where type and device agree, so that a mapped file is not held
   /// twice.
   void adopt(const std::map<std::string, Tensor>& tensors, const std::string& prefix, const std::string& where);
+  /// Throws Error `where: prefix + name holds NaN or infinity` for the first such tensor; reads everything once.
+  void check_finite(const std::string& prefix, const std::string& where) const;
 };
 
 /// `classes` is the number of condition indices (source label and kmeans); ignored otherwise.

@@ -1,0 +1,30 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "sdg/metrics/feature_extractor.h"
+#include "sdg/metrics/gaussian.h"
+
+namespace sdg::metrics {
+
+/// Gathers the features of images into statistics that know where they come from. The extractor must outlive it.
+class Statistics {
+ public:
+  explicit Statistics(FeatureExtractor& extractor) : extractor_(extractor), sums_(extractor.dim()) {}
+
+  /// uint8 [N, C, H, W]
+  void add(const Tensor& images);
+  /// uint8 [C, H, W] each, of any sizes: those of one shape go through the network together.
+  void add(const std::vector<Tensor>& images);
+  /// Throws Error for fewer than two images.
+  Gaussian result() const;
+
+ private:
+  void saw(int64_t height, int64_t width);
+
+  FeatureExtractor& extractor_;
+  GaussianAccumulator sums_;
+  std::string size_;
+};
+
+}  // namespace sdg::metrics
