@@ -7,7 +7,7 @@ start=$SECONDS
 tools/setup.sh
 run=runs/demo
 build/release/sdg train --config digits.yaml --run "$run" "$@"
-build/release/sdg sample --run "$run" --steps 25 --guidance 2.0 --count 100 --out "$run/samples"
+build/release/sdg sample --run "$run" --steps 25 --guidance 2.0 --count 100 --out "$run/samples" --overwrite
 echo
 echo "Does guidance by the network's own clusters help? FD-digits (lower is better) at three strengths:"
 for guidance in 0 1.0 2.0; do
@@ -15,5 +15,5 @@ for guidance in 0 1.0 2.0; do
 done
 build/release/sdg eval-clusters --run "$run" 2>/dev/null
 echo
-echo "Look at $run/samples/grid.png (drawn digits) and $run/pictures/ (how they and the clusters came to be)."
+echo "Look at $run/samples-grid.png (drawn digits) and $run/pictures/ (how they and the clusters came to be)."
 echo "Done in $((SECONDS - start)) s."

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/parallel.h"
@@ -107,15 +108,18 @@ Command bench_command() {
         app.add_option("--config", arguments->config,
                        "config file, or the name of a shipped one; default: digits.yaml, or what the study is about")
             ->type_name("FILE|NAME");
-        app.add_option("--rounds", arguments->rounds, "rounds; medians are printed")->check(CLI::Range(1, 10000));
+        declare(app, "--rounds", arguments->rounds,
+                own<int64_t>({.help = "rounds; medians are printed; default 20", .min = 1, .max = 10000}));
         app.add_option("--load", arguments->load, "measure only how long this checkpoint takes to load")
             ->type_name("FILE");
         auto* sinkhorn = app.add_flag("--sinkhorn", arguments->sinkhorn,
                                       "measure only what clustering costs beside the flow loss of a step, at "
                                       "train.batch and cluster.clusters of the configuration");
-        app.add_option("--images", arguments->images,
-                       "with --sinkhorn: images on which the flow loss is measured; its time is scaled to the batch")
-            ->check(CLI::Range(1, 100000));
+        declare(app, "--images", arguments->images,
+                own<int64_t>({.help = "with --sinkhorn: images on which the flow loss is measured; its time is scaled "
+                                      "to the batch; default 4",
+                              .min = 1,
+                              .max = 100000}));
         app.add_flag("--early-exit", arguments->early_exit,
                      "measure only what stopping the teacher after the tapped block saves, and check that nothing "
                      "else changes")
@@ -124,7 +128,13 @@ Command bench_command() {
             ->type_name("KEY=VALUE")
             ->expected(1)
             ->take_all();
-        return [arguments] { return execute(*arguments); };
+        return [arguments, &app] {
+          if (!arguments->load.empty())
+            refuse(app, {"--config", "--rounds", "--sinkhorn", "--images", "--early-exit", "--set"},
+                   "--load only loads a checkpoint");
+          if (!arguments->sinkhorn) refuse(app, {"--images"}, "goes with --sinkhorn");
+          return execute(*arguments);
+        };
       }};
 }
 

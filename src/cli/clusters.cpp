@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
@@ -265,9 +266,12 @@ class Report {
   std::vector<int64_t> order_, counts_;
 };
 
-int execute(const Arguments& arguments) {
+int execute(const Arguments& arguments, const CLI::App& app) {
   const auto device = parse_device(arguments.source.device);
   auto trained = load(arguments.source, device);
+  SDG_CHECK_USAGE(!trained.info.converted, trained.path, ": a converted checkpoint knows no data set to show");
+  if (train::patch_level(trained.info.config))
+    refuse(app, {"--per-cluster"}, "a patch-level run is shown by images and their maps");
   const fs::path folder = arguments.out.empty() ? train::RunFolder::of_checkpoint(trained.path).root() / "clusters"
                                                 : fs::path(arguments.out);
   const io::FolderLock lock(folder, "sdg clusters");
@@ -283,22 +287,20 @@ Command clusters_command() {
       "clusters", "A page about a run's clusters: sizes, members beside drawn images, churn, memorisation.", kExamples,
       [](CLI::App& app) {
         auto arguments = std::make_shared<Arguments>();
-        app.add_option("run,--run", arguments->source.run, "the run; default: the newest under runs/")
-            ->type_name("DIR");
-        app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
+        declare_source(app, arguments->source.run, arguments->source.checkpoint, "look at");
         app.add_option("--out", arguments->out, "folder of the page; default: clusters/ in the run")->type_name("DIR");
-        app.add_option("--images", arguments->images, "images to assign; 5000 unless given")
-            ->check(CLI::PositiveNumber);
-        app.add_option("--shown", arguments->shown, "clusters to show")->check(CLI::PositiveNumber);
-        app.add_option("--per-cluster", arguments->per_cluster, "members and drawn images a cluster")
-            ->check(CLI::PositiveNumber);
-        app.add_option("--generated", arguments->generated, "images compared with the training images")
-            ->check(CLI::PositiveNumber);
+        declare(app, "--images", arguments->images, declared("eval.cluster_images"), "5000 unless given.");
+        const auto number = [&](const char* flag, int64_t& target, const char* help, double min = 1) {
+          declare(app, flag, target, own<int64_t>({.help = help, .min = min, .max = 1 << 20}));
+        };
+        number("--shown", arguments->shown, "clusters to show; of patch-level runs, images; 24 unless given");
+        number("--per-cluster", arguments->per_cluster, "members and drawn images a cluster; 8 unless given");
+        number("--generated", arguments->generated, "images compared with the training images; 64 unless given");
         app.add_option("--autoencoder", arguments->source.autoencoder,
                        "runs trained on latents: what decodes them; default: what made them")
             ->type_name("FILES");
-        app.add_option("--device", arguments->source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
-        return [arguments] { return execute(*arguments); };
+        declare_device(app, arguments->source.device);
+        return [arguments, &app] { return execute(*arguments, app); };
       }};
 }
 

@@ -3,7 +3,9 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "cli/process.h"
+#include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
@@ -46,7 +48,7 @@ void report_psnr(const fs::path& file) {
 
 int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.device);
-  SDG_CHECK_USAGE(arguments.options.size > 0, "--size: must be at least 1 pixel, got ", arguments.options.size);
+  SDG_CHECK_USAGE(!arguments.scale || *arguments.scale != 0, "--scale: 0 makes all latents equal");
   data::DataOptions where;
   where.path = fs::absolute(arguments.in).lexically_normal().string();
   const auto opened = data::open_data(where, "");
@@ -95,27 +97,25 @@ Command encode_command() {
                 ->type_name("PATH")
                 ->required();
             app.add_option("--out", arguments->out, "safetensors file of the latents")->type_name("FILE")->required();
-            app.add_option("--size", options.size, "side of the images, cut at the centre as in training; default 256")
-                ->type_name("PIXELS");
+            const auto pixels = [&](const char* flag, int64_t& target, const char* help, double min) {
+              declare(app, flag, target, own<int64_t>({.help = help, .min = min, .max = 1 << 20}))->type_name("PIXELS");
+            };
+            pixels("--size", options.size, "side of the images, cut at the centre as in training; default 256", 1);
             app.add_flag("--flip", options.flip, "store the latents of the mirrored images too, for data.flip=true");
             app.add_flag("--half", options.half, "store float16: half the size");
             app.add_flag("--psnr", options.psnr, "decode again, report and store how near it comes");
-            app.add_option("--batch", options.batch,
-                           "images at once on a GPU, and between two marks from which an interrupted run goes on; "
-                           "default 16")
-                ->type_name("N");
-            app.add_option("--tile", options.tile,
-                           "encode images larger than this in overlapping tiles; default: never")
-                ->type_name("PIXELS");
-            app.add_option("--scale", arguments->scale,
-                           "latents are trained on as scale * (raw - shift); default: the autoencoder's own")
-                ->type_name("S");
-            app.add_option("--shift", arguments->shift, "see --scale")->type_name("S");
-            app.add_option("--max-broken", options.max_broken,
-                           "share of images that may be unreadable; each is replaced by the next good one with its "
-                           "label; default 0.001")
-                ->type_name("SHARE");
-            app.add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+            declare(app, "--batch", options.batch,
+                    own<int64_t>({.help = "images at once on a GPU, and between two marks from which an interrupted "
+                                          "run goes on; default 16",
+                                  .min = 1,
+                                  .max = 1 << 20}));
+            pixels("--tile", options.tile, "encode images larger than this in overlapping tiles; default 0: never", 0);
+            declare(app, "--scale", arguments->scale,
+                    own<double>({.help = "latents are trained on as scale * (raw - shift); default: the autoencoder's "
+                                         "own"}));
+            declare(app, "--shift", arguments->shift, own<double>({.help = "see --scale"}));
+            declare(app, "--max-broken", options.max_broken, declared("data.max_broken"), "Default 0.001.");
+            declare_device(app, arguments->device);
             return [arguments] { return execute(*arguments); };
           }};
 }

@@ -1,6 +1,8 @@
 #include <cstdio>
+#include <optional>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
@@ -16,7 +18,7 @@ namespace {
 
 struct Arguments {
   SamplingArguments source;
-  int64_t count = 0;
+  std::optional<int64_t> count;
   bool json = false;
 };
 
@@ -26,8 +28,8 @@ constexpr const char* kExamples =
 
 // Clusters of source online are what the head says now, those of other sources are stored.
 train::ClusterReport report_of(const train::Trained& trained, const data::OpenedData& opened,
-                               const data::Dataset& dataset, int64_t count, const at::Device& device,
-                               ProgressBar& bar) {
+                               const data::Dataset& dataset, const std::optional<int64_t>& count,
+                               const at::Device& device, ProgressBar& bar) {
   const auto& config = trained.info.config;
   if (config.condition.source == "online") {
     return train::evaluate_clusters(config, trained.network, dataset, {opened.labels.get(), opened.masks.get()}, device,
@@ -36,7 +38,7 @@ train::ClusterReport report_of(const train::Trained& trained, const data::Opened
   SDG_CHECK_USAGE(config.condition.source != "label", trained.path,
                   ": condition.source is label, there are no clusters to score");
   train::ClusterReport report;
-  report.indices = train::evaluation_subset(dataset, count > 0 ? count : dataset.size(), 0);
+  report.indices = train::evaluation_subset(dataset, count.value_or(dataset.size()), 0);
   report.assignments = train::condition_ids(trained, opened, dataset, report.indices, device);
   report.images = report.assignments.numel();
   report.used = std::get<0>(at::_unique(report.assignments)).numel();
@@ -51,8 +53,9 @@ train::ClusterReport report_of(const train::Trained& trained, const data::Opened
 int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.source.device);
   auto trained = load(arguments.source, device);
-  if (arguments.count > 0) trained.info.config.eval.cluster_images = arguments.count;
+  if (arguments.count) trained.info.config.eval.cluster_images = *arguments.count;
   const auto& config = trained.info.config;
+  SDG_CHECK_USAGE(!trained.info.converted, trained.path, ": a converted checkpoint knows no data set to score");
   const auto opened = data::open_data(config.data, "");
   train::check_own_data(trained, opened);
   const data::Dataset dataset(opened, config.data);
@@ -102,14 +105,10 @@ Command eval_clusters_command() {
   return {"eval-clusters", "Agreement of a run's clusters with labels or masks that it never saw.", kExamples,
           [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            app.add_option("run,--run", arguments->source.run, "the run; default: the newest under runs/")
-                ->type_name("DIR");
-            app.add_option("--checkpoint", arguments->source.checkpoint, "this checkpoint instead")->type_name("FILE");
-            app.add_option(
-                   "--count", arguments->count,
-                   "images to assign; default: eval.cluster_images of the run, or all where the assignment is stored")
-                ->type_name("N");
-            app.add_option("--device", arguments->source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+            declare_source(app, arguments->source.run, arguments->source.checkpoint, "score");
+            declare(app, "--count", arguments->count, declared("eval.cluster_images"),
+                    "Default: the run's eval.cluster_images, or all images where the assignment is stored.");
+            declare_device(app, arguments->source.device);
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments] { return execute(*arguments); };
           }};

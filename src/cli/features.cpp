@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "cli/process.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
@@ -31,6 +32,7 @@ struct Arguments {
   std::vector<int64_t> depths;
   std::vector<double> times;
   int64_t count = 0, clusters = 0, neighbours = 20, seed = 0;
+  bool probes_chosen = false;  // was --neighbours given
 };
 
 constexpr int64_t kCount = 2000;
@@ -109,6 +111,8 @@ class Report {
     const auto count = arguments.count > 0 ? arguments.count : kCount;
     indices_ = train::evaluation_subset(dataset_, count, 0);
     labels_ = labels_of(opened_, indices_);
+    SDG_CHECK_USAGE(labels_.defined() || !arguments.probes_chosen, "--neighbours: ", opened_.description,
+                    ": no two classes of labels, so there is no k-NN probe");
     split_ = train::probe_split(static_cast<int64_t>(indices_.size()), options_.test_share, options_.seed);
     clusters_ = train::study_clusters(options_, trained, static_cast<int64_t>(indices_.size()));
   }
@@ -259,36 +263,41 @@ Command features_command() {
           kExamples, [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
             auto& source = arguments->source;
-            app.add_option("run,--run", source.run, "the run; default: the newest under runs/")->type_name("DIR");
-            app.add_option("--checkpoint", source.checkpoint, "this checkpoint instead (also one of sdg convert)")
-                ->type_name("FILE");
+            declare_source(app, source.run, source.checkpoint, "look into");
             app.add_option("--data", arguments->data, "images or latents to look at; default: the training data")
                 ->type_name("PATH");
-            const auto list = [&](const char* name, auto& target, const std::string& help, const char* type) {
-              app.add_option(name, target, help)->delimiter(',')->type_name(type);
+            const auto list = [&](const char* flag, auto& target, const std::string& path, const char* note) {
+              declare(app, flag, target, declared(path), note);
             };
-            list("--depths", arguments->depths, "blocks, 0-based in order of computation; default: all", "N,N...");
-            list("--times", arguments->times, "from 0 (noise) to 1 (image); default 0.3,0.5,0.7,0.85,0.95", "T,T...");
-            list("--pooling", arguments->poolings,
-                 "mean, flat, cls; default: mean, cls where there is one, flat where it is at most 65536 wide",
-                 "NAME,...");
-            app.add_option("--count", arguments->count, "images; 2000 unless given (--store: all)")
-                ->check(CLI::PositiveNumber);
-            app.add_option("--clusters", arguments->clusters, "K of the k-means; default: the run's cluster.clusters")
-                ->check(CLI::Range(int64_t{2}, int64_t{1} << 40));
-            app.add_option("--neighbours", arguments->neighbours, "k of the k-NN probe; 20 unless given")
-                ->check(CLI::PositiveNumber);
-            app.add_option("--seed", arguments->seed, "of the split into training and test images, and of k-means")
-                ->check(CLI::NonNegativeNumber);
-            app.add_option("--weights", source.weights, "ema (the average) or model (the raw weights)")
-                ->check(CLI::IsMember({"ema", "model"}));
+            list("--depths", arguments->depths, "cluster.depth", "Several with commas; default: all blocks.");
+            list("--times", arguments->times, "cluster.teacher_time",
+                 "Several with commas; default 0.3,0.5,0.7,0.85,0.95.");
+            declare(app, "--pooling", arguments->poolings, declared("cluster.pooling"),
+                    "Several with commas; default: mean, cls where there is one, flat where it is at most 65536 wide.");
+            declare(app, "--count", arguments->count,
+                    own<int64_t>({.help = "images, at most; 2000 unless given (--store: all)", .min = 1}));
+            declare(app, "--clusters", arguments->clusters,
+                    own<int64_t>({.help = "K of the k-means; default: the run's cluster.clusters", .min = 2}));
+            declare(app, "--neighbours", arguments->neighbours,
+                    own<int64_t>({.help = "k of the k-NN probe; 20 unless given", .min = 1}));
+            declare(app, "--seed", arguments->seed,
+                    own<int64_t>({.help = "of the split into training and test images, and of k-means; default 0",
+                                  .min = declared("seed").doc.min,
+                                  .max = declared("seed").doc.max}));
+            declare_weights(app, source.weights);
             app.add_option("--out", arguments->out, "folder of the results; default: features/ in the run")
                 ->type_name("DIR");
             app.add_option("--store", arguments->store,
                            "instead of measuring, write the features of one tap (default: the run's) of all images")
                 ->type_name("FILE.safetensors");
-            app.add_option("--device", source.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
-            return [arguments] { return execute(*arguments); };
+            declare_device(app, source.device);
+            return [arguments, &app] {
+              if (!arguments->store.empty())
+                refuse(app, {"--clusters", "--neighbours", "--seed", "--out"},
+                       "goes with measuring, and --store only writes features");
+              arguments->probes_chosen = given(app, "--neighbours");
+              return execute(*arguments);
+            };
           }};
 }
 

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
@@ -63,8 +64,6 @@ Tensor rows_of(const fs::path& features, int64_t count) {
 }
 
 Features from_file(const Arguments& arguments) {
-  SDG_CHECK_USAGE(!arguments.depth && !arguments.time && arguments.pooling.empty(),
-                  "--depth, --time and --pooling say where to tap a network: they do not go with --features");
   Features out;
   out.values = train::read_features(arguments.features);
   out.origin = train::feature_origin(arguments.features);
@@ -97,9 +96,6 @@ Features from_network(const Arguments& arguments) {
   tap.depth = arguments.depth.value_or(tap.depth);
   tap.teacher_time = arguments.time.value_or(tap.teacher_time);
   if (!arguments.pooling.empty()) tap.pooling = arguments.pooling;
-  SDG_CHECK_USAGE(tap.depth >= -1, "--depth: must be at least -1 (the middle), got ", tap.depth);
-  SDG_CHECK_USAGE(tap.teacher_time >= 0 && tap.teacher_time <= 1, "--time: must be between 0 and 1, got ",
-                  tap.teacher_time);
   config.data = data_options(arguments.data, trained);
   const auto opened = data::open_data(config.data, arguments.data.empty() ? config.config_dir : "");
   const data::Dataset dataset(opened, config.data);
@@ -176,45 +172,50 @@ int execute(const Arguments& arguments) {
   return 0;
 }
 
-void declare_source(CLI::App& app, Arguments& arguments) {
-  auto* run = app.add_option("run,--run", arguments.run, "the run; default: the newest under runs/")->type_name("DIR");
-  auto* checkpoint =
-      app.add_option("--checkpoint", arguments.checkpoint, "this checkpoint instead (of `sdg convert`, too)")
-          ->type_name("FILE");
+void declare_features(CLI::App& app, Arguments& arguments) {
+  declare_source(app, arguments.run, arguments.checkpoint, "cluster features of");
   app.add_option(
          "--features", arguments.features,
          "cluster these features instead: .safetensors (tensor `features`) or .npy, [N, F] in the data set's order")
-      ->type_name("FILE")
-      ->excludes(run)
-      ->excludes(checkpoint);
+      ->type_name("FILE");
   app.add_option("--data", arguments.data, "data set; default: the run's own. With --features only its labels are read")
       ->type_name("PATH");
-  app.add_option("--depth", arguments.depth, "block after which features are read, -1 the middle; default: the run's")
-      ->type_name("N");
-  app.add_option("--time", arguments.time, "time at which the network sees an image (1 is clean); default: the run's")
-      ->type_name("T");
-  app.add_option("--pooling", arguments.pooling, "flat, mean or cls; default: the run's")
-      ->check(CLI::IsMember({"flat", "mean", "cls"}));
-  app.add_option("--weights", arguments.weights, "ema (the average) or model (the raw weights)")
-      ->check(CLI::IsMember({"ema", "model"}));
-  app.add_option("--device", arguments.device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
+  const auto mirror = [&](const char* flag, auto& target, const std::string& path) {
+    declare(app, flag, target, declared(path), cat("Default: the run's ", path, "."));
+  };
+  mirror("--depth", arguments.depth, "cluster.depth");
+  mirror("--time", arguments.time, "cluster.teacher_time");
+  mirror("--pooling", arguments.pooling, "cluster.pooling");
+  declare_weights(app, arguments.weights);
+  declare_device(app, arguments.device);
 }
 
 void declare_clustering(CLI::App& app, Arguments& arguments) {
   auto& kmeans = arguments.how.kmeans;
-  app.add_option("--clusters", arguments.clusters, "K; default: the run's (10 with --features)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
-  app.add_option("--start", kmeans.start, "plusplus (greedy k-means++) or random (K images; faster for large K)")
-      ->check(CLI::IsMember({"plusplus", "random"}));
-  app.add_option("--restarts", kmeans.restarts, "independent starts; the one of lowest inertia is kept")
-      ->check(CLI::Range(1, 10000));
-  app.add_option("--iterations", kmeans.iterations, "at most, of each start (passes over the data with --minibatch)")
-      ->check(CLI::Range(1, 1000000));
-  app.add_option("--minibatch", kmeans.minibatch,
-                 "0: all images in every iteration; else mini-batches of this many, for large data sets")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30));
-  app.add_option("--seed", arguments.seed, "the clusters are a function of the features, these options and this")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 62));
+  const auto number = [&](const char* flag, auto& target, config::Doc doc) {
+    declare(app, flag, target, own<int64_t>(std::move(doc)));
+  };
+  declare(app, "--clusters", arguments.clusters, declared("cluster.clusters"),
+          "Default: the run's cluster.clusters (10 with --features).");
+  declare(app, "--start", kmeans.start,
+          own<std::string>({.help = "plusplus (greedy k-means++) or random (K images; faster for large K)",
+                            .choices = {"plusplus", "random"}}));
+  number("--restarts", kmeans.restarts,
+         {.help = cat("independent starts; the one of lowest inertia is kept; default ", kmeans.restarts),
+          .min = 1,
+          .max = 10000});
+  number("--iterations", kmeans.iterations,
+         {.help = cat("at most, of each start (passes over the data with --minibatch); default ", kmeans.iterations),
+          .min = 1,
+          .max = 1000000});
+  number("--minibatch", kmeans.minibatch,
+         {.help = "0: all images in every iteration; else mini-batches of this many, for large data sets",
+          .min = 0,
+          .max = 1 << 30});
+  number("--seed", arguments.seed,
+         {.help = "the clusters are a function of the features, these options and this; default 0",
+          .min = declared("seed").doc.min,
+          .max = declared("seed").doc.max});
   app.add_flag("--standardize,!--no-standardize", arguments.how.standardize,
                "every feature to mean 0 and variance 1 first (on by default)");
   app.add_flag("--l2", arguments.how.l2, "then every image's features to length 1; the paper: --no-standardize --l2");
@@ -226,11 +227,16 @@ Command kmeans_command() {
   return {"kmeans", "Offline clusters: k-means on features of a finished network, to train another one on.", kExamples,
           [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            declare_source(app, *arguments);
+            declare_features(app, *arguments);
             declare_clustering(app, *arguments);
             app.add_option("--out", arguments->out, "file to write; condition.source file takes it")->type_name("FILE");
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
-            return [arguments] { return execute(*arguments); };
+            return [arguments, &app] {
+              if (!arguments->features.empty())
+                refuse(app, {"--run", "--checkpoint", "--depth", "--time", "--pooling", "--weights", "--device"},
+                       "says how to look at images with a network: it does not go with --features");
+              return execute(*arguments);
+            };
           }};
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -7,7 +8,9 @@
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/io/image.h"
+#include "sdg/io/image_folder.h"
 #include "sdg/io/npz.h"
+#include "sdg/train/content.h"
 #include "sdg/train/pictures.h"
 
 namespace sdg::cli {
@@ -18,6 +21,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   SamplingArguments sampling;
   std::string out = "samples", npz;
+  bool overwrite = false;
 };
 
 constexpr const char* kExamples =
@@ -27,58 +31,109 @@ constexpr const char* kExamples =
 
 constexpr int64_t kGridImages = 100;
 
+struct Stopped {};  // a signal came
+
 std::string file_name(int64_t index) {
   char text[32];
   std::snprintf(text, sizeof text, "%06lld.png", static_cast<long long>(index));
   return text;
 }
 
-int execute(const Arguments& arguments) {
-  const auto device = parse_device(arguments.sampling.device);
-  const auto trained = load(arguments.sampling, device);
-  const auto& config = trained.info.config;
-  const auto options = generate_options(arguments.sampling, trained, config.sample.count, device);
-  const bool as_npz = !arguments.npz.empty();
-  if (!as_npz) {
-    std::error_code failed;
-    fs::create_directories(arguments.out, failed);
-    SDG_CHECK(!failed, arguments.out, ": cannot make the folder: ", failed.message());
-  }
+// 000000.png and following, and the grid that earlier versions put among them.
+bool is_ours(const std::string& path) {
+  if (path == "grid.png") return true;
+  const auto digits = std::min(path.find_first_not_of("0123456789"), path.size());
+  return digits >= 6 && path.substr(digits) == ".png";
+}
 
-  std::vector<Tensor> kept, clusters;
-  int64_t written = 0, kept_count = 0;
+// Beside the folder, which holds the images and nothing else: samples -> samples-grid.png
+fs::path grid_path(const std::string& out) {
+  auto folder = fs::absolute(out).lexically_normal();
+  if (folder.filename().empty()) folder = folder.parent_path();
+  return folder.string() + "-grid.png";
+}
+
+std::string content_of(const train::Trained& trained, const train::GenerateOptions& options, const std::string& decoder,
+                       const at::Device& device) {
+  io::Digest digest;
+  digest.text(train::content_digest(trained)).text(device.is_cpu() ? "cpu" : "gpu");
+  train::add_content(digest, options, decoder);
+  return digest.hex();
+}
+
+void write_grid(const Arguments& arguments, int64_t count) {
+  std::vector<Tensor> shown;
+  for (int64_t i = 0; i < std::min(count, kGridImages); ++i)
+    shown.push_back(io::read_image(fs::path(arguments.out) / file_name(i)));
+  int64_t columns = 1;
+  while (columns * columns < static_cast<int64_t>(shown.size())) ++columns;
+  const auto images = at::stack(shown);
+  io::write_png(grid_path(arguments.out), io::image_grid(images, columns, 2, train::picture_scale(images.size(3))));
+}
+
+int draw_folder(const Arguments& arguments, const train::Trained& trained, train::GenerateOptions options,
+                const std::string& decoder, const at::Device& device) {
+  const auto count = options.count;
+  io::ImageFolder folder(arguments.out, {.program = "sdg sample",
+                                         .content = content_of(trained, options, decoder, device),
+                                         .writes = is_ours,
+                                         .overwrite = arguments.overwrite});
+  int64_t written = 0;
+  while (folder.goes_on() && written < count && folder.has(file_name(written))) ++written;
+  if (written > 0) say(cat(arguments.out, ": going on after ", written, " images of an earlier run"));
+  if (written < count) {
+    options.first = written;
+    options.count = count - written;
+    catch_signals();
+    ProgressBar bar("sample", "img/s");
+    train::generate(
+        trained.info.config, trained.network, trained.prior, device, options,
+        [&](const train::Generated& piece) {
+          for (int64_t i = 0; i < piece.images.size(0) && !caught_signal(); ++i)
+            folder.write(file_name(written++), piece.images[i]);
+          if (caught_signal()) throw Stopped();
+        },
+        bar.callback());
+  }
+  write_grid(arguments, count);
+  folder.finish();
+  say(cat("wrote ", count, " images to ", arguments.out, " and their grid to ", grid_path(arguments.out).string()));
+  return 0;
+}
+
+int draw_npz(const Arguments& arguments, const train::Trained& trained, const train::GenerateOptions& options,
+             const at::Device& device) {
+  std::vector<Tensor> images, clusters;
   ProgressBar bar("sample", "img/s");
   train::generate(
-      config, trained.network, trained.prior, device, options,
+      trained.info.config, trained.network, trained.prior, device, options,
       [&](const train::Generated& piece) {
-        if (as_npz || kept_count < kGridImages) {
-          kept.push_back(piece.images);
-          kept_count += piece.images.size(0);
-        }
+        images.push_back(piece.images);
         clusters.push_back(piece.clusters);
-        for (int64_t i = 0; !as_npz && i < piece.images.size(0); ++i)
-          io::write_png(fs::path(arguments.out) / file_name(written + i), piece.images[i]);
-        written += piece.images.size(0);
       },
       bar.callback());
   bar.finish();
-
-  const auto images = at::cat(kept);
-  if (as_npz) {
-    std::map<std::string, Tensor> arrays{{"arr_0", images.expand({-1, 3, -1, -1}).permute({0, 2, 3, 1}).contiguous()}};
-    const auto drawn = at::cat(clusters);
-    if (drawn.ge(0).all().item<bool>()) arrays["arr_1"] = drawn;
-    io::write_npz(arguments.npz, arrays);
-    say(cat("wrote ", written, " images to ", arguments.npz));
-    return 0;
-  }
-  const auto shown = images.slice(0, 0, kGridImages);
-  int64_t columns = 1;
-  while (columns * columns < shown.size(0)) ++columns;
-  const auto grid = fs::path(arguments.out) / "grid.png";
-  io::write_png(grid, io::image_grid(shown, columns, 2, train::picture_scale(shown.size(3))));
-  say(cat("wrote ", written, " images and ", grid.string()));
+  const auto drawn = at::cat(images), conditions = at::cat(clusters);
+  std::map<std::string, Tensor> arrays{{"arr_0", drawn.expand({-1, 3, -1, -1}).permute({0, 2, 3, 1}).contiguous()}};
+  if (conditions.ge(0).all().item<bool>()) arrays["arr_1"] = conditions;
+  io::write_npz(arguments.npz, arrays);
+  say(cat("wrote ", drawn.size(0), " images to ", arguments.npz));
   return 0;
+}
+
+int execute(const Arguments& arguments) {
+  const auto device = parse_device(arguments.sampling.device);
+  const auto trained = load(arguments.sampling, device);
+  std::string decoder;
+  const auto options =
+      generate_options(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
+  if (!arguments.npz.empty()) return draw_npz(arguments, trained, options, device);
+  try {
+    return draw_folder(arguments, trained, options, decoder, device);
+  } catch (const Stopped&) {
+    say(cat("stopped; the same command goes on in ", arguments.out));
+    return 128 + caught_signal();
+  }
 }
 
 }  // namespace
@@ -86,13 +141,18 @@ int execute(const Arguments& arguments) {
 Command sample_command() {
   return {"sample", "Draw images from a trained network.", kExamples, [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            declare_sampling(app, arguments->sampling);
-            auto* out = app.add_option("--out", arguments->out, "folder for 000000.png, 000001.png, ... and grid.png")
+            declare_sampling(app, arguments->sampling, "sample.count");
+            auto* out = app.add_option("--out", arguments->out,
+                                       "folder for 000000.png, 000001.png, ... and nothing else; their grid is written "
+                                       "beside it, as DIR-grid.png")
                             ->type_name("DIR");
+            auto* overwrite = app.add_flag("--overwrite", arguments->overwrite,
+                                           "remove the images of an earlier sdg sample from DIR first");
             app.add_option("--npz", arguments->npz,
                            "write one .npz (arr_0 uint8 NHWC, arr_1 conditions) instead of PNGs")
                 ->type_name("FILE")
-                ->excludes(out);
+                ->excludes(out)
+                ->excludes(overwrite);
             return [arguments] { return execute(*arguments); };
           }};
 }

@@ -22,7 +22,7 @@ int64_t class_index(const std::string& text, const train::Trained& trained) {
   if (found != names.end()) return found - names.begin();
   int64_t index = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), index);
-  SDG_CHECK_USAGE(failed == std::errc() && end == text.data() + text.size(),
+  SDG_CHECK_USAGE(failed == std::errc() && end == text.data() + text.size() && index >= 0,
                   "--class: expected a class name of the training data or an index, got \"", text, "\"");
   return index;
 }
@@ -32,7 +32,9 @@ int64_t class_index(const std::string& text, const train::Trained& trained) {
 Tensor painted_map(const std::string& path, const train::Trained& trained) {
   SDG_CHECK_USAGE(trained.prior.defined() && trained.prior.dim() == 2,
                   "--map: needs a run with cluster.level patch that was trained with conditions");
-  const auto picture = io::read_image(path)[0].to(at::kLong);  // [H, W]
+  const auto read = io::read_image(path);
+  SDG_CHECK_USAGE(read.eq(read[0]).all().item<bool>(), path, ": a map of clusters must be grey, got colours");
+  const auto picture = read[0].to(at::kLong);  // [H, W]
   int64_t side = 1;
   while (side * side < trained.prior.size(1)) ++side;
   SDG_CHECK_USAGE(picture.size(0) == picture.size(1) && picture.size(0) % side == 0, path,
@@ -208,7 +210,7 @@ data::DataOptions data_options(const std::string& data, const train::Trained& tr
 }
 
 train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
-                                        int64_t default_count, const at::Device& device) {
+                                        int64_t default_count, const at::Device& device, std::string* decoder_id) {
   auto options = train::sampling_defaults(trained.info.config);
   options.count = arguments.count.value_or(default_count);
   options.batch = arguments.batch.value_or(options.batch);
@@ -226,7 +228,7 @@ train::GenerateOptions generate_options(const SamplingArguments& arguments, cons
   if (!arguments.map.empty()) options.map = painted_map(arguments.map, trained);
   if (!arguments.map_from.empty()) options.map = map_seen_in(arguments.map_from, trained, device);
   if (!arguments.config_class.empty()) options.cluster = class_index(arguments.config_class, trained);
-  options.to_images = train::to_images_of(trained.info, arguments.autoencoder, device);
+  options.to_images = train::to_images_of(trained.info, arguments.autoencoder, device, decoder_id);
   return options;
 }
 

@@ -46,8 +46,10 @@ data::DataOptions data_options(const std::string& data, const train::Trained& tr
 
 /// The arguments over the checkpoint's own sampling options. `default_count` where neither says. Where the network
 /// draws latents, this loads what decodes them. Throws UsageError for arguments that this network or the other
-/// arguments leave without effect: nothing that was asked for is ignored.
+/// arguments leave without effect: nothing that was asked for is ignored. `decoder_id` as
+/// of to_images_of.
 train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
-                                        int64_t default_count, const at::Device& device);
+                                        int64_t default_count, const at::Device& device,
+                                        std::string* decoder_id = nullptr);
 
 }  // namespace sdg::cli

@@ -3,8 +3,10 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "cli/process.h"
 #include "cli/reference.h"
 #include "cli/sampling.h"
@@ -13,8 +15,9 @@
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/io/folder_lock.h"
 #include "sdg/io/image.h"
-#include "sdg/sample/solver.h"
+#include "sdg/train/content.h"
 #include "sdg/train/evaluate.h"
 #include "sdg/train/latent_images.h"
 #include "sdg/train/run_folder.h"
@@ -30,8 +33,9 @@ struct Arguments {
   std::vector<double> guidance;
   std::vector<int64_t> steps, seeds;
   std::vector<std::string> solvers, grids, intervals;
-  std::string out = "sweep", extractor, weights, reference, autoencoder, device = "auto";
-  int64_t count = 0, batch = 0, reference_count = 0;
+  std::optional<int64_t> count, batch;
+  ReferenceArguments reference;
+  std::string out = "sweep", autoencoder, device = "auto";
 };
 
 constexpr const char* kExamples =
@@ -75,13 +79,30 @@ std::vector<NamedRun> named_runs(const std::vector<std::string>& texts) {
   return out;
 }
 
-std::pair<double, double> interval_of(const std::string& text) {
-  double begin = 0, end = 0;
-  char rest = 0;
-  const bool read = std::sscanf(text.c_str(), "%lf:%lf%c", &begin, &end, &rest) == 2;
-  SDG_CHECK_USAGE(read && begin >= 0 && begin <= end && end <= 1,
-                  "--interval: expected BEGIN:END with 0 <= BEGIN <= END <= 1, got \"", text, "\"");
+using Interval = std::pair<double, double>;
+
+Interval interval_of(const std::string& text) {
+  const auto colon = text.find(':');
+  SDG_CHECK_USAGE(colon != std::string::npos, "--interval: expected BEGIN:END with 0 <= BEGIN <= END <= 1, got \"",
+                  text, "\"");
+  const auto part = [&](const char* path, const std::string& number) {
+    return std::get<double>(parse_option("--interval", declared(path), number));
+  };
+  const auto begin = part("sample.guidance_begin", text.substr(0, colon));
+  const auto end = part("sample.guidance_end", text.substr(colon + 1));
+  SDG_CHECK_USAGE(begin <= end, "--interval: expected BEGIN:END with 0 <= BEGIN <= END <= 1, got \"", text, "\"");
   return {begin, end};
+}
+
+template <class T>
+void add_once(std::vector<T>& list, const T& value) {
+  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+}
+
+std::vector<Interval> intervals_of(const std::vector<std::string>& texts) {
+  std::vector<Interval> out;
+  for (const auto& text : texts) add_once(out, interval_of(text));
+  return out;
 }
 
 /// Points on disk, one a line, appended as they are measured: a sweep that was stopped goes on.
@@ -93,6 +114,10 @@ class Points {
     for (std::string line; std::getline(in, line);) {
       ++number;
       if (in.eof()) break;  // without its end of line it was torn
+      if (!train::is_measured(line)) {
+        warn(cat(path_.string(), ":", number, ": a point that failed is left out"));
+        continue;
+      }
       rows_.push_back(train::parse_sweep_row(line, cat(path_.string(), ":", number)));
     }
     std::string whole;
@@ -117,58 +142,61 @@ class Points {
   std::vector<train::SweepRow> rows_;
 };
 
-using References = std::map<std::string, metrics::Gaussian>;
+using References = std::map<std::string, Reference>;
 
 /// Everything of one checkpoint that its points share.
 class Measurer {
  public:
   Measurer(const NamedRun& run, const Arguments& arguments, const at::Device& device, References& references)
-      : trained_(train::load_trained(run.checkpoint, device)),
-        device_(device),
-        limit_(arguments.reference_count),
-        references_(references) {
+      : trained_(train::load_trained(run.checkpoint, device)), device_(device) {
     const auto& config = trained_.info.config;
-    extractor_weights_ = arguments.weights.empty() ? config.eval.weights : arguments.weights;
-    extractor_ = metrics::make_extractor(arguments.extractor.empty() ? config.eval.extractor : arguments.extractor,
-                                         extractor_weights_);
-    to_images_ = train::to_images_of(trained_.info, arguments.autoencoder, device);
-    reference_ = arguments.reference.empty() ? config.eval.reference : arguments.reference;
+    extractor_ = extractor_of(arguments.reference, &config.eval, device);
+    to_images_ = train::to_images_of(trained_.info, arguments.autoencoder, device, &decoder_);
+    reference_ = &target(arguments.reference, references);
   }
-  const train::RunConfig& config() const { return trained_.info.config; }
-  int64_t step() const { return trained_.info.step; }
+  const train::Trained& trained() const { return trained_; }
   std::string metric() const { return extractor_->metric_name(); }
+
+  /// Digest of all that decides a distance besides the settings of drawing.
+  std::string content() const {
+    io::Digest digest;
+    digest.text(train::content_digest(trained_)).text(decoder_).text(device_.is_cpu() ? "cpu" : "gpu");
+    digest.text(extractor_->name()).text(extractor_->weights_digest());
+    return digest.text(train::content_digest(reference_->statistics)).hex();
+  }
 
   double distance(train::GenerateOptions options, const std::string& title) {
     options.to_images = to_images_;
-    const auto& reference = target();
     ProgressBar bar(title, "img/s");
-    return metrics::frechet_distance(train::sample_statistics(trained_, options, device_, *extractor_, bar.callback()),
-                                     reference);
+    const auto drawn = train::sample_statistics(trained_, options, device_, *extractor_, bar.callback());
+    bar.finish();
+    check_sizes(drawn, trained_.path, false, *reference_);
+    return metrics::frechet_distance(drawn, reference_->statistics);
   }
 
  private:
   // Runs of one sweep mostly share what they are compared with, which takes long to look at.
-  const metrics::Gaussian& target() {
-    const auto options = train::reference_options(trained_.info, reference_.empty());
-    const auto key = cat(reference_, "\n", options.path, "\n", options.format, " ", options.size, " ", options.channels,
-                         " ", extractor_->name(), " ", extractor_weights_);
-    auto found = references_.find(key);
-    if (found == references_.end())
-      found = references_.emplace(key, statistics_of(reference_, options, *extractor_, limit_, "reference")).first;
+  const Reference& target(const ReferenceArguments& arguments, References& references) {
+    const auto& info = trained_.info;
+    const bool own_data = arguments.path.empty() && info.config.eval.reference.empty();
+    const auto options = own_data ? train::reference_options(info, true) : data::DataOptions();
+    const auto key =
+        cat(arguments.path, "\n", info.config.eval.reference, "\n", own_data, options.path, "\n", options.format, " ",
+            options.size, " ", options.channels, " ", extractor_->name(), " ", extractor_->weights_digest());
+    auto found = references.find(key);
+    if (found == references.end()) found = references.emplace(key, reference_of(arguments, &info, *extractor_)).first;
     return found->second;
   }
 
   train::Trained trained_;
   at::Device device_;
   std::unique_ptr<metrics::FeatureExtractor> extractor_;
-  std::string reference_;
-  std::string extractor_weights_;
-  int64_t limit_;
-  References& references_;
   train::ToImages to_images_;
+  std::string decoder_;
+  const Reference* reference_ = nullptr;
 };
 
-train::GenerateOptions options_of(const train::SweepRow& row, int64_t batch) {
+train::GenerateOptions options_of(const train::SweepRow& row, const std::optional<int64_t>& batch) {
   train::GenerateOptions options;
   options.count = row.count;
   options.seed = row.seed;
@@ -178,44 +206,54 @@ train::GenerateOptions options_of(const train::SweepRow& row, int64_t batch) {
   options.guidance_end = row.guidance_end;
   options.solver = row.solver;
   options.grid = row.grid;
-  if (batch > 0) options.batch = batch;
+  options.batch = batch.value_or(options.batch);
   return options;
 }
 
 // Only what was asked for on the command line: a run's own choices are the checkpoint's.
 std::string reference_text(const Arguments& arguments) {
   std::vector<std::string> parts;
-  if (!arguments.reference.empty()) parts.push_back(arguments.reference);
-  if (arguments.reference_count > 0) parts.push_back(cat(arguments.reference_count, " images"));
-  if (!arguments.weights.empty()) parts.push_back(arguments.weights);
+  const auto& reference = arguments.reference;
+  if (!reference.path.empty()) parts.push_back(reference.path);
+  if (reference.count > 0) parts.push_back(cat(reference.count, " images"));
+  if (reference.size > 0) parts.push_back(cat("at ", reference.size, " pixels"));
+  if (!reference.weights.empty()) parts.push_back(reference.weights);
   return join(parts);
 }
 
-// All combinations of the asked settings, each defaulting to the run's own.
+template <class T>
+std::vector<T> or_default(const std::vector<T>& list, const T& value) {
+  return list.empty() ? std::vector<T>{value} : list;
+}
+
+// All combinations of the asked settings, each defaulting to the run's own; what changes nothing for a run has one
+// value.
 std::vector<train::SweepRow> points_of(const NamedRun& run, const Measurer& measurer, const Arguments& arguments) {
-  const auto& defaults = measurer.config().sample;
-  const auto or_default = [](auto list, auto value) {
-    if (list.empty()) list.push_back(value);
-    return list;
-  };
-  std::vector<std::pair<double, double>> intervals;
-  for (const auto& text : arguments.intervals) intervals.push_back(interval_of(text));
+  const auto& trained = measurer.trained();
+  const auto& defaults = trained.info.config.sample;
   train::SweepRow row;
   row.label = run.label;
   row.checkpoint = run.checkpoint.lexically_normal().string();
-  row.step = measurer.step();
+  row.step = trained.info.step;
   row.metric = measurer.metric();
   row.reference = reference_text(arguments);
-  row.count = arguments.count > 0 ? arguments.count : measurer.config().eval.count;
+  row.content = measurer.content();
+  row.count = arguments.count.value_or(trained.info.config.eval.count);
   // Without a condition guidance changes nothing: one point says it all.
-  const bool guided = measurer.config().condition.source != "none";
+  const bool guided = trained.prior.defined();
+  if (!guided && !(arguments.guidance.empty() && arguments.intervals.empty()))
+    say(cat(row.checkpoint, ": drawn without conditions, so guidance changes nothing: one point stands for all"));
   const auto guidances = guided ? or_default(arguments.guidance, defaults.guidance) : std::vector<double>{1.0};
+  const Interval own{defaults.guidance_begin, defaults.guidance_end};
+  const auto intervals = guided ? or_default(intervals_of(arguments.intervals), own) : std::vector<Interval>{own};
   std::vector<train::SweepRow> out;
-  for (const auto& solver : or_default(arguments.solvers, defaults.solver))
-    for (const auto& grid : or_default(arguments.grids, defaults.grid))
-      for (const auto steps : or_default(arguments.steps, defaults.steps))
-        for (const auto& [begin, end] :
-             or_default(intervals, std::pair{defaults.guidance_begin, defaults.guidance_end}))
+  for (const auto& solver : or_default(arguments.solvers, defaults.solver)) {
+    const bool own_steps = solver == "dopri5";
+    if (own_steps && !(arguments.steps.empty() && arguments.grids.empty()))
+      say(cat(row.checkpoint, ": dopri5 chooses its own steps: one point stands for all"));
+    for (const auto& grid : own_steps ? std::vector{defaults.grid} : or_default(arguments.grids, defaults.grid))
+      for (const auto steps : own_steps ? std::vector{defaults.steps} : or_default(arguments.steps, defaults.steps))
+        for (const auto& [begin, end] : intervals)
           for (const auto guidance : guidances)
             for (const auto seed : or_default(arguments.seeds, defaults.seed)) {
               row.solver = solver;
@@ -227,93 +265,116 @@ std::vector<train::SweepRow> points_of(const NamedRun& run, const Measurer& meas
               row.seed = seed;
               out.push_back(row);
             }
+  }
   return out;
+}
+
+/// The measured rows, and how many could not be.
+struct Outcome {
+  std::vector<train::SweepRow> rows;
+  int64_t failed = 0;
+  bool stopped = false;
+};
+
+// The points of one run, measured or found; what several names of one network have in common counts once.
+void measure_run(const NamedRun& run, const std::string& number, Measurer& measurer, const Arguments& arguments,
+                 Points& points, Outcome& outcome) {
+  bool twice = false;
+  for (auto& point : points_of(run, measurer, arguments)) {
+    if (caught_signal()) {
+      outcome.stopped = true;
+      return;
+    }
+    const auto counted = std::any_of(outcome.rows.begin(), outcome.rows.end(), [&](const train::SweepRow& row) {
+      return row.label == point.label && train::same_point(row, point);
+    });
+    twice |= counted;
+    if (counted) continue;
+    if (const auto* known = points.find(point)) {
+      point.value = known->value;
+    } else {
+      try {
+        point.value =
+            measurer.distance(options_of(point, arguments.batch), cat(run.label, " ", number, " w ", point.guidance));
+      } catch (const train::NotFinite& error) {
+        ++outcome.failed;
+        warn(cat(run.checkpoint.string(), ": not measured: ", error.what()));
+        continue;
+      }
+      points.add(point);
+      say(cat(run.checkpoint.string(), ": guidance ", point.guidance, ", ", point.steps, " ", point.solver,
+              " steps, seed ", point.seed, ": ", point.metric, " ", point.value));
+    }
+    outcome.rows.push_back(point);
+  }
+  if (twice)
+    warn(cat(run.checkpoint.string(), ": the same network was measured under this label already; counted once"));
 }
 
 int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.device);
-  for (const auto& solver : arguments.solvers) sample::evaluations_per_step(solver);
-  for (const auto& text : arguments.intervals) interval_of(text);
-  for (const auto& grid : arguments.grids)
-    SDG_CHECK_USAGE(grid == "uniform" || grid == "own", "--grid: expected uniform or own, got \"", grid, "\"");
-  for (const auto steps : arguments.steps) SDG_CHECK_USAGE(steps >= 1, "--steps: must be at least 1, got ", steps);
+  intervals_of(arguments.intervals);  // a wrong one stops here
+  SDG_CHECK_USAGE(arguments.reference.size == 0 || !arguments.reference.path.empty(),
+                  "--size: says how the images of --reference are seen; a run's own data are seen as its network does");
   const auto runs = named_runs(arguments.runs);
-  std::error_code failed;
-  fs::create_directories(arguments.out, failed);
-  SDG_CHECK(!failed, arguments.out, ": cannot make the folder: ", failed.message());
-  Points points(fs::path(arguments.out) / "points.jsonl");
+  const auto folder = fs::path(arguments.out);
+  const io::FolderLock lock(folder, "sdg sweep");
+  Points points(folder / "points.jsonl");
   catch_signals();
 
   References references;
-  std::vector<train::SweepRow> rows;
-  for (size_t r = 0; r < runs.size(); ++r) {
+  Outcome outcome;
+  for (size_t r = 0; r < runs.size() && !outcome.stopped; ++r) {
     Measurer measurer(runs[r], arguments, device, references);
-    for (auto& point : points_of(runs[r], measurer, arguments)) {
-      if (const auto* known = points.find(point)) {
-        point.value = known->value;
-      } else {
-        point.value = measurer.distance(options_of(point, arguments.batch),
-                                        cat(runs[r].label, " ", r + 1, "/", runs.size(), " w ", point.guidance));
-        points.add(point);
-        say(cat(runs[r].checkpoint.string(), ": guidance ", point.guidance, ", ", point.steps, " ", point.solver,
-                " steps, seed ", point.seed, ": ", point.metric, " ", point.value));
-      }
-      rows.push_back(point);
-      if (caught_signal()) {
-        say(cat("stopped; what was measured is in ", arguments.out, "/points.jsonl; the same command goes on"));
-        return 128 + caught_signal();
-      }
-    }
+    measure_run(runs[r], cat(r + 1, "/", runs.size()), measurer, arguments, points, outcome);
   }
-  const auto table = train::sweep_table(rows);
-  const auto folder = fs::path(arguments.out);
+  if (outcome.stopped) {
+    say(cat("stopped; what was measured is in ", arguments.out, "/points.jsonl; the same command goes on"));
+    return 128 + caught_signal();
+  }
+  SDG_CHECK(!outcome.rows.empty(), "none of the ", outcome.failed, " points could be measured");
+  const auto table = train::sweep_table(outcome.rows);
   io::write_atomically(folder / "table.md", [&](std::ostream& out) { out << table; });
-  io::write_png(folder / "chart.png", io::draw(train::sweep_chart(rows)));
-  std::printf("%s\n%s\n", table.c_str(), train::sweep_best(rows).c_str());
+  io::write_png(folder / "chart.png", io::draw(train::sweep_chart(outcome.rows)));
+  std::printf("%s\n%s\n", table.c_str(), train::sweep_best(outcome.rows).c_str());
   say(cat("wrote ", (folder / "table.md").string(), ", chart.png and points.jsonl"));
-  return 0;
+  if (outcome.failed == 0) return 0;
+  warn(cat(outcome.failed, " points could not be measured"));
+  return 1;
 }
 
 }  // namespace
 
 Command sweep_command() {
-  return {
-      "sweep", "Measure many sampling settings with the same noise: a table, a chart, the best one.", kExamples,
-      [](CLI::App& app) {
-        auto arguments = std::make_shared<Arguments>();
-        app.add_option("--run", arguments->runs,
-                       "LABEL=DIR[,DIR...] or DIR (repeatable); runs of one label are repetitions; default: the "
-                       "newest run under runs/")
-            ->type_name("RUNS");
-        const auto list = [&](const char* name, auto& target, const std::string& help, const char* type) {
-          app.add_option(name, target, help)->delimiter(',')->type_name(type);
-        };
-        list("--guidance", arguments->guidance, "strengths w, e.g. 1,1.5,2,3", "W,W...");
-        list("--steps", arguments->steps, "solver steps, e.g. 5,10,25", "N,N...");
-        list("--solver", arguments->solvers, "solvers: " + join(sample::solver_names()), "NAME,...");
-        list("--grid", arguments->grids, "spacing of the steps: uniform in t, or own, of the network's path",
-             "NAME,...");
-        list("--interval", arguments->intervals, "times between which guidance acts, e.g. 0:1,0.3:1", "B:E,...");
-        list("--seed", arguments->seeds, "seeds of the noise; several are repetitions", "N,N...");
-        app.add_option("--count", arguments->count, "images a point; default: eval.count of the run")
-            ->check(CLI::NonNegativeNumber);
-        app.add_option("--batch", arguments->batch, "images under way at once")->check(CLI::NonNegativeNumber);
-        app.add_option("--extractor", arguments->extractor, "feature network; default: the run's")->type_name("NAME");
-        app.add_option("--extractor-weights", arguments->weights, "its weights")->type_name("FILE");
-        app.add_option("--reference", arguments->reference,
-                       "data set or .npz to compare with; default: the "
-                       "training data")
-            ->type_name("PATH");
-        app.add_option("--reference-count", arguments->reference_count,
-                       "take only this many images of the data set to compare with; 0 takes all")
-            ->check(CLI::NonNegativeNumber);
-        app.add_option("--autoencoder", arguments->autoencoder,
-                       "runs trained on latents: what decodes them; default: what made them")
-            ->type_name("FILES");
-        app.add_option("--out", arguments->out, "folder of the results; a sweep there goes on")->type_name("DIR");
-        app.add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
-        return [arguments] { return execute(*arguments); };
-      }};
+  return {"sweep", "Measure many sampling settings with the same noise: a table, a chart, the best one.", kExamples,
+          [](CLI::App& app) {
+            auto arguments = std::make_shared<Arguments>();
+            app.add_option("--run", arguments->runs,
+                           "LABEL=DIR[,DIR...] or DIR (repeatable); runs of one label are repetitions; default: the "
+                           "newest run under runs/")
+                ->type_name("RUNS");
+            const auto list = [&](const char* flag, auto& target, const std::string& path) {
+              return declare(app, flag, target, declared(path),
+                             cat("Several with commas; default: the run's ", path, "."));
+            };
+            list("--guidance", arguments->guidance, "sample.guidance");
+            list("--steps", arguments->steps, "sample.steps");
+            list("--solver", arguments->solvers, "sample.solver")->transform(solver_alias());
+            list("--grid", arguments->grids, "sample.grid");
+            app.add_option("--interval", arguments->intervals, "times between which guidance acts, e.g. 0:1,0.3:1")
+                ->delimiter(',')
+                ->type_name("B:E,...");
+            list("--seed", arguments->seeds, "sample.seed");
+            declare(app, "--count", arguments->count, declared("eval.count"), "Default: the run's eval.count.");
+            declare(app, "--batch", arguments->batch, declared("sample.batch"));
+            declare_reference(app, arguments->reference);
+            app.add_option("--autoencoder", arguments->autoencoder,
+                           "runs trained on latents: what decodes them; default: what made them")
+                ->type_name("FILES");
+            app.add_option("--out", arguments->out, "folder of the results; a sweep there goes on")->type_name("DIR");
+            declare_device(app, arguments->device);
+            return [arguments] { return execute(*arguments); };
+          }};
 }
 
 }  // namespace sdg::cli

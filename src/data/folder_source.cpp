@@ -5,6 +5,7 @@
 #include "sdg/core/error.h"
 #include "sdg/io/file_tree.h"
 #include "sdg/io/image.h"
+#include "sdg/io/image_folder.h"
 #include "sdg/io/random_access_file.h"
 
 namespace sdg::data {
@@ -99,6 +100,7 @@ OpenedData open_folder(const fs::path& path) {
   std::string root = path.string();
   while (root.size() > 1 && root.ends_with('/')) root.pop_back();
   const std::string what = "folder " + root;
+  io::check_complete(root);
   if (!root.ends_with('/')) root += '/';
   Scan scan(root);
   const auto found = io::list_files(scan.tree);

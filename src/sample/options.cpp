@@ -9,7 +9,7 @@ void SampleOptions::visit(config::Fields& fields) {
                   "most networks.",
           .unit = "steps",
           .min = 1,
-          .max = 1000000,
+          .max = 10000,
           .resume = config::Resume::kFree});
   fields(
       "guidance", &guidance,

@@ -82,9 +82,14 @@ ToImages decode_with(std::shared_ptr<const model::Autoencoder> decoder, const at
   };
 }
 
-ToImages to_images_of(const CheckpointInfo& info, const std::string& files, const at::Device& device) {
+ToImages to_images_of(const CheckpointInfo& info, const std::string& files, const at::Device& device,
+                      std::string* decoder_id) {
   const std::string& named = files.empty() ? info.config.data.autoencoder : files;
-  if (info.latents) return decode_with(load_decoder(*info.latents, named, device), device);
+  const auto decoding = [&](std::shared_ptr<const model::Autoencoder> decoder) {
+    if (decoder_id) *decoder_id = decoder->decoder_id();
+    return decode_with(std::move(decoder), device);
+  };
+  if (info.latents) return decoding(load_decoder(*info.latents, named, device));
   const int64_t channels = info.config.data.channels;
   if (named.empty()) {
     SDG_CHECK_USAGE(channels == 1 || channels == 3, "this network draws latents of ", channels,
@@ -96,7 +101,7 @@ ToImages to_images_of(const CheckpointInfo& info, const std::string& files, cons
   SDG_CHECK(decoder->has_decoder(), "autoencoder: ", named, " holds no decoder; name ENCODER,DECODER");
   SDG_CHECK(space.channels == channels, "autoencoder: ", named, " decodes ", space.channels,
             " channels, this network draws ", channels);
-  return decode_with(std::move(decoder), device);
+  return decoding(std::move(decoder));
 }
 
 data::DataOptions reference_options(const CheckpointInfo& info, bool needed) {

@@ -20,8 +20,8 @@ auto setting_key(const SweepRow& row) {
 }
 
 auto point_key(const SweepRow& row) {
-  return std::tie(row.checkpoint, row.step, row.solver, row.grid, row.steps, row.guidance, row.guidance_begin,
-                  row.guidance_end, row.count, row.seed, row.metric, row.reference);
+  return std::tie(row.content, row.solver, row.grid, row.steps, row.guidance, row.guidance_begin, row.guidance_end,
+                  row.count, row.seed, row.metric);
 }
 
 std::string number(double value) {
@@ -81,6 +81,7 @@ std::string to_json(const SweepRow& row) {
                                     {"seed", row.seed},
                                     {"metric", row.metric},
                                     {"reference", row.reference},
+                                    {"content", row.content},
                                     {"value", row.value}});
 }
 
@@ -101,6 +102,7 @@ SweepRow parse_sweep_row(const std::string& line, const std::string& where) {
     row.seed = json.at("seed");
     row.metric = from_utf8(json.at("metric").get<std::string>());
     row.reference = from_utf8(json.value("reference", ""));
+    row.content = json.value("content", "");
     row.value = json.at("value");
     return row;
   } catch (const ordered_json::exception& error) {
@@ -108,8 +110,14 @@ SweepRow parse_sweep_row(const std::string& line, const std::string& where) {
   }
 }
 
+bool is_measured(const std::string& line) {
+  const auto json = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return true;  // parse_sweep_row says what is wrong
+  return std::none_of(json.begin(), json.end(), [](const auto& value) { return value.is_null(); });
+}
+
 bool same_point(const SweepRow& a, const SweepRow& b) {
-  return point_key(a) == point_key(b);
+  return !a.content.empty() && point_key(a) == point_key(b);
 }
 
 std::vector<SweepGroup> group_repetitions(const std::vector<SweepRow>& rows) {

@@ -81,8 +81,8 @@ TEST_F(Features, RefusesWhatItCannotMeasureInOneLine) {
     EXPECT_FALSE(std::filesystem::exists(folder_ / "f")) << arguments;
   };
   fails("--depths 9", "blocks 0 to");
-  fails("--times 1.2", "time: must be from 0");
-  fails("--pooling max", "mean, flat or cls, got max");
+  fails("--times 1.2", "--times: expected a number from 0 to 1");
+  fails("--pooling max", "--pooling: expected one of flat, mean, cls");
   fails("--clusters 3000", "clusters");
   fails("--count 2", "leave nothing");
   fails("--weights raw", "--weights");

@@ -69,7 +69,7 @@ TEST_F(LatentProgram, EncodesTrainsAndSamplesPicturesOfTheRightSize) {
 
   const auto sampled = sdg("sample --device cpu --run run --count 5 --out drawn");
   ASSERT_EQ(sampled.code, 0) << sampled.err;
-  EXPECT_EQ(test::count_files(folder_ / "drawn"), 6);
+  EXPECT_EQ(test::count_files(folder_ / "drawn"), 5);
   EXPECT_EQ(io::read_image(folder_.path() / "drawn" / "000004.png").sizes(), at::IntArrayRef({3, kSize, kSize}));
 
   // The reference is what was encoded, at its own size, and not what the autoencoder makes of it.
@@ -89,6 +89,16 @@ TEST_F(LatentProgram, DecodesToFilesNamedAfterTheImages) {
   ASSERT_EQ(decoded.code, 0) << decoded.err;
   EXPECT_EQ(test::count_files(folder_ / "back/cat") + test::count_files(folder_ / "back/dog"), 5);
   EXPECT_EQ(io::read_image(folder_ / "back/cat/2.png").sizes(), at::IntArrayRef({3, kSize, kSize}));
+
+  // Only those names are ever replaced.
+  const std::string command = "decode --device cpu --in l.safetensors --out back";
+  expect_failure(sdg(command), 2, "holds 5 images already");
+  ASSERT_EQ(sdg(command + " --count 2 --overwrite").code, 0);
+  EXPECT_EQ(test::count_files(folder_ / "back/cat"), 2);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "back/dog"));
+  test::write_text(folder_ / "back/cat/mine.png", "mine");
+  expect_failure(sdg(command + " --overwrite"), 2, "holds cat/mine.png");
+  EXPECT_EQ(test::read_text(folder_ / "back/cat/mine.png"), "mine");
 }
 
 TEST_F(LatentProgram, AnInterruptedEncodingIsGoneOnWith) {

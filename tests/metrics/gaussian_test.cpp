@@ -94,11 +94,34 @@ TEST(Frechet, RefusesAsymmetricAndUnequalGaussians) {
 
 TEST(Statistics, SurviveTheFile) {
   const test::TemporaryFolder folder;
-  const Gaussian written = gaussian_of(draw(5, 30, 4), 30);
+  Gaussian written = gaussian_of(draw(5, 30, 4), 30);
+  written.extractor = "digits";
+  written.weights = "0123";
+  written.size = "mixed";
   write_statistics(folder / "stats.npz", written);
   const Gaussian read = read_statistics(folder / "stats.npz");
   EXPECT_TRUE(at::equal(read.mu, written.mu));
   EXPECT_TRUE(at::equal(read.sigma, written.sigma));
+  EXPECT_EQ(read.count, 30);
+  EXPECT_EQ(read.extractor, "digits");
+  EXPECT_EQ(read.weights, "0123");
+  EXPECT_EQ(read.size, "mixed");
+}
+
+TEST(Statistics, WhatIsNoCovarianceIsRefusedByItsFile) {
+  const test::TemporaryFolder folder;
+  const auto refused = [&](const Tensor& mu, const Tensor& sigma, const std::string& what) {
+    io::write_npz(folder / "s.npz", {{"mu", mu}, {"sigma", sigma}});
+    const std::string message = test::message_of<Error>([&] { read_statistics(folder / "s.npz"); });
+    EXPECT_NE(message.find("s.npz: "), std::string::npos) << message;
+    EXPECT_NE(message.find(what), std::string::npos) << message;
+  };
+  const Tensor mu = at::zeros({2}, at::kDouble), eye = at::eye(2, at::kDouble);
+  refused(mu / 0, eye, "must be finite");
+  refused(mu, eye * std::numeric_limits<double>::infinity(), "must be finite");
+  refused(mu, at::tensor({1.0, 0.5, 0.0, 1.0}, at::kDouble).view({2, 2}), "symmetric");
+  refused(mu, -eye, "variance of -1");
+  refused(mu, at::eye(3, at::kDouble), "sigma");
 }
 
 TEST(Statistics, FileWithoutSigmaIsNamed) {

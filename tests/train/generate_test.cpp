@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <functional>
+
 #include "sdg/core/error.h"
 #include "train/tiny_run.h"
 
@@ -139,4 +142,121 @@ TEST_F(Generating, GuidanceActsOnlyInItsInterval) {
   EXPECT_FALSE(same_bytes(draw(inside).images, draw(options_).images));
   outside.guidance_end = 0.1;
   EXPECT_THROW(draw(outside), UsageError);
+}
+
+namespace {
+
+using Field = std::function<Tensor(const Tensor&, double)>;
+
+// One step of the classical methods, written out.
+Tensor slow_step(const std::string& solver, const Field& f, const Tensor& x, double t, double h) {
+  const auto k1 = f(x, t);
+  if (solver == "euler") return x + h * k1;
+  if (solver == "midpoint") return x + h * f(x + h / 2 * k1, t + h / 2);
+  if (solver == "heun") return x + h / 2 * (k1 + f(x + h * k1, t + h));
+  if (solver == "heun3") {
+    const auto k2 = f(x + h / 3 * k1, t + h / 3), k3 = f(x + h * 2 / 3 * k2, t + h * 2 / 3);
+    return x + h / 4 * (k1 + 3 * k3);
+  }
+  const auto k2 = f(x + h / 3 * k1, t + h / 3);
+  const auto k3 = f(x + h * (k2 - k1 / 3), t + h * 2 / 3);
+  const auto k4 = f(x + h * (k1 - k2 + k3), t + h);
+  return x + h / 8 * (k1 + 3 * k2 + 3 * k3 + k4);
+}
+
+}  // namespace
+
+// Against a twin that asks the network for each half alone, one image at a time, and integrates in float64.
+TEST_F(Generating, GuidanceInAnIntervalIsWhatASlowTwinComputesWithEverySolver) {
+  constexpr int64_t kSteps = 10, kImages = 2;
+  const auto drawn_x = [&](train::GenerateOptions options) {
+    std::vector<Tensor> x;
+    options.to_images = [&](const Tensor& piece) {
+      x.push_back(piece.clone());
+      return at::zeros({piece.size(0), 1, 8, 8}, at::kByte);
+    };
+    const auto clusters = draw(options).clusters;
+    return std::pair{at::cat(x).to(at::kDouble), clusters};
+  };
+  for (const std::string solver : {"euler", "midpoint", "heun", "heun3", "rk4"}) {
+    for (const double w : {0.0, 0.4, 1.0, 2.5}) {
+      for (const auto& [begin, end] : std::vector<std::pair<double, double>>{{0, 1}, {0.3, 1}, {0, 0.3}, {0.3, 0.7}}) {
+        auto options = options_;
+        options.count = kImages;
+        options.steps = kSteps;
+        options.solver = solver;
+        options.guidance = w;
+        options.guidance_begin = begin;
+        options.guidance_end = end;
+        options.cluster = 2;
+        const auto [x, clusters] = drawn_x(options);
+        const bool whole = begin == 0 && end == 1;
+        EXPECT_EQ(clusters[0].item<int64_t>(), w == 0 && whole ? -1 : 2);
+        for (int64_t i = 0; i < kImages; ++i) {
+          const c10::InferenceMode inference;
+          const auto given = train::condition_for(config_, network_, at::full({1}, 2, at::kLong));
+          // Times in tenths are told apart from the ends by whole numbers, not by rounding.
+          const auto strength = [&](double t) {
+            const auto thirtieths = std::llround(t * 60);
+            return thirtieths >= std::llround(begin * 60) && thirtieths <= std::llround(end * 60) ? w : 1.0;
+          };
+          const Field field = [&](const Tensor& x_t, double t) {
+            const auto at_t = at::full({1}, t, at::kFloat);
+            const auto half = [&](const model::Condition& condition) {
+              return network_.velocity(x_t.to(at::kFloat), at_t, condition).to(at::kDouble);
+            };
+            const auto u = half(model::Condition::null()), c = half(given);
+            return u + strength(t) * (c - u);
+          };
+          Tensor slow = rng::normal({4, rng::Purpose::kSampleNoise, 0}, {i}, {1, 8, 8}).to(at::kDouble);
+          for (int64_t step = 0; step < kSteps; ++step)
+            slow = slow_step(solver, field, slow, static_cast<double>(step) / kSteps, 1.0 / kSteps);
+          EXPECT_LT((x[i] - slow[0]).abs().max().item<double>(), 2e-4 * std::max(1.0, slow.abs().max().item<double>()))
+              << solver << " w " << w << " from " << begin << " to " << end << " image " << i;
+        }
+      }
+    }
+  }
+}
+
+// It looks beyond the last time, where guidance up to 1 must not end.
+TEST_F(Generating, AnAdaptiveSolverIsGuidedToTheEnd) {
+  train::GenerateOptions options;
+  options.guidance = 3;
+  EXPECT_EQ(train::guidance_at(options, 1.02), 3);
+  EXPECT_EQ(train::guidance_at(options, -0.01), 3);
+  options.guidance_begin = 0.3;
+  options.guidance_end = 0.9;
+  EXPECT_EQ(train::guidance_at(options, 0.1 + 0.2), 3);
+  EXPECT_EQ(train::guidance_at(options, 1 - 0.1), 3);
+  EXPECT_EQ(train::guidance_at(options, 0.29), 1);
+  EXPECT_EQ(train::guidance_at(options, 0.91), 1);
+
+  const auto x_of = [&](const std::string& solver, int64_t steps) {
+    auto each = options_;
+    each.count = 16;
+    each.guidance = 3;
+    each.solver = solver;
+    each.steps = steps;
+    Tensor x;
+    each.to_images = [&](const Tensor& piece) {
+      x = piece.clone();
+      return at::zeros({piece.size(0), 1, 8, 8}, at::kByte);
+    };
+    draw(each);
+    return x;
+  };
+  const auto fine = x_of("rk4", 200), adaptive = x_of("dopri5", 1);
+  EXPECT_LT((fine - adaptive).abs().max().item<double>(), 2e-3 * fine.abs().max().item<double>());
+}
+
+TEST_F(Generating, AnImageThatIsNotFiniteIsNamed) {
+  {
+    const at::NoGradGuard no_grad;
+    for (auto& parameter : network_.model->parameters()) parameter.fill_(1e30);
+  }
+  auto options = options_;
+  options.first = 5;
+  EXPECT_THAT(test::message_of<train::NotFinite>([&] { draw(options); }),
+              HasSubstr("image 5 is not finite (seed 4, guidance 1.5, 2 euler steps)"));
 }

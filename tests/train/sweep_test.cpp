@@ -36,10 +36,12 @@ TEST(Sweep, ARowSurvivesItsLine) {
   EXPECT_THROW(parse_sweep_row("{", "points.jsonl:3"), Error);
 }
 
-TEST(Sweep, APointIsKnownByEverythingButItsValueAndLabel) {
-  auto a = row("x", "c", 1, 3), b = row("y", "c", 1, 4);
+TEST(Sweep, APointIsKnownByItsContentAndSettings) {
+  auto a = row("x", "c", 1, 3), b = row("y", "d", 1, 4);
+  EXPECT_FALSE(same_point(a, b));  // lines of earlier versions do not say what they are of
+  a.content = b.content = "abc";
   EXPECT_TRUE(same_point(a, b));
-  b.step = 11;
+  b.content = "abd";
   EXPECT_FALSE(same_point(a, b));
   b = a;
   b.guidance_end = 0.5;

@@ -28,8 +28,10 @@ ToImages decode_with(std::shared_ptr<const model::Autoencoder> decoder, const at
 
 /// Of a trained network: empty for one of pixels. `files` as above, else data.autoencoder of its config. A network of
 /// latents without a card (one that was converted) is decoded with the autoencoder's own scale. Throws UsageError where
-/// it draws latents and nothing says what decodes them.
-ToImages to_images_of(const CheckpointInfo& info, const std::string& files, const at::Device& device);
+/// it draws latents and nothing says what decodes them. `decoder_id`, where not null, gets the fingerprint of what
+/// decodes, "" of pixels.
+ToImages to_images_of(const CheckpointInfo& info, const std::string& files, const at::Device& device,
+                      std::string* decoder_id = nullptr);
 
 /// The images that distances of a run are taken to: its training data or, of latents, the images that were encoded, at
 /// the size they were encoded at: never what the autoencoder makes of them. `needed`: throws Error where they are gone.

@@ -19,6 +19,8 @@ struct SweepRow {
   int64_t count = 0, seed = 0;
   std::string metric;     ///< "FD-digits", "FID", …
   std::string reference;  ///< what the distance is to and how it was looked at, where not the run's own choice
+  std::string content;    ///< digest of all that decides the value besides the settings above: the network, what it
+                          ///< decodes with, the statistics of the reference, the extractor
   double value = 0;
 
   bool operator==(const SweepRow&) const = default;
@@ -28,7 +30,10 @@ struct SweepRow {
 std::string to_json(const SweepRow& row);
 SweepRow parse_sweep_row(const std::string& line, const std::string& where);
 
-/// Are these the same point of the same checkpoint (whatever was measured there)?
+/// Does a line hold a value that was measured? Earlier versions stored failures as null.
+bool is_measured(const std::string& line);
+
+/// Are these the same settings of the same content, wherever the files lie? Rows without content equal none.
 bool same_point(const SweepRow& a, const SweepRow& b);
 
 /// Repetitions of one setting, joined.

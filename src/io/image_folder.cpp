@@ -1,0 +1,107 @@
+#include "sdg/io/image_folder.h"
+
+#include <algorithm>
+#include <fstream>
+#include <system_error>
+#include <vector>
+
+#include "sdg/core/error.h"
+#include "sdg/io/atomic_file.h"
+#include "sdg/io/image.h"
+
+namespace sdg::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kMark = ".sdg-incomplete";  // its first line is the content, its second the program
+
+std::string line_of(const fs::path& file, int number) {
+  std::ifstream in(file);
+  std::string line;
+  for (int i = 0; i < number; ++i) std::getline(in, line);
+  return line;
+}
+
+bool is_hidden(const fs::path& path) {
+  return path.filename().string().rfind('.', 0) == 0;
+}
+
+// Paths below the folder, with '/', of everything that is neither hidden nor a folder.
+std::vector<std::string> files_in(const fs::path& folder) {
+  std::vector<std::string> out;
+  for (auto it = fs::recursive_directory_iterator(folder); it != fs::recursive_directory_iterator(); ++it) {
+    if (is_hidden(it->path())) {
+      if (it->is_directory()) it.disable_recursion_pending();
+    } else if (!it->is_directory()) {
+      out.push_back(it->path().lexically_relative(folder).generic_string());
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+void remove_all(const fs::path& folder, const std::vector<std::string>& files) {
+  for (const auto& file : files) {
+    fs::remove(folder / file);
+    std::error_code not_empty;
+    for (auto up = (folder / file).parent_path(); up != folder && fs::remove(up, not_empty); up = up.parent_path()) {
+    }
+  }
+}
+
+}  // namespace
+
+ImageFolder::ImageFolder(fs::path folder, const ImageFolderPlan& plan) : folder_(std::move(folder)) {
+  std::error_code failed;
+  SDG_CHECK(!fs::exists(folder_, failed) || fs::is_directory(folder_, failed), folder_.string(),
+            ": expected a folder, got a file");
+  lock_ = std::make_unique<FolderLock>(folder_, plan.program);
+  const auto mark = folder_ / kMark;
+  const bool incomplete = fs::exists(mark);
+  const auto files = files_in(folder_);
+  const auto foreign =
+      std::find_if(files.begin(), files.end(), [&](const std::string& file) { return !plan.writes(file); });
+  SDG_CHECK_USAGE(foreign == files.end(), folder_.string(), ": holds ", foreign == files.end() ? "" : *foreign,
+                  ", which ", plan.program, " does not write: name another folder with --out");
+  goes_on_ = incomplete && !plan.overwrite && line_of(mark, 1) == plan.content;
+  if (!goes_on_) {
+    SDG_CHECK_USAGE(files.empty() || plan.overwrite, folder_.string(), ": holds ", files.size(),
+                    incomplete ? " images of another command that was stopped" : " images already",
+                    "; --overwrite replaces them, --out names another folder");
+    remove_all(folder_, files);
+  }
+  write_atomically(mark, [&](std::ostream& out) { out << plan.content << "\n" << plan.program << "\n"; });
+}
+
+ImageFolder::~ImageFolder() {
+  std::error_code ignored;
+  if (!lock_ || wrote_ || goes_on_) return;
+  fs::remove(folder_ / kMark, ignored);  // nothing is there that could be taken for all
+}
+
+void ImageFolder::write(const std::string& path, const Tensor& image) {
+  const auto file = folder_ / path;
+  std::error_code failed;
+  fs::create_directories(file.parent_path(), failed);
+  SDG_CHECK(!failed, file.parent_path().string(), ": cannot make the folder: ", failed.message());
+  write_png(file, image);
+  wrote_ = true;
+}
+
+void ImageFolder::finish() {
+  std::error_code failed;
+  fs::remove(folder_ / kMark, failed);
+  SDG_CHECK(!failed, (folder_ / kMark).string(), ": cannot remove: ", failed.message());
+  lock_.reset();
+}
+
+void check_complete(const fs::path& folder) {
+  const auto mark = folder / kMark;
+  std::error_code ignored;
+  if (!fs::exists(mark, ignored)) return;
+  throw Error(cat(folder.string(), ": these images are incomplete: ", line_of(mark, 2),
+                  " was stopped while it wrote them; the same command finishes them"));
+}
+
+}  // namespace sdg::io
