@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
 #include "sdg/core/error.h"
@@ -43,8 +44,7 @@ int execute(const Arguments& arguments) {
 Command audit_command() {
   return {"audit", "Could labels have reached a checkpoint? Yes or no, and why.", kExamples, [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            app.add_option("run,--run", arguments->run, "the run; default: the newest under runs/")->type_name("DIR");
-            app.add_option("--checkpoint", arguments->checkpoint, "this checkpoint instead")->type_name("FILE");
+            declare_source(app, arguments->run, arguments->checkpoint, "audit");
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments] { return execute(*arguments); };
           }};

@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "sdg/config/find.h"
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
@@ -53,7 +54,13 @@ Command config_command() {
         app.add_flag("--help-options", arguments->help_options, "every option: default, unit, range, meaning");
         app.add_flag("--list", arguments->list, "list the shipped configs");
         app.add_flag("--markdown", arguments->markdown, "the options as a Markdown page");
-        return [arguments] { return execute(*arguments); };
+        return [arguments, &app] {
+          const bool of_one = !(arguments->list || arguments->markdown || arguments->help_options);
+          if (!of_one) refuse(app, {"name", "--set", "--comments"}, "says how to print one configuration");
+          SDG_CHECK_USAGE(arguments->list + arguments->markdown + arguments->help_options <= 1,
+                          "--list, --markdown and --help-options: name one of them");
+          return execute(*arguments);
+        };
       }};
 }
 

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <optional>
 
@@ -10,6 +9,7 @@
 #include "cli/process.h"
 #include "cli/reference.h"
 #include "cli/sampling.h"
+#include "cli/sweep_input.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
@@ -20,7 +20,6 @@
 #include "sdg/train/content.h"
 #include "sdg/train/evaluate.h"
 #include "sdg/train/latent_images.h"
-#include "sdg/train/run_folder.h"
 #include "sdg/train/sweep.h"
 
 namespace sdg::cli {
@@ -43,104 +42,6 @@ constexpr const char* kExamples =
     "  sdg sweep --run online=runs/on0,runs/on1 --run label=runs/lab0,runs/lab1 --guidance 1,1.5,2,3\n"
     "                                                                   a line a label, mean and range over its runs\n"
     "  sdg sweep --run runs/digits --steps 5,10,25,50 --guidance 1.5 --interval 0:1,0.3:1 --out runs/digits/sweep\n";
-
-struct NamedRun {
-  std::string label;
-  fs::path checkpoint;
-};
-
-// "dir,dir"; a folder or file whose own name holds a comma is one.
-std::vector<std::string> places_of(const std::string& text) {
-  if (fs::exists(text)) return {text};
-  std::vector<std::string> places;
-  std::stringstream list(text);
-  for (std::string place; std::getline(list, place, ',');) places.push_back(place);
-  return places;
-}
-
-// "label=dir,dir" or "dir" (labelled by its folder's name); a checkpoint file may stand for a folder.
-std::vector<NamedRun> named_runs(const std::vector<std::string>& texts) {
-  std::vector<NamedRun> out;
-  if (texts.empty()) {
-    const auto newest = train::find_checkpoint("", "");
-    out.push_back({train::RunFolder::of_checkpoint(newest).root().filename().string(), newest});
-  }
-  for (const auto& text : texts) {
-    const auto equals = text.find('=');
-    const std::string label = equals == std::string::npos ? "" : text.substr(0, equals);
-    for (const auto& place : places_of(equals == std::string::npos ? text : text.substr(equals + 1))) {
-      SDG_CHECK_USAGE(!place.empty(), "--run: expected LABEL=DIR[,DIR…] or DIR, got \"", text, "\"");
-      const bool file = fs::is_regular_file(place);
-      const auto own = fs::path(place).filename().empty() ? fs::path(place).parent_path() : fs::path(place);
-      out.push_back({label.empty() ? own.filename().string() : label,
-                     train::find_checkpoint(file ? "" : place, file ? place : "")});
-    }
-  }
-  return out;
-}
-
-using Interval = std::pair<double, double>;
-
-Interval interval_of(const std::string& text) {
-  const auto colon = text.find(':');
-  SDG_CHECK_USAGE(colon != std::string::npos, "--interval: expected BEGIN:END with 0 <= BEGIN <= END <= 1, got \"",
-                  text, "\"");
-  const auto part = [&](const char* path, const std::string& number) {
-    return std::get<double>(parse_option("--interval", declared(path), number));
-  };
-  const auto begin = part("sample.guidance_begin", text.substr(0, colon));
-  const auto end = part("sample.guidance_end", text.substr(colon + 1));
-  SDG_CHECK_USAGE(begin <= end, "--interval: expected BEGIN:END with 0 <= BEGIN <= END <= 1, got \"", text, "\"");
-  return {begin, end};
-}
-
-template <class T>
-void add_once(std::vector<T>& list, const T& value) {
-  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
-}
-
-std::vector<Interval> intervals_of(const std::vector<std::string>& texts) {
-  std::vector<Interval> out;
-  for (const auto& text : texts) add_once(out, interval_of(text));
-  return out;
-}
-
-/// Points on disk, one a line, appended as they are measured: a sweep that was stopped goes on.
-class Points {
- public:
-  explicit Points(fs::path path) : path_(std::move(path)) {
-    std::ifstream in(path_);
-    int64_t number = 0;
-    for (std::string line; std::getline(in, line);) {
-      ++number;
-      if (in.eof()) break;  // without its end of line it was torn
-      if (!train::is_measured(line)) {
-        warn(cat(path_.string(), ":", number, ": a point that failed is left out"));
-        continue;
-      }
-      rows_.push_back(train::parse_sweep_row(line, cat(path_.string(), ":", number)));
-    }
-    std::string whole;
-    for (const auto& row : rows_) whole += train::to_json(row) + "\n";
-    io::write_atomically(path_, [&](std::ostream& out) { out << whole; });
-  }
-  const train::SweepRow* find(const train::SweepRow& point) const {
-    const auto found =
-        std::find_if(rows_.begin(), rows_.end(), [&](const auto& row) { return train::same_point(row, point); });
-    return found == rows_.end() ? nullptr : &*found;
-  }
-  void add(const train::SweepRow& row) {
-    std::ofstream out(path_, std::ios::app);
-    out << train::to_json(row) << "\n";
-    out.flush();
-    SDG_CHECK(out.good(), path_.string(), ": cannot write");
-    rows_.push_back(row);
-  }
-
- private:
-  fs::path path_;
-  std::vector<train::SweepRow> rows_;
-};
 
 using References = std::map<std::string, Reference>;
 
