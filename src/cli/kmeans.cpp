@@ -234,7 +234,7 @@ Command kmeans_command() {
             return [arguments, &app] {
               if (!arguments->features.empty())
                 refuse(app, {"--run", "--checkpoint", "--depth", "--time", "--pooling", "--weights", "--device"},
-                       "says how to look at images with a network: it does not go with --features");
+                       "says how to look at images with a network; such options do not go with --features");
               return execute(*arguments);
             };
           }};

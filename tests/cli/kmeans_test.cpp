@@ -90,7 +90,7 @@ TEST_F(Kmeans, FeaturesOfConvertedPublicWeightsAreClustered) {
 TEST_F(Kmeans, WrongUsageIsNamed) {
   train_run();
   expect_failure(sdg("kmeans run --depth 9 --device cpu"), 2, "blocks 0 to 2");
-  expect_failure(sdg("kmeans run --time 2 --device cpu"), 2, "--time: must be between 0 and 1");
+  expect_failure(sdg("kmeans run --time 2 --device cpu"), 2, "--time: expected a number from 0 to 1");
   expect_failure(sdg("kmeans run --clusters 5000 --device cpu"), 2, "5000 clusters of 1797 images");
   expect_failure(sdg("kmeans run --out ids.txt"), 2, "must end in .safetensors");
   expect_failure(sdg("kmeans --features x.npy --depth 1"), 2, "do not go with --features");
