@@ -98,7 +98,7 @@ TEST_F(CommandLine, ImagesThatAreNotFiniteAreAnErrorAndNoPicture) {
     if (name.rfind("ema.", 0) == 0 && tensor.is_floating_point()) tensor = tensor.clone().fill_(1e30);
   io::write_tensors(folder_ / "large.safetensors", file);
   expect_failure(sdg("sample --checkpoint large.safetensors --count 2 --seed 7"), 1,
-                 "image 0 is not finite (seed 7, guidance 1, 2 euler steps)");
+                 "image 0 is not finite (seed 7, guidance 2, 2 euler steps)");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "samples"));
   expect_failure(sdg("eval-fid --checkpoint large.safetensors --count 8"), 1, "not finite");
 }
@@ -108,7 +108,7 @@ TEST_F(CommandLine, WhatARunCannotHonourIsRefused) {
   refused("sample --run run --class 3", "--class: this run knows no labels");
   refused("sample --run run --cluster 3 --guidance 0", "--cluster: guidance 0");
   refused("sample --run run --cluster 5", "cluster must be 0 to 4");
-  refused("sample --run run --guidance-interval 0.2 0.8", "--guidance-interval: guidance is 1");
+  refused("sample --run run --guidance 1 --guidance-interval 0.2 0.8", "--guidance-interval: guidance is 1");
   refused("sample --run run --solver dopri5 --steps 5", "--steps: dopri5");
   refused("sample --run run --solver dopri5 --grid own", "--grid: dopri5");
   refused("sample --run run --checkpoint x", "--checkpoint");

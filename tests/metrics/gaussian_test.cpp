@@ -31,6 +31,13 @@ double slow_covariance(const Tensor& x, int64_t i, int64_t j) {
   for (int64_t k = 0; k < n; ++k) sum += (x[k][i].item<double>() - mean_i) * (x[k][j].item<double>() - mean_j);
   return sum / static_cast<double>(n - 1);
 }
+
+Gaussian gaussian(const Tensor& mu, const Tensor& sigma) {
+  Gaussian out;
+  out.mu = mu;
+  out.sigma = sigma;
+  return out;
+}
 }  // namespace
 
 TEST(Gaussian, CovarianceDividesByNMinusOne) {
@@ -67,7 +74,7 @@ TEST(Frechet, DiagonalCovariancesHaveAClosedForm) {
   const Tensor v1 = at::tensor({1.0, 4.0, 0.25}, at::kDouble), v2 = at::tensor({9.0, 1.0, 0.0}, at::kDouble);
   const Tensor m1 = at::tensor({0.0, 1.0, 2.0}, at::kDouble), m2 = at::tensor({1.0, 1.0, -1.0}, at::kDouble);
   const double expected = (1 + 0 + 9) + (4 + 1 + 0.25);  // |m1-m2|^2 + sum (sqrt v1 - sqrt v2)^2
-  EXPECT_NEAR(frechet_distance({m1, at::diag(v1), 0}, {m2, at::diag(v2), 0}), expected, 1e-12);
+  EXPECT_NEAR(frechet_distance(gaussian(m1, at::diag(v1)), gaussian(m2, at::diag(v2))), expected, 1e-12);
 }
 
 TEST(Frechet, IsZeroForOneAndTheSameAndSymmetric) {
@@ -88,8 +95,9 @@ TEST(Frechet, MatchesTheKnownDistanceOfTwoSmallSets) {
 TEST(Frechet, RefusesAsymmetricAndUnequalGaussians) {
   const Tensor mu = at::zeros({2}, at::kDouble), eye = at::eye(2, at::kDouble);
   const Tensor skew = at::tensor({1.0, 0.5, 0.0, 1.0}, at::kDouble).view({2, 2});
-  EXPECT_THROW(frechet_distance({mu, skew, 0}, {mu, eye, 0}), Error);
-  EXPECT_THROW(frechet_distance({mu, eye, 0}, {at::zeros({3}, at::kDouble), at::eye(3, at::kDouble), 0}), Error);
+  EXPECT_THROW(frechet_distance(gaussian(mu, skew), gaussian(mu, eye)), Error);
+  EXPECT_THROW(frechet_distance(gaussian(mu, eye), gaussian(at::zeros({3}, at::kDouble), at::eye(3, at::kDouble))),
+               Error);
 }
 
 TEST(Statistics, SurviveTheFile) {
