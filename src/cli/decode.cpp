@@ -8,8 +8,8 @@
 
 #include "cli/command.h"
 #include "cli/declared.h"
-#include "cli/sampling.h"
 #include "cli/process.h"
+#include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"

@@ -75,9 +75,8 @@ Features from_file(const Arguments& arguments) {
     const auto rows = rows_of(arguments.features, out.values.size(0));  // undefined: all images
     SDG_CHECK_USAGE(rows.defined() || opened.size() == out.values.size(0), arguments.features, ": holds ",
                     out.values.size(0), " rows for ", opened.size(), " images of ", arguments.data);
-    SDG_CHECK_USAGE(!rows.defined() || rows.max().item<int64_t>() < opened.size(), arguments.features,
-                    ": holds image ", rows.max().item<int64_t>(), ", but ", arguments.data, " has only ",
-                    opened.size());
+    SDG_CHECK_USAGE(!rows.defined() || rows.max().item<int64_t>() < opened.size(), arguments.features, ": holds image ",
+                    rows.max().item<int64_t>(), ", but ", arguments.data, " has only ", opened.size());
     train::check_made_for(out.origin.images, images, arguments.features, arguments.data);
     out.origin.images = images;
     out.labels = labels_of(opened);

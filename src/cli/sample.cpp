@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/sampling.h"
+#include "cli/process.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"

@@ -120,7 +120,9 @@ struct Beside {
   Descriptor descriptor;
 
   explicit Beside(const fs::path& target)
-      : path(beside(target)), unfinished(path), descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
+      : path(beside(target)),
+        unfinished(path),
+        descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
     if (descriptor.get() < 0) throw_errno(target, "cannot write");
   }
 };

@@ -142,9 +142,8 @@ void TorchFile::State::open_zip() {
             number ? std::to_string(*number) : "unknown", "; known are those up to ", kMaxVersion);
   const auto extra = prefix + "extra/";
   for (const auto& [name, member] : members) {
-    if (!name.starts_with(extra)) continue;
-    const auto bytes = stored_bytes(member, where);
-    if (bytes.size() <= kMaxNote) notes[name.substr(extra.size())] = as_text(bytes);
+    if (name.starts_with(extra) && member.method == 0 && !member.is_encrypted && member.packed.size() <= kMaxNote)
+      notes[name.substr(extra.size())] = as_text(stored_bytes(member, where));
   }
   std::span<const std::byte> pickle = stored_bytes(members.at(prefix + "data.pkl"), where);
   SDG_CHECK(pickle.size() <= kMaxPickle, where, ": its data.pkl has ", pickle.size(), " bytes, the limit is ",

@@ -151,10 +151,11 @@ void EvalOptions::visit(config::Fields& fields) {
           .resume = config::Resume::kFree});
   fields("count", &count,
          {.help = "Generated images that are measured.", .unit = "images", .min = 2, .resume = config::Resume::kFree});
-  fields("reference", &reference,
-         {.help = "What to compare with: a data set's path (its images are taken at their own size), or stored statistics "
-                  "(.npz with mu and sigma). Empty compares with the run's training data.",
-          .resume = config::Resume::kFree});
+  fields(
+      "reference", &reference,
+      {.help = "What to compare with: a data set's path (its images are taken at their own size), or stored statistics "
+               "(.npz with mu and sigma). Empty compares with the run's training data.",
+       .resume = config::Resume::kFree});
   fields("cluster_images", &cluster_images,
          {.help = "Images whose clusters are scored against labels, where the data set has labels.",
           .unit = "images",
