@@ -1,10 +1,13 @@
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "io/crc32_impl.h"
 #include "io/zip_impl.h"
 #include "sdg/core/error.h"
 
@@ -13,6 +16,58 @@ namespace {
 
 constexpr uint64_t kMaxMembers = 1'000'000;
 constexpr size_t kMaxComment = 0xffff;
+constexpr uint16_t kEncrypted = 1, kExtraUnicodePath = 0x7075;
+
+// Characters 128 to 255 of code page 437, the names of zips that do not say they are UTF-8.
+constexpr std::array<uint16_t, 128> kCodePage437 = {
+    0x00c7, 0x00fc, 0x00e9, 0x00e2, 0x00e4, 0x00e0, 0x00e5, 0x00e7, 0x00ea, 0x00eb, 0x00e8, 0x00ef, 0x00ee,
+    0x00ec, 0x00c4, 0x00c5, 0x00c9, 0x00e6, 0x00c6, 0x00f4, 0x00f6, 0x00f2, 0x00fb, 0x00f9, 0x00ff, 0x00d6,
+    0x00dc, 0x00a2, 0x00a3, 0x00a5, 0x20a7, 0x0192, 0x00e1, 0x00ed, 0x00f3, 0x00fa, 0x00f1, 0x00d1, 0x00aa,
+    0x00ba, 0x00bf, 0x2310, 0x00ac, 0x00bd, 0x00bc, 0x00a1, 0x00ab, 0x00bb, 0x2591, 0x2592, 0x2593, 0x2502,
+    0x2524, 0x2561, 0x2562, 0x2556, 0x2555, 0x2563, 0x2551, 0x2557, 0x255d, 0x255c, 0x255b, 0x2510, 0x2514,
+    0x2534, 0x252c, 0x251c, 0x2500, 0x253c, 0x255e, 0x255f, 0x255a, 0x2554, 0x2569, 0x2566, 0x2560, 0x2550,
+    0x256c, 0x2567, 0x2568, 0x2564, 0x2565, 0x2559, 0x2558, 0x2552, 0x2553, 0x256b, 0x256a, 0x2518, 0x250c,
+    0x2588, 0x2584, 0x258c, 0x2590, 0x2580, 0x03b1, 0x00df, 0x0393, 0x03c0, 0x03a3, 0x03c3, 0x00b5, 0x03c4,
+    0x03a6, 0x0398, 0x03a9, 0x03b4, 0x221e, 0x03c6, 0x03b5, 0x2229, 0x2261, 0x00b1, 0x2265, 0x2264, 0x2320,
+    0x2321, 0x00f7, 0x2248, 0x00b0, 0x2219, 0x00b7, 0x221a, 0x207f, 0x00b2, 0x25a0, 0x00a0};
+
+std::string from_code_page_437(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    const uint32_t code = byte < 128 ? byte : kCodePage437[byte - 128];
+    if (code < 0x80) {
+      out += static_cast<char>(code);
+    } else if (code < 0x800) {
+      out += static_cast<char>(0xc0 | code >> 6);
+      out += static_cast<char>(0x80 | (code & 0x3f));
+    } else {
+      out += static_cast<char>(0xe0 | code >> 12);
+      out += static_cast<char>(0x80 | (code >> 6 & 0x3f));
+      out += static_cast<char>(0x80 | (code & 0x3f));
+    }
+  }
+  return out;
+}
+
+// The name in the extra field that Info-ZIP adds, where it belongs to this name.
+std::string unicode_path(std::string_view extra, std::string_view name) {
+  constexpr size_t kBefore = 5;  // version, checksum of the name it stands for
+  while (extra.size() >= 4) {
+    uint16_t id = 0, size = 0;
+    std::memcpy(&id, extra.data(), 2);
+    std::memcpy(&size, extra.data() + 2, 2);
+    extra.remove_prefix(4);
+    if (size > extra.size()) break;
+    if (id == kExtraUnicodePath && size > kBefore && extra[0] == 1) {
+      uint32_t crc = 0;
+      std::memcpy(&crc, extra.data() + 1, 4);
+      if (crc == crc32(std::as_bytes(std::span(name)))) return std::string(extra.substr(kBefore, size - kBefore));
+    }
+    extra.remove_prefix(size);
+  }
+  return {};
+}
 
 class Reader {
  public:
@@ -33,13 +88,13 @@ class Reader {
     return {reinterpret_cast<const char*>(file_.data()) + at, size};
   }
 
-  std::map<std::string, std::span<std::byte>> members() const;
+  std::vector<ZipMember> members() const;
 
  private:
   struct Directory {
     uint64_t begin, size, count;
   };
-  struct Member {
+  struct Place {
     std::string name;
     uint64_t begin, end;  // with its local header
   };
@@ -105,10 +160,11 @@ void Reader::widen(std::string_view extra, std::initializer_list<uint64_t*> numb
   }
 }
 
-std::map<std::string, std::span<std::byte>> Reader::members() const {
+std::vector<ZipMember> Reader::members() const {
   const Directory listed = directory();
-  std::map<std::string, std::span<std::byte>> out;
-  std::vector<Member> places;
+  std::vector<ZipMember> out;
+  std::set<std::string> seen;
+  std::vector<Place> places;
   uint64_t at = listed.begin;
   const uint64_t directory_end = listed.begin + listed.size;
   for (uint64_t i = 0; i < listed.count; ++i) {
@@ -120,25 +176,28 @@ std::map<std::string, std::span<std::byte>> Reader::members() const {
     uint64_t packed = number<uint32_t>(at + 20), size = number<uint32_t>(at + 24), local = number<uint32_t>(at + 42);
     SDG_CHECK(at + kCentralBytes + name_size + extra_size + comment_size <= directory_end, where_,
               ": damaged zip: member ", i, " is longer than the directory");
-    const std::string name(text(at + kCentralBytes, name_size));
-    widen(text(at + kCentralBytes + name_size, extra_size), {&size, &packed, &local}, name);
+    const auto raw = text(at + kCentralBytes, name_size);
+    const auto extra = text(at + kCentralBytes + name_size, extra_size);
+    auto name = (flags & kZipUtf8) != 0 ? std::string(raw) : unicode_path(extra, raw);
+    if (name.empty()) name = from_code_page_437(raw);
+    widen(extra, {&size, &packed, &local}, name);
+    const uint32_t crc = number<uint32_t>(at + 16);
     at += kCentralBytes + name_size + extra_size + comment_size;
 
     SDG_CHECK(name.find('\0') == std::string::npos && name.find('\n') == std::string::npos, where_,
               ": damaged zip: a member's name holds control characters");
-    SDG_CHECK((flags & 1) == 0, where_, ": zip member ", name, " is encrypted");
-    SDG_CHECK(method == 0 && packed == size, where_, ": zip member ", name,
-              " is compressed; torch files are stored without compression");
     SDG_CHECK(local < listed.begin && number<uint32_t>(local) == kLocalSignature, where_, ": damaged zip: member ",
               name, " does not begin at byte ", local);
     const uint64_t data = local + kLocalBytes + number<uint16_t>(local + 26) + uint64_t{number<uint16_t>(local + 28)};
-    SDG_CHECK(text(local + kLocalBytes, number<uint16_t>(local + 26)) == name, where_, ": damaged zip: member ", name,
+    SDG_CHECK(text(local + kLocalBytes, number<uint16_t>(local + 26)) == raw, where_, ": damaged zip: member ", name,
               " has another name at byte ", local);
-    SDG_CHECK(data <= listed.begin && size <= listed.begin - data, where_, ": damaged zip: member ", name, " (", size,
-              " bytes at ", data, ") reaches beyond byte ", listed.begin);
-    SDG_CHECK(out.emplace(name, file_.subspan(data, size)).second, where_, ": damaged zip: member ", name,
-              " comes twice");
-    places.push_back({name, local, data + size});
+    SDG_CHECK(method != kStored || packed == size || (flags & kEncrypted) != 0, where_, ": damaged zip: member ", name,
+              " is stored, but has ", packed, " bytes of ", size);
+    SDG_CHECK(data <= listed.begin && packed <= listed.begin - data, where_, ": damaged zip: member ", name, " (",
+              packed, " bytes at ", data, ") reaches beyond byte ", listed.begin);
+    SDG_CHECK(seen.insert(name).second, where_, ": damaged zip: member ", name, " comes twice");
+    places.push_back({name, local, data + packed});
+    out.push_back({std::move(name), file_.subspan(data, packed), size, crc, method, (flags & kEncrypted) != 0});
   }
   std::sort(places.begin(), places.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
   for (size_t i = 1; i < places.size(); ++i) {
@@ -150,8 +209,15 @@ std::map<std::string, std::span<std::byte>> Reader::members() const {
 
 }  // namespace
 
-std::map<std::string, std::span<std::byte>> stored_members(std::span<std::byte> file, const std::string& where) {
+std::vector<ZipMember> zip_members(std::span<std::byte> file, const std::string& where) {
   return Reader(file, where).members();
+}
+
+std::span<std::byte> stored_bytes(const ZipMember& member, const std::string& where) {
+  SDG_CHECK(!member.is_encrypted, where, ": zip member ", member.name, " is encrypted");
+  SDG_CHECK(member.method == kStored, where, ": zip member ", member.name,
+            " is compressed; torch files are stored without compression");
+  return member.packed;
 }
 
 }  // namespace sdg::io
