@@ -34,7 +34,7 @@ Digest& Digest::number(int64_t piece) {
 }
 
 Digest& Digest::tensor(const Tensor& piece) {
-  const auto values = piece.detach().cpu().contiguous();
+  const auto values = piece.detach().cpu().resolve_neg().resolve_conj().contiguous();
   text(c10::toString(values.scalar_type())).number(values.dim());
   for (const auto extent : values.sizes()) number(extent);
   return bytes({static_cast<const std::byte*>(values.const_data_ptr()), static_cast<size_t>(values.nbytes())});

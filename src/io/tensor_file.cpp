@@ -45,7 +45,7 @@ std::vector<TensorEntry> entries_of(const TensorFile& file, const std::string& w
     SDG_CHECK(tensor.defined(), where, ": tensor '", name, "' is undefined");
     SDG_CHECK(tensor.layout() == at::kStrided && !tensor.is_meta(), where, ": tensor '", name,
               "' must be dense and hold data");
-    entries.push_back({name, tensor.scalar_type(), tensor.sizes().vec()});
+    entries.push_back({name, tensor.scalar_type(), tensor.sizes().vec(), 0, 0, {}});
   }
   return entries;
 }
@@ -54,6 +54,8 @@ std::vector<TensorEntry> entries_of(const TensorFile& file, const std::string& w
 
 const Tensor& TensorFile::at(const std::string& name, const std::string& where) const {
   const auto found = tensors.find(name);
+  const auto hidden = unread.find(name);
+  SDG_CHECK(hidden == unread.end(), where, ": tensor '", name, "' cannot be read: it ", hidden->second);
   SDG_CHECK(found != tensors.end(), where, ": no tensor '", name, "' (it holds ", tensors.size(), ")");
   return found->second;
 }
@@ -64,7 +66,13 @@ TensorFile read_tensors(const std::filesystem::path& path) {
   TensorHeader header = parse_tensor_header(file->bytes(), where);
   TensorFile out;
   out.metadata = std::move(header.metadata);
-  for (const auto& entry : header.entries) out.tensors[entry.name] = view_of(entry, file, header.data_start, where);
+  for (const auto& entry : header.entries) {
+    if (entry.unread.empty()) {
+      out.tensors[entry.name] = view_of(entry, file, header.data_start, where);
+    } else {
+      out.unread[entry.name] = entry.unread;
+    }
+  }
   return out;
 }
 
@@ -74,7 +82,11 @@ TensorFile read_tensor_header(const std::filesystem::path& path) {
   TensorFile out;
   out.metadata = std::move(header.metadata);
   for (const auto& entry : header.entries) {
-    out.tensors[entry.name] = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype).device(at::kMeta));
+    if (entry.unread.empty()) {
+      out.tensors[entry.name] = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype).device(at::kMeta));
+    } else {
+      out.unread[entry.name] = entry.unread;
+    }
   }
   return out;
 }
@@ -85,7 +97,7 @@ void write_tensors(const std::filesystem::path& path, const TensorFile& file) {
   write_atomically(path, [&](std::ostream& out) {
     out << header;
     for (const auto& entry : entries) {  // one at a time on the CPU
-      const Tensor data = file.tensors.at(entry.name).detach().to(at::kCPU).resolve_neg().contiguous();
+      const Tensor data = file.tensors.at(entry.name).detach().to(at::kCPU).resolve_neg().resolve_conj().contiguous();
       out.write(static_cast<const char*>(data.const_data_ptr()), static_cast<std::streamsize>(data.nbytes()));
     }
   });

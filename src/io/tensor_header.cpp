@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "io/foreign_file_impl.h"
 #include "io/tensor_header_impl.h"
 #include "sdg/core/error.h"
 
@@ -16,7 +17,7 @@ using nlohmann::json;
 constexpr uint64_t kMaxHeader = 100'000'000;  // bytes; the limit of the reference implementation
 constexpr uint64_t kLengthBytes = 8;
 
-constexpr std::array<std::pair<std::string_view, at::ScalarType>, 16> kDtypes{{
+constexpr std::array<std::pair<std::string_view, at::ScalarType>, 19> kDtypes{{
     {"F64", at::kDouble},
     {"F32", at::kFloat},
     {"F16", at::kHalf},
@@ -24,6 +25,8 @@ constexpr std::array<std::pair<std::string_view, at::ScalarType>, 16> kDtypes{{
     {"F8_E4M3", at::kFloat8_e4m3fn},
     {"F8_E5M2", at::kFloat8_e5m2},
     {"F8_E8M0", at::kFloat8_e8m0fnu},
+    {"F8_E4M3FNUZ", at::kFloat8_e4m3fnuz},
+    {"F8_E5M2FNUZ", at::kFloat8_e5m2fnuz},
     {"I64", at::kLong},
     {"I32", at::kInt},
     {"I16", at::kShort},
@@ -33,7 +36,11 @@ constexpr std::array<std::pair<std::string_view, at::ScalarType>, 16> kDtypes{{
     {"U16", at::kUInt16},
     {"U8", at::kByte},
     {"BOOL", at::kBool},
+    {"C64", at::kComplexFloat},
 }};
+
+// Types of the format that LibTorch cannot compute with: bits of an element.
+constexpr std::array<std::pair<std::string_view, int64_t>, 3> kPacked{{{"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}}};
 
 // A JSON document in which a key comes twice is ambiguous; nlohmann would silently keep the last one.
 json parse_without_duplicates(std::string_view text, const std::string& where) {
@@ -57,6 +64,7 @@ json parse_without_duplicates(std::string_view text, const std::string& where) {
 }
 
 std::map<std::string, std::string> parse_metadata(const json& value, const std::string& where) {
+  if (value.is_null()) return {};
   SDG_CHECK(value.is_object(), where, ": __metadata__ must be an object, got ", value.type_name());
   std::map<std::string, std::string> out;
   for (const auto& [key, text] : value.items()) {
@@ -67,15 +75,24 @@ std::map<std::string, std::string> parse_metadata(const json& value, const std::
   return out;
 }
 
-// Bytes of a tensor; also refuses shapes whose strides would not fit int64, even where a zero makes the tensor empty.
-uint64_t byte_count(const TensorEntry& entry, const std::string& where) {
-  int64_t count = 1, span = static_cast<int64_t>(c10::elementSize(entry.dtype));
-  for (const int64_t extent : entry.shape) {
+// Bytes of a tensor of elements of so many bits; also refuses shapes whose strides would not fit int64, even where a
+// zero makes the tensor empty.
+uint64_t byte_count(const Shape& shape, int64_t bits, const std::string& where) {
+  constexpr int64_t kBits = 8;
+  int64_t count = 1, span = std::max<int64_t>(bits / kBits, 1), all_bits = 0;
+  for (const int64_t extent : shape) {
     SDG_CHECK(!__builtin_mul_overflow(span, std::max<int64_t>(extent, 1), &span), where,
-              ": the size of its shape overflows: ", to_string(entry.shape));
+              ": the size of its shape overflows: ", to_string(shape));
     count *= extent;
   }
-  return static_cast<uint64_t>(count) * c10::elementSize(entry.dtype);
+  if (bits % kBits == 0) return static_cast<uint64_t>(count) * static_cast<uint64_t>(bits / kBits);
+  SDG_CHECK(!__builtin_mul_overflow(count, bits, &all_bits) && all_bits % kBits == 0, where, ": ", count,
+            " elements of ", bits, " bits do not fill whole bytes");
+  return static_cast<uint64_t>(all_bits / kBits);
+}
+
+uint64_t byte_count(const TensorEntry& entry, const std::string& where) {
+  return byte_count(entry.shape, 8 * static_cast<int64_t>(c10::elementSize(entry.dtype)), where);
 }
 
 const json& field(const json& object, const char* key, const std::string& where) {
@@ -97,8 +114,16 @@ TensorEntry parse_entry(const std::string& name, const json& value, const std::s
   SDG_CHECK(dtype.is_string(), where, ": dtype must be a string, got ", dtype.type_name());
   const auto* known = std::find_if(kDtypes.begin(), kDtypes.end(),
                                    [&](const auto& row) { return row.first == dtype.get_ref<const std::string&>(); });
-  SDG_CHECK(known != kDtypes.end(), where, ": unknown dtype ", dtype.dump());
-  entry.dtype = known->second;
+  const auto* packed = std::find_if(kPacked.begin(), kPacked.end(),
+                                    [&](const auto& row) { return row.first == dtype.get_ref<const std::string&>(); });
+  if (known != kDtypes.end()) {
+    entry.dtype = known->second;
+  } else {
+    entry.dtype = at::ScalarType::Undefined;
+    entry.unread = packed != kPacked.end()
+                       ? cat("is of the type ", packed->first, ", which LibTorch cannot compute with")
+                       : cat("is of the unknown type ", dtype.dump(-1, ' ', true).substr(0, 40));
+  }
 
   const auto& shape = field(value, "shape", where);
   SDG_CHECK(shape.is_array(), where, ": shape must be an array, got ", shape.type_name());
@@ -116,7 +141,9 @@ TensorEntry parse_entry(const std::string& name, const json& value, const std::s
   entry.end = offsets[1].get<uint64_t>();
   SDG_CHECK(entry.begin <= entry.end, where, ": data_offsets go backwards: ", offsets.dump());
 
-  const uint64_t expected = byte_count(entry, where);
+  if (known == kDtypes.end() && packed == kPacked.end()) return entry;  // how large its elements are, nobody knows
+  const uint64_t expected =
+      packed != kPacked.end() ? byte_count(entry.shape, packed->second, where) : byte_count(entry, where);
   SDG_CHECK(entry.end - entry.begin == expected, where, ": ", dtype.get<std::string>(), " ", to_string(entry.shape),
             " takes ", expected, " bytes, data_offsets span ", entry.end - entry.begin);
   return entry;
@@ -147,12 +174,16 @@ TensorHeader parse_tensor_header(std::span<const std::byte> file, const std::str
             " bytes, the file has ", file.size());
   uint64_t length = 0;
   std::memcpy(&length, file.data(), kLengthBytes);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  const std::string_view all(reinterpret_cast<const char*>(file.data()), file.size());
+  const bool may_be = all.substr(kLengthBytes).starts_with('{') || all.size() == kLengthBytes;
+  if (const auto kind = may_be ? "" : what_it_is(all.substr(0, 1024), file.size()); !kind.empty())
+    throw Error(cat(where, ": not a safetensors file", kind));
   SDG_CHECK(length <= kMaxHeader, where, ": header length is ", length, " bytes, the limit is ", kMaxHeader,
             ": is this a safetensors file?");
   SDG_CHECK(length <= file.size() - kLengthBytes, where, ": truncated: expected at least ", kLengthBytes + length,
             " bytes (header), the file has ", file.size());
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
-  const std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes, length);
+  const auto text = all.substr(kLengthBytes, length);
   SDG_CHECK(!text.empty() && text.front() == '{', where, ": the header must be a JSON object that begins with {");
 
   const json root = parse_without_duplicates(text, where);

@@ -16,9 +16,10 @@ namespace sdg::io {
 
 struct TensorEntry {
   std::string name;
-  at::ScalarType dtype{};
+  at::ScalarType dtype{};  ///< Undefined where LibTorch has no such type
   Shape shape;
   uint64_t begin = 0, end = 0;  ///< bytes, from the end of the header
+  std::string unread = {};      ///< why the tensor cannot be read; empty: it can
 };
 
 struct TensorHeader {

@@ -115,7 +115,7 @@ void TensorStream::write(const std::string& name, int64_t first, const Tensor& r
             name, "': ", rows.scalar_type(), " ", to_string(rows.sizes()), " do not fit ", c10::toString(entry.dtype),
             " ", to_string(entry.shape));
   if (rows.numel() == 0) return;
-  const Tensor data = rows.detach().to(at::kCPU).contiguous();
+  const Tensor data = rows.detach().to(at::kCPU).resolve_neg().resolve_conj().contiguous();
   const uint64_t row = (entry.end - entry.begin) / static_cast<uint64_t>(entry.shape[0]);
   write_at(state_->descriptor.get(), state_->partial, data.const_data_ptr(), data.nbytes(),
            state_->data_start + entry.begin + static_cast<uint64_t>(first) * row);

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "sdg/core/error.h"
+#include "sdg/io/weights.h"
 #include "support/python.h"
 #include "support/temporary_folder.h"
 
@@ -26,7 +27,7 @@ io::TensorFile one_of_each() {
   io::TensorFile file;
   for (const auto dtype : kDtypes) {
     const Tensor values = torch::tensor({0, 1, 1, 0, 1, 1, 0}, at::kFloat);  // 7: odd, so that order matters
-    file.tensors[c10::toString(dtype)] = values.to(dtype);
+    file.tensors[c10::toString(dtype)] = (dtype == at::kFloat8_e8m0fnu ? values + 1 : values).to(dtype);
   }
   file.tensors["scalar"] = torch::tensor(2.5);
   file.tensors["empty"] = at::empty({0, 3}, at::kHalf);
@@ -145,7 +146,7 @@ TEST(TensorFile, WhatTheFormatCannotHoldIsNotWritten) {
   const auto refusal = [&](const std::string& name, const Tensor& x) {
     return message_of<Error>([&] { io::write_tensors(folder / "a.safetensors", {{{name, x}}, {}}); });
   };
-  EXPECT_THAT(refusal("z", at::ones({2}, at::kComplexFloat)), HasSubstr("no dtype for ComplexFloat"));
+  EXPECT_THAT(refusal("z", at::ones({2}, at::kComplexDouble)), HasSubstr("no dtype for ComplexDouble"));
   EXPECT_THAT(refusal("u", Tensor()), HasSubstr("'u' is undefined"));
   EXPECT_THAT(refusal("m", at::empty({2}, at::TensorOptions().device(at::kMeta))),
               HasSubstr("must be dense and hold data"));
@@ -186,8 +187,10 @@ TEST(TensorFile, EveryClassOfMalformedFileIsRefusedWithItsOwnMessage) {
       {"metadata not an object", file_bytes(R"({"__metadata__":["a"]})", 0), "__metadata__ must be an object"},
       {"metadata not strings", file_bytes(R"({"__metadata__":{"a":1}})", 0), "must hold only strings"},
       {"tensor not an object", file_bytes(R"({"x":4})", 0), "must be described by an object"},
-      {"unknown dtype", file_bytes(entry(R"("dtype":"F31","shape":[4],"data_offsets":[0,4])"), 4),
-       "unknown dtype \"F31\""},
+      {"half a byte", file_bytes(entry(R"("dtype":"F4","shape":[3],"data_offsets":[0,2])"), 2),
+       "do not fill whole bytes"},
+      {"packed type of another size", file_bytes(entry(R"("dtype":"F6_E2M3","shape":[4],"data_offsets":[0,4])"), 4),
+       "F6_E2M3 [4] takes 3 bytes, data_offsets span 4"},
       {"dtype not a string", file_bytes(entry(R"("dtype":8,"shape":[4],"data_offsets":[0,4])"), 4),
        "dtype must be a string"},
       {"lacking dtype", file_bytes(entry(R"("shape":[4],"data_offsets":[0,4])"), 4), "lacks dtype"},
@@ -300,4 +303,73 @@ save_file(tensors, sys.argv[2], metadata)
                        {(folder / "ours.safetensors").string(), (folder / "theirs.safetensors").string()});
   ASSERT_EQ(result.status, 0) << result.output;
   expect_same(io::read_tensors(folder / "theirs.safetensors"), file);
+}
+
+// What Python's own writer makes of every dtype it has: the same values here, or the tensor is named.
+TEST(TensorFile, EveryDtypeOfTheFormatIsReadOrNamed) {
+  SDG_NEEDS_PYTHON("torch numpy safetensors");
+  const TemporaryFolder folder;
+  const auto result = test::run_python(R"(
+import json, struct, sys, torch
+from safetensors import safe_open, serialize_file
+folder = sys.argv[1]
+sizes = {'BOOL': 8, 'U8': 8, 'I8': 8, 'F8_E5M2': 8, 'F8_E4M3': 8, 'F8_E8M0': 8, 'F8_E4M3FNUZ': 8, 'F8_E5M2FNUZ': 8, 'I16': 16, 'U16': 16, 'F16': 16,
+         'BF16': 16, 'I32': 32, 'U32': 32, 'F32': 32, 'C64': 64, 'F64': 64, 'I64': 64, 'U64': 64, 'F4': 4, 'F6_E2M3': 6, 'F6_E3M2': 6}
+header, data = {}, b''
+for i, (name, bits) in enumerate(sizes.items()):
+    part = bytes((j * 37 + i) % 2 if name == 'BOOL' else (j * 37 + i) % 120 for j in range(8 * bits // 8))
+    header['t.' + name] = {'dtype': name, 'shape': [2, 4], 'data_offsets': [len(data), len(data) + len(part)]}
+    data += part
+text = json.dumps(header).encode()
+open(folder + '/a.safetensors', 'wb').write(struct.pack('<Q', len(text)) + text + data)
+with safe_open(folder + '/a.safetensors', 'pt') as f:  # Python's reader takes the file
+    assert set(f.keys()) == set(header), f.keys()
+    torch.save({k: f.get_tensor(k).view(torch.uint8) if sizes[k[2:]] == 8 and k[2:] != 'BOOL' else f.get_tensor(k)
+                for k in f.keys() if sizes[k[2:]] >= 8}, folder + '/values.pt')
+header['future'] = {'dtype': 'F3_NEW', 'shape': [5], 'data_offsets': [len(data), len(data) + 3]}
+text = json.dumps(header).encode()
+open(folder + '/b.safetensors', 'wb').write(struct.pack('<Q', len(text)) + text + data + b'abc')
+)",
+                                       {folder.path().string()});
+  ASSERT_EQ(result.status, 0) << result.output;
+  const auto values = io::read_weights(folder / "values.pt").tensors;
+  ASSERT_EQ(values.size(), 19U);
+  for (const std::string name : {"a", "b"}) {
+    const auto read = io::read_tensors(folder / (name + ".safetensors"));
+    EXPECT_EQ(read.tensors.size(), values.size());
+    for (const auto& [key, value] : values) {
+      const auto& tensor = read.at(key);
+      EXPECT_EQ(tensor.sizes(), (Shape{2, 4})) << key;
+      EXPECT_EQ(std::memcmp(tensor.const_data_ptr(), value.const_data_ptr(), tensor.nbytes()), 0) << key;
+      EXPECT_EQ(tensor.nbytes(), value.nbytes()) << key;
+    }
+    EXPECT_EQ(read.unread.size(), name == "a" ? 3U : 4U);
+    EXPECT_THAT(message_of<Error>([&] { read.at("t.F4", "a"); }),
+                HasSubstr("a: tensor 't.F4' cannot be read: it is of the type F4, which LibTorch cannot compute with"));
+    const auto header = io::read_tensor_header(folder / (name + ".safetensors"));
+    EXPECT_EQ(header.unread, read.unread);
+    EXPECT_EQ(io::read_weights(folder / (name + ".safetensors")).unread, read.unread);
+  }
+}
+
+TEST(TensorFile, AHeaderOfEveryLengthIsTakenForWhatItIs) {
+  const TemporaryFolder folder;
+  for (size_t length = 60; length < 60 + 256; ++length) {  // 123 is '{'
+    std::string header = R"({"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})";
+    header.resize(length, ' ');
+    test::write_text(folder / "a.safetensors", file_bytes(header, 4));
+    const auto read = io::read_weights(folder / "a.safetensors");
+    EXPECT_EQ(read.format, "safetensors") << length;
+    EXPECT_EQ(read.tensors.size(), 1U) << length;
+  }
+}
+
+TEST(TensorFile, NamesAndMetadataOfEveryLanguageAndNoMetadataAtAll) {
+  const TemporaryFolder folder;
+  const std::string entry = R"({"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
+  test::write_text(folder / "a",
+                   file_bytes(R"({"__metadata__":null,"größe":)" + entry + R"(,"\ud83d\ude00":)" + entry + "}", 0));
+  const auto read = io::read_tensors(folder / "a");
+  EXPECT_TRUE(read.tensors.contains("größe"));
+  EXPECT_TRUE(read.tensors.contains("😀"));
 }
