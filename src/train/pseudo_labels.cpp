@@ -11,6 +11,8 @@
 namespace sdg::train {
 namespace {
 
+constexpr int64_t kMostIndices = 1 << 20;  // every index is a row of the network's table of conditions
+
 Tensor from_safetensors(const std::filesystem::path& path) {
   const auto file = io::read_tensors(path);
   const auto named = file.tensors.find("ids");
@@ -59,6 +61,9 @@ Tensor read_indices(const std::filesystem::path& path, int64_t images) {
   ids = ids.to(at::kLong).contiguous();
   SDG_CHECK(ids.min().item<int64_t>() >= 0, path.string(), ": indices must not be negative, got ",
             ids.min().item<int64_t>());
+  const auto most = ids.max().item<int64_t>();
+  SDG_CHECK(most < kMostIndices, path.string(), ": expected indices below ", kMostIndices, ", got ", most,
+            " for image ", ids.argmax().item<int64_t>(), ": number the clusters from 0");
   return ids;
 }
 

@@ -52,6 +52,8 @@ TEST_F(PseudoLabels, OfTheWrongKindAreNamed) {
   EXPECT_THAT(complaint("few.txt"), HasSubstr("expected one index for each of 4 images"));
   test::write_text(folder_ / "negative.txt", "3\n0\n-1\n2\n");
   EXPECT_THAT(complaint("negative.txt"), HasSubstr("must not be negative, got -1"));
+  test::write_text(folder_ / "identifiers.txt", "3\n0\n1000000000000\n2\n");
+  EXPECT_THAT(complaint("identifiers.txt"), HasSubstr("expected indices below 1048576, got 1000000000000 for image 2"));
   io::TensorFile file;
   file.tensors["ids"] = kIds.to(at::kFloat);
   io::write_tensors(folder_ / "floats.safetensors", file);
