@@ -1,79 +1,16 @@
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
 
 #include "io/pickle_impl.h"
+#include "io/pickle_opcodes_impl.h"
 #include "sdg/core/error.h"
 
 namespace sdg::io {
 namespace {
 
-constexpr size_t kMaxValues = 2'000'000, kMaxStack = 4'000'000, kMaxCharged = 256U << 20;
-
-enum Opcode : uint8_t {
-  kMark = '(',
-  kStop = '.',
-  kPop = '0',
-  kPopMark = '1',
-  kDup = '2',
-  kBinFloat = 'G',
-  kBinInt = 'J',
-  kBinInt1 = 'K',
-  kBinInt2 = 'M',
-  kNone = 'N',
-  kBinPersId = 'Q',
-  kReduce = 'R',
-  kBinString = 'T',
-  kShortBinString = 'U',
-  kBinUnicode = 'X',
-  kAppend = 'a',
-  kBuild = 'b',
-  kGlobal = 'c',
-  kDict = 'd',
-  kEmptyDict = '}',
-  kAppends = 'e',
-  kBinGet = 'h',
-  kLongBinGet = 'j',
-  kList = 'l',
-  kEmptyList = ']',
-  kBinPut = 'q',
-  kLongBinPut = 'r',
-  kSetItem = 's',
-  kTuple = 't',
-  kEmptyTuple = ')',
-  kSetItems = 'u',
-  kBinBytes = 'B',
-  kShortBinBytes = 'C',
-  kProto = 0x80,
-  kNewObj = 0x81,
-  kTuple1 = 0x85,
-  kTuple2 = 0x86,
-  kTuple3 = 0x87,
-  kNewTrue = 0x88,
-  kNewFalse = 0x89,
-  kLong1 = 0x8a,
-  kLong4 = 0x8b,
-  kShortBinUnicode = 0x8c,
-  kBinUnicode8 = 0x8d,
-  kBinBytes8 = 0x8e,
-  kEmptySet = 0x8f,
-  kAddItems = 0x90,
-  kFrozenSet = 0x91,
-  kNewObjEx = 0x92,
-  kStackGlobal = 0x93,
-  kMemoize = 0x94,
-  kFrame = 0x95,
-  kByteArray8 = 0x96,
-};
-
-std::string key_text(const TorchValue& key) {
-  if (const auto* text = key.get<std::string>()) return *text;
-  if (const auto* number = key.get<int64_t>()) return std::to_string(*number);
-  if (const auto* number = key.get<double>()) return cat(*number);
-  if (const auto* flag = key.get<bool>()) return *flag ? "True" : "False";
-  if (const auto* object = key.get<TorchValue::Object>()) return object->name;
-  return key.get<std::monostate>() ? "None" : "(tuple)";
-}
+constexpr size_t kMaxStack = 4'000'000, kMaxName = 1000;
 
 class Machine {
  public:
@@ -118,13 +55,23 @@ class Machine {
     std::memcpy(&value, take(sizeof(T)).data(), sizeof(T));
     return value;
   }
-  std::string line() {
-    std::string out;
-    for (char c = number<char>(); c != '\n'; c = number<char>()) {
-      out += c;
-      check(out.size() <= 1000, "a name has more than 1000 characters");
-    }
-    return out;
+  std::string_view line() {
+    const auto left = std::span(bytes_).subspan(at_);
+    const auto end = std::find(left.begin(), left.end(), std::byte{'\n'});
+    if (end == left.end()) fail("it is truncated");
+    const auto text = take(static_cast<uint64_t>(end - left.begin()));
+    take(1);
+    return text;
+  }
+  std::string name() {
+    const auto text = line();
+    check(text.size() <= kMaxName, "a name has more than 1000 characters");
+    return std::string(text);
+  }
+  int64_t index_in_text() {
+    const auto value = pickled_int(line());
+    check(value.has_value(), "a number is none");
+    return *value;
   }
 
   // --- stack
@@ -187,6 +134,23 @@ class Machine {
       case kBinInt2:
         push_new(int64_t{number<uint16_t>()});
         return true;
+      case kInt:
+      case kLong:
+        push_number_text(opcode, line());
+        return true;
+      case kFloat: {
+        const auto value = pickled_float(line());
+        check(value.has_value(), "a number is none");
+        push_new(*value);
+        return true;
+      }
+      case kString:
+      case kUnicode: {
+        auto text = opcode == kString ? pickled_string(line()) : pickled_unicode(line());
+        check(text.has_value(), "a text is none");
+        push_new(std::move(*text));
+        return true;
+      }
       case kLong1:
         push_long(number<uint8_t>());
         return true;
@@ -226,6 +190,14 @@ class Machine {
     uint64_t value = size > 0 && static_cast<int8_t>(bytes.back()) < 0 ? ~uint64_t{0} : 0;
     std::memcpy(&value, bytes.data(), size);
     push_new(static_cast<int64_t>(value));
+  }
+
+  // Protocols 0 and 1; "00" and "01" are no numbers.
+  void push_number_text(uint8_t opcode, std::string_view text) {
+    if (opcode == kInt && (text == "00" || text == "01")) return push_new(text == "01");
+    const auto value = pickled_int(text);
+    if (!value) return push_new(TorchValue::Object{"int", std::string(text.substr(0, 64)), false});
+    push_new(*value);
   }
 
   bool container(uint8_t opcode) {
@@ -285,11 +257,16 @@ class Machine {
     }
   }
 
+  // To a list, or to an object of an unknown class that is also a list.
   void append(const TorchValue::List& items) {
-    auto* list = std::get_if<TorchValue::List>(&top().data);
-    check(list != nullptr, "items are appended to something else than a list");
-    pool_.charge(items.size() * sizeof(items[0]));
-    list->insert(list->end(), items.begin(), items.end());
+    pool_.charge(items.size() * (sizeof(items[0]) + sizeof(TorchValue::Dict::items[0])));
+    if (auto* list = std::get_if<TorchValue::List>(&top().data)) {
+      list->insert(list->end(), items.begin(), items.end());
+      return;
+    }
+    auto* record = std::get_if<TorchValue::Dict>(&top().data);
+    check(record != nullptr && record->is_record, "items are appended to something else than a list");
+    for (const auto* item : items) record->items.emplace_back(std::to_string(record->items.size()), item);
   }
 
   void set_items(const TorchValue::List& items) {
@@ -319,16 +296,32 @@ class Machine {
       case kLongBinGet:
         recall(number<uint32_t>());
         return true;
+      case kPut:
+        memo_[static_cast<uint64_t>(index_in_text())] = &top();
+        return true;
+      case kGet:
+        recall(static_cast<uint64_t>(index_in_text()));
+        return true;
       case kGlobal: {
-        const auto module = line();
-        push_new(known_global(cat(module, ".", line()), pool_.where()));
+        push(global());
+        return true;
+      }
+      case kInst: {
+        const auto* type = global();
+        push(apply_global(pool_, *type, pop_mark()));
+        return true;
+      }
+      case kObj: {
+        auto items = pop_mark();
+        check(!items.empty(), "an object without a class");
+        push(apply_global(pool_, *items.front(), {items.begin() + 1, items.end()}));
         return true;
       }
       case kStackGlobal: {
         const auto names = pop_count(2);
         const auto *module = names[0]->get<std::string>(), *name = names[1]->get<std::string>();
-        check(module && name && module->size() + name->size() <= 1000, "a global's name is no text");
-        push_new(known_global(cat(*module, ".", *name), pool_.where()));
+        check(module && name && module->size() + name->size() <= kMaxName, "a global's name is no text");
+        push(make_global(pool_, cat(*module, ".", *name)));
         return true;
       }
       case kReduce:
@@ -339,7 +332,12 @@ class Machine {
       }
       case kNewObjEx: {
         const auto all = pop_count(3);
-        push(apply(*all[0], *all[1]));
+        auto* made = apply(*all[0], *all[1]);
+        if (const auto* named = all[2]->get<TorchValue::Dict>(); named && named->items.empty()) return push(made), true;
+        if (made->get<StoredTensor>())
+          made = pool_.make(TorchValue::Unread{"is made with arguments that are not known"});
+        if (auto* record = std::get_if<TorchValue::Dict>(&made->data)) record->given.push_back(all[2]);
+        push(made);
         return true;
       }
       case kBuild: {
@@ -355,6 +353,11 @@ class Machine {
       default:
         return false;
     }
+  }
+
+  TorchValue* global() {
+    const auto module = name();
+    return make_global(pool_, cat(module, ".", name()));
   }
 
   void recall(uint64_t index) {
@@ -379,17 +382,6 @@ class Machine {
 };
 
 }  // namespace
-
-TorchValue* ValuePool::make(decltype(TorchValue::data) data) {
-  SDG_CHECK(values_.size() < kMaxValues, where_, ": more than ", kMaxValues, " values: this is no checkpoint");
-  return &values_.emplace_back(TorchValue{std::move(data)});
-}
-
-void ValuePool::charge(size_t bytes) {
-  charged_ += bytes;
-  SDG_CHECK(charged_ <= kMaxCharged, where_, ": its pickle copies more than ", kMaxCharged,
-            " bytes of itself: this is no checkpoint");
-}
 
 const TorchValue* read_pickle(std::span<const std::byte>& bytes, ValuePool& pool,
                               const std::function<TorchValue*(const TorchValue&)>& persistent) {

@@ -1,10 +1,10 @@
-// The only globals a pickle may name, and what each stands for.
+// What the globals of a pickle stand for.
 #include <algorithm>
-#include <cstring>
+#include <array>
 #include <map>
-#include <optional>
+#include <set>
 
-#include "io/pickle_impl.h"
+#include "io/pickle_tensors_impl.h"
 #include "sdg/core/error.h"
 
 namespace sdg::io {
@@ -13,11 +13,29 @@ namespace {
 using List = TorchValue::List;
 using Dict = TorchValue::Dict;
 using Object = TorchValue::Object;
+using Unread = TorchValue::Unread;
 
-constexpr size_t kMaxDims = 32;
-constexpr int64_t kMaxRepeated = 1 << 20;  // elements of an expanded tensor beyond those of its storage
-
-enum class Kind { kDict, kList, kRecord, kOpaque, kTensor, kTensorTyped, kInner, kReconstructor, kScalar, kEncode };
+enum class Kind {
+  kDict,
+  kList,
+  kTensor,
+  kTensorTyped,
+  kInner,
+  kSubclass,
+  kMoved,
+  kSparse,
+  kQuantised,
+  kNested,
+  kEmpty,
+  kReconstructor,
+  kNewObject,
+  kBytes,
+  kEncode,
+  kDtype,
+  kScalar,
+  kArray,
+  kArrayFromBuffer
+};
 
 const std::map<std::string, Kind, std::less<>>& callables() {
   static const std::map<std::string, Kind, std::less<>> table = {
@@ -25,317 +43,332 @@ const std::map<std::string, Kind, std::less<>>& callables() {
       {"collections.defaultdict", Kind::kDict},
       {"collections.Counter", Kind::kDict},
       {"builtins.dict", Kind::kDict},
-      {"__builtin__.dict", Kind::kDict},
       {"builtins.list", Kind::kList},
-      {"__builtin__.list", Kind::kList},
       {"builtins.set", Kind::kList},
-      {"__builtin__.set", Kind::kList},
       {"builtins.frozenset", Kind::kList},
       {"builtins.tuple", Kind::kList},
+      {"collections.deque", Kind::kList},
       {"torch.Size", Kind::kList},
-      {"argparse.Namespace", Kind::kRecord},
-      {"types.SimpleNamespace", Kind::kRecord},
-      {"easydict.EasyDict", Kind::kRecord},
-      {"omegaconf.dictconfig.DictConfig", Kind::kRecord},
-      {"omegaconf.listconfig.ListConfig", Kind::kRecord},
-      {"omegaconf.base.ContainerMetadata", Kind::kRecord},
-      {"omegaconf.base.Metadata", Kind::kRecord},
-      {"omegaconf.nodes.AnyNode", Kind::kRecord},
-      {"ml_collections.config_dict.config_dict.ConfigDict", Kind::kRecord},
-      {"ml_collections.config_dict.config_dict.FrozenConfigDict", Kind::kRecord},
-      {"typing.Any", Kind::kOpaque},
-      {"builtins.int", Kind::kOpaque},
-      {"builtins.float", Kind::kOpaque},
-      {"builtins.str", Kind::kOpaque},
-      {"builtins.object", Kind::kOpaque},
-      {"__builtin__.object", Kind::kOpaque},
-      {"builtins.complex", Kind::kOpaque},
-      {"builtins.slice", Kind::kOpaque},
-      {"datetime.datetime", Kind::kOpaque},
-      {"pathlib.Path", Kind::kOpaque},
-      {"pathlib.PosixPath", Kind::kOpaque},
-      {"pathlib._local.PosixPath", Kind::kOpaque},
-      {"torch.device", Kind::kOpaque},
-      {"numpy.dtype", Kind::kOpaque},
-      {"numpy.ndarray", Kind::kOpaque},
-      {"numpy.core.multiarray._reconstruct", Kind::kOpaque},
-      {"numpy._core.multiarray._reconstruct", Kind::kOpaque},
-      {"numpy.core.numeric._frombuffer", Kind::kOpaque},
-      {"numpy._core.numeric._frombuffer", Kind::kOpaque},
-      {"numpy.core.multiarray.scalar", Kind::kScalar},
-      {"numpy._core.multiarray.scalar", Kind::kScalar},
-      {"_codecs.encode", Kind::kEncode},
-      {"copyreg._reconstructor", Kind::kReconstructor},
-      {"copy_reg._reconstructor", Kind::kReconstructor},
       {"torch._utils._rebuild_tensor", Kind::kTensor},
       {"torch._utils._rebuild_tensor_v2", Kind::kTensor},
       {"torch._utils._rebuild_tensor_v3", Kind::kTensorTyped},
       {"torch._utils._rebuild_parameter", Kind::kInner},
       {"torch._utils._rebuild_parameter_with_state", Kind::kInner},
       {"torch.nn.parameter.Parameter", Kind::kInner},
+      {"torch.nn.parameter.Buffer", Kind::kInner},
+      {"torch.autograd.variable.Variable", Kind::kInner},
+      {"torch._tensor._rebuild_from_type", Kind::kSubclass},
+      {"torch._tensor._rebuild_from_type_v2", Kind::kSubclass},
+      {"torch.tensor._rebuild_from_type", Kind::kSubclass},
+      {"torch._utils._rebuild_device_tensor_from_cpu_tensor", Kind::kMoved},
+      {"torch._utils._rebuild_device_tensor_from_numpy", Kind::kMoved},
+      {"torch._utils._rebuild_xla_tensor", Kind::kMoved},
+      {"torch._utils._rebuild_sparse_tensor", Kind::kSparse},
+      {"torch._utils._rebuild_sparse_csr_tensor", Kind::kSparse},
+      {"torch._utils._rebuild_qtensor", Kind::kQuantised},
+      {"torch._utils._rebuild_nested_tensor", Kind::kNested},
+      {"torch._utils._rebuild_meta_tensor_no_storage", Kind::kEmpty},
+      {"copyreg._reconstructor", Kind::kReconstructor},
+      {"copyreg.__newobj__", Kind::kNewObject},
+      {"builtins.bytes", Kind::kBytes},
+      {"builtins.bytearray", Kind::kBytes},
+      {"_codecs.encode", Kind::kEncode},
+      {"numpy.dtype", Kind::kDtype},
+      {"numpy.core.multiarray.scalar", Kind::kScalar},
+      {"numpy.core.multiarray._reconstruct", Kind::kArray},
+      {"numpy.core.numeric._frombuffer", Kind::kArrayFromBuffer},
   };
   return table;
 }
 
-const std::map<std::string, at::ScalarType, std::less<>>& storages() {
-  static const std::map<std::string, at::ScalarType, std::less<>> table = {
-      {"DoubleStorage", at::kDouble},
-      {"FloatStorage", at::kFloat},
-      {"HalfStorage", at::kHalf},
-      {"BFloat16Storage", at::kBFloat16},
-      {"LongStorage", at::kLong},
-      {"IntStorage", at::kInt},
-      {"ShortStorage", at::kShort},
-      {"CharStorage", at::kChar},
-      {"ByteStorage", at::kByte},
-      {"BoolStorage", at::kBool},
-      {"ComplexFloatStorage", at::kComplexFloat},
-      {"ComplexDoubleStorage", at::kComplexDouble},
-  };
-  return table;
+// Functions that do something instead of making data. Nothing here would run them; a file that asks for it is no
+// checkpoint, and who loads it in Python should know.
+bool runs_something(std::string_view name) {
+  constexpr std::array<std::string_view, 16> kModules = {
+      "os",     "posix", "nt",        "subprocess", "sys",       "pty",     "shutil",  "socket",
+      "ctypes", "runpy", "importlib", "webbrowser", "torch.hub", "marshal", "_pickle", "pickle"};
+  constexpr std::array<std::string_view, 10> kFunctions = {
+      "builtins.eval",       "builtins.exec",  "builtins.execfile",   "builtins.compile", "builtins.open",
+      "builtins.__import__", "builtins.input", "builtins.breakpoint", "torch.load",       "torch.serialization.load"};
+  if (std::find(kFunctions.begin(), kFunctions.end(), name) != kFunctions.end()) return true;
+  return std::find(kModules.begin(), kModules.end(), name.substr(0, name.rfind('.'))) != kModules.end();
 }
 
-const std::map<std::string, at::ScalarType, std::less<>>& dtypes() {
-  static const std::map<std::string, at::ScalarType, std::less<>> table = {
-      {"torch.float64", at::kDouble},
-      {"torch.float32", at::kFloat},
-      {"torch.float16", at::kHalf},
-      {"torch.bfloat16", at::kBFloat16},
-      {"torch.float8_e4m3fn", at::kFloat8_e4m3fn},
-      {"torch.float8_e5m2", at::kFloat8_e5m2},
-      {"torch.float8_e8m0fnu", at::kFloat8_e8m0fnu},
-      {"torch.int64", at::kLong},
-      {"torch.int32", at::kInt},
-      {"torch.int16", at::kShort},
-      {"torch.int8", at::kChar},
-      {"torch.uint64", at::kUInt64},
-      {"torch.uint32", at::kUInt32},
-      {"torch.uint16", at::kUInt16},
-      {"torch.uint8", at::kByte},
-      {"torch.bool", at::kBool},
-      {"torch.complex64", at::kComplexFloat},
-      {"torch.complex128", at::kComplexDouble},
-  };
-  return table;
-}
-
-// "torch.FloatStorage", "torch.cuda.HalfStorage", "torch.storage.UntypedStorage"
-bool is_storage(std::string_view name) {
-  for (const std::string_view module : {"torch.storage.", "torch.cuda.", "torch."}) {
-    if (!name.starts_with(module)) continue;
-    const auto rest = name.substr(module.size());
-    return rest == "UntypedStorage" || rest == "TypedStorage" || storages().contains(rest);
+// Names of Python 2 and of NumPy 2 for what has another name in between.
+std::string usual_name(std::string name) {
+  for (const auto& [from, to] : {std::pair{"__builtin__.", "builtins."}, std::pair{"copy_reg.", "copyreg."},
+                                 std::pair{"numpy._core.", "numpy.core."}}) {
+    if (name.starts_with(from)) return to + name.substr(std::string_view(from).size());
   }
-  return false;
+  return name;
 }
 
-}  // namespace
-
-std::optional<TorchValue::Storage> storage_of(const TorchValue& type) {
-  const auto* global = type.get<Object>();
-  if (!global || !global->is_global || !is_storage(global->name)) return std::nullopt;
-  const auto found = storages().find(std::string_view(global->name).substr(global->name.rfind('.') + 1));
-  TorchValue::Storage out;
-  out.typed = found != storages().end();
-  out.dtype = out.typed ? found->second : at::kByte;
+std::string printable(std::string_view name) {
+  std::string out;
+  for (const char c : name.substr(0, 100)) out += c >= ' ' && c < 127 ? c : '?';
   return out;
 }
 
-namespace {
-
-Shape numbers(const TorchValue* value, const char* what, const std::string& where) {
-  const auto* list = value->get<List>();
-  SDG_CHECK(list && list->size() <= kMaxDims, where, ": a tensor's ", what, " is no tuple of at most ", kMaxDims,
-            " numbers");
-  Shape out;
-  for (const auto* item : *list) {
-    const auto* number = item->get<int64_t>();
-    SDG_CHECK(number && *number >= 0, where, ": a tensor's ", what, " holds something else than numbers from 0");
-    out.push_back(*number);
-  }
-  return out;
-}
-
-// Whether every element lies in the storage, and whether the whole is of a size that this file can mean.
-void check_tensor(const StoredTensor& tensor, int64_t storage_numel, const std::string& where) {
-  SDG_CHECK(tensor.shape.size() == tensor.strides.size(), where, ": a tensor has ", tensor.shape.size(),
-            " extents and ", tensor.strides.size(), " strides");
-  int64_t span = static_cast<int64_t>(c10::elementSize(tensor.dtype)), last = tensor.offset, count = 1;
-  bool overflows = false;
-  for (size_t i = 0; i < tensor.shape.size(); ++i) {
-    int64_t reach = 0;
-    overflows |= __builtin_mul_overflow(span, std::max<int64_t>(tensor.shape[i], 1), &span);
-    overflows |= __builtin_mul_overflow(std::max<int64_t>(tensor.shape[i] - 1, 0), tensor.strides[i], &reach);
-    overflows |= __builtin_add_overflow(last, reach, &last);
-    if (!overflows) count *= tensor.shape[i];
-  }
-  SDG_CHECK(!overflows, where, ": the size of a tensor overflows: ", to_string(tensor.shape));
-  SDG_CHECK(count == 0 || last < storage_numel, where, ": a tensor ", to_string(tensor.shape), " with strides ",
-            to_string(tensor.strides), " at ", tensor.offset, " reaches element ", last, " of a storage of ",
-            storage_numel);
-  SDG_CHECK(count <= storage_numel || count - storage_numel <= kMaxRepeated, where, ": a tensor ",
-            to_string(tensor.shape), " repeats the ", storage_numel, " elements of its storage to ", count);
-}
-
-// (storage, offset, size, stride, …); the third version names the dtype: (…, requires_grad, hooks, dtype).
-TorchValue* rebuild_tensor(ValuePool& pool, const List& arguments, bool typed) {
-  const auto& where = pool.where();
-  SDG_CHECK(arguments.size() >= (typed ? 7U : 4U), where, ": a tensor is rebuilt from ", arguments.size(),
-            " arguments");
-  const auto* storage = arguments[0]->get<TorchValue::Storage>();
-  const auto* offset = arguments[1]->get<int64_t>();
-  SDG_CHECK(storage && offset && *offset >= 0, where, ": a tensor is rebuilt from something else than a storage");
-  pool.charge(storage->key.size());
-  StoredTensor tensor;
-  tensor.storage = storage->key;
-  tensor.dtype = storage->dtype;
-  tensor.offset = *offset;
-  tensor.shape = numbers(arguments[2], "size", where);
-  tensor.strides = numbers(arguments[3], "stride", where);
-  if (typed) {
-    const auto* dtype = arguments[6]->get<Object>();
-    const auto known = dtype ? dtypes().find(dtype->name) : dtypes().end();
-    SDG_CHECK(known != dtypes().end(), where, ": a tensor has an unknown dtype");
-    tensor.dtype = known->second;
-  }
-  const auto bytes = storage->numel * static_cast<int64_t>(c10::elementSize(storage->dtype));
-  check_tensor(tensor, bytes / static_cast<int64_t>(c10::elementSize(tensor.dtype)), where);
-  return pool.make(std::move(tensor));
-}
-
-template <class T>
-T from_bytes(const std::string& bytes) {
-  T value{};
-  std::memcpy(&value, bytes.data(), sizeof(T));
-  return value;
-}
-
-// numpy scalars: (dtype, bytes)
-TorchValue* scalar(ValuePool& pool, const List& arguments) {
-  const auto* type = arguments.size() == 2 ? arguments[0]->get<Object>() : nullptr;
-  const auto* bytes = type ? arguments[1]->get<std::string>() : nullptr;
-  if (bytes) {
-    const auto size = bytes->size();
-    if (type->text == "f8" && size == 8) return pool.make(from_bytes<double>(*bytes));
-    if (type->text == "f4" && size == 4) return pool.make(static_cast<double>(from_bytes<float>(*bytes)));
-    if (type->text == "i8" && size == 8) return pool.make(from_bytes<int64_t>(*bytes));
-    if (type->text == "i4" && size == 4) return pool.make(int64_t{from_bytes<int32_t>(*bytes)});
-    if (type->text == "b1" && size == 1) return pool.make(from_bytes<uint8_t>(*bytes) != 0);
-  }
-  return pool.make(Object{"numpy.generic", "", false});
-}
-
-// _codecs.encode(text, "latin1"): how protocol 2 writes bytes.
-TorchValue* encode(ValuePool& pool, const List& arguments) {
-  const auto* text = arguments.empty() ? nullptr : arguments[0]->get<std::string>();
-  SDG_CHECK(text != nullptr, pool.where(), ": _codecs.encode of something else than text");
-  pool.charge(text->size());
+// _codecs.encode(text, "latin1"), bytes(…): how protocol 2 writes bytes. Nothing where it is another code.
+std::optional<std::string> encoded(const List& arguments, const std::string& where) {
+  if (arguments.empty()) return std::string();
+  const auto* text = arguments[0]->get<std::string>();
+  if (!text) return std::nullopt;
+  if (arguments.size() < 2) return *text;
+  const auto* code = arguments[1]->get<std::string>();
+  if (code && (*code == "utf-8" || *code == "utf8")) return *text;
+  if (!code || (*code != "latin1" && *code != "latin-1" && *code != "iso-8859-1")) return std::nullopt;
   std::string out;
   for (size_t i = 0; i < text->size(); ++i) {
     const auto c = static_cast<unsigned char>((*text)[i]);
-    const bool two = (c & 0xfc) == 0xc0 && i + 1 < text->size();
-    out += two ? static_cast<char>((c & 3) << 6 | ((*text)[++i] & 0x3f)) : static_cast<char>(c);
+    const bool is_two = (c & 0xfc) == 0xc0 && i + 1 < text->size();
+    SDG_CHECK(c < 0x80 || is_two, where, ": damaged or unknown pickle: text that is no latin-1");
+    out += is_two ? static_cast<char>((c & 3) << 6 | ((*text)[++i] & 0x3f)) : static_cast<char>(c);
   }
-  return pool.make(std::move(out));
+  return out;
 }
 
-// dict(), OrderedDict(), OrderedDict([(key, value), …]), defaultdict(factory)
-TorchValue* make_dict(ValuePool& pool, const List& arguments) {
+TorchValue* make_bytes(ValuePool& pool, const std::string& function, const List& arguments) {
+  auto bytes = encoded(arguments, pool.where());
+  if (!bytes) return make_record(pool, function, arguments);
+  pool.charge(bytes->size());
+  return pool.make(std::move(*bytes));
+}
+
+// dict(), OrderedDict(), OrderedDict([(key, value), …]), Counter({key: value, …}), defaultdict(factory)
+TorchValue* make_dict(ValuePool& pool, const std::string& type, const List& arguments) {
   Dict dict;
-  const auto* pairs = arguments.empty() ? nullptr : arguments[0]->get<List>();
-  for (size_t i = 0; pairs && i < pairs->size(); ++i) {
-    const auto* pair = (*pairs)[i]->get<List>();
-    const auto* key = pair && pair->size() == 2 ? (*pair)[0]->get<std::string>() : nullptr;
-    SDG_CHECK(key != nullptr, pool.where(), ": a dictionary is made of something else than named values");
-    pool.charge(key->size() + sizeof(dict.items[0]));
-    dict.items.emplace_back(*key, (*pair)[1]);
+  const size_t at = type == "collections.defaultdict" ? 1 : 0;
+  if (arguments.size() <= at) return pool.make(std::move(dict));
+  if (const auto* other = arguments[at]->get<Dict>()) {
+    for (const auto& item : other->items) pool.charge(item.first.size() + sizeof(item));
+    dict.items = other->items;
+    return pool.make(std::move(dict));
+  }
+  const auto* pairs = arguments[at]->get<List>();
+  if (!pairs) return make_record(pool, type, arguments);
+  for (const auto* item : *pairs) {
+    const auto* pair = item->get<List>();
+    SDG_CHECK(pair && pair->size() == 2, pool.where(), ": a dictionary is made of something else than named values");
+    auto key = key_text(*(*pair)[0]);
+    pool.charge(key.size() + sizeof(dict.items[0]));
+    dict.items.emplace_back(std::move(key), (*pair)[1]);
   }
   return pool.make(std::move(dict));
 }
 
-TorchValue* make_list(ValuePool& pool, const List& arguments) {
-  const auto* items = arguments.empty() ? nullptr : arguments[0]->get<List>();
-  if (!items) return pool.make(List{});
-  pool.charge(items->size() * sizeof(items->front()));
+TorchValue* make_list(ValuePool& pool, const std::string& type, const List& arguments) {
+  if (arguments.empty()) return pool.make(List{});
+  const auto* items = arguments[0]->get<List>();
+  if (!items) return make_record(pool, type, arguments);
+  pool.charge(items->size() * sizeof(items));
   return pool.make(*items);
 }
 
-TorchValue* make_opaque(ValuePool& pool, const std::string& name, const List& arguments) {
-  Object object{name, "", false};
+// Parameter(tensor, …): the tensor.
+TorchValue* inner_tensor(ValuePool& pool, const std::string& function, const List& arguments) {
+  if (arguments.empty()) return make_record(pool, function);
+  if (const auto* unread = arguments[0]->get<Unread>()) return pool.make(*unread);
+  const auto* tensor = arguments[0]->get<StoredTensor>();
+  if (!tensor) return make_record(pool, function, arguments);
+  pool.charge(tensor->storage.size());
+  return pool.make(*tensor);
+}
+
+// (function, type, arguments, state): what the function makes, as another class with attributes.
+TorchValue* subclass_tensor(ValuePool& pool, const List& arguments) {
+  const auto* inner = arguments.size() >= 3 ? arguments[2]->get<List>() : nullptr;
+  const auto* function = inner ? arguments[0]->get<Object>() : nullptr;
+  const bool is_plain = function && function->is_global && !function->name.starts_with("copyreg.") &&
+                        function->name.find("_rebuild_from_type") == std::string::npos;  // else it might call itself
+  if (!is_plain) return pool.make(Unread{"is of a subclass that is rebuilt in an unknown way"});
+  auto* made = apply_global(pool, *arguments[0], *inner);
+  if (made->get<StoredTensor>() || made->get<Unread>()) return made;
+  const auto* type = arguments[1]->get<Object>();
+  return make_record(pool, type ? type->name : function->name, arguments);
+}
+
+// (class, base, state of the base): how protocols 0 and 1 make objects.
+TorchValue* reconstructed(ValuePool& pool, const List& arguments) {
+  const auto* type = arguments.empty() ? nullptr : arguments[0]->get<Object>();
+  SDG_CHECK(type && type->is_global && !type->name.starts_with("copyreg."), pool.where(),
+            ": an object without a class");
+  const auto* base = arguments.size() == 3 ? arguments[1]->get<Object>() : nullptr;
+  if (!base || base->name == "builtins.object") return apply_global(pool, *arguments[0], {});
+  return apply_global(pool, *arguments[0], {arguments[2]});
+}
+
+TorchValue* new_object(ValuePool& pool, const List& arguments) {
+  const auto* type = arguments.empty() ? nullptr : arguments[0]->get<Object>();
+  SDG_CHECK(type && type->is_global && !type->name.starts_with("copyreg."), pool.where(),
+            ": an object without a class");
+  pool.charge(arguments.size() * sizeof(arguments[0]));
+  return apply_global(pool, *arguments[0], List(arguments.begin() + 1, arguments.end()));
+}
+
+TorchValue* make_dtype(ValuePool& pool, const List& arguments) {
+  Object object{"numpy.dtype", "", false};
   const auto* text = arguments.empty() ? nullptr : arguments[0]->get<std::string>();
   if (text) object.text = text->substr(0, 64);
   return pool.make(std::move(object));
 }
 
+// --- state
+
+void add_attributes(ValuePool& pool, Dict& record, const Dict& attributes) {
+  std::set<std::string_view> known;
+  pool.charge(record.items.size() * sizeof(record.items[0]));
+  for (const auto& [key, unused] : record.items) known.insert(key);
+  const auto before = record.items.size();
+  for (const auto& [key, value] : attributes.items) {
+    if (before > 0 && known.contains(key)) continue;  // a dictionary that is also its attributes
+    pool.charge(key.size() + sizeof(attributes.items[0]));
+    record.items.emplace_back(key, value);
+  }
+}
+
+// A pickled module: the names of its tensors are those that its state dict gives.
+bool add_module(ValuePool& pool, Dict& record, const TorchValue& state) {
+  const TorchValue *parameters = state.find("_parameters"), *buffers = state.find("_buffers"),
+                   *modules = state.find("_modules");
+  if (!parameters || !buffers || !modules || !parameters->get<Dict>() || !buffers->get<Dict>() || !modules->get<Dict>())
+    return false;
+  Dict kept;
+  std::set<std::string> dropped;
+  if (const auto* names = state.find("_non_persistent_buffers_set"))
+    if (const auto* list = names->get<List>())
+      for (const auto* name : *list) {
+        pool.charge(sizeof(record.items[0]));
+        dropped.insert(key_text(*name));
+      }
+  for (const auto* part : {parameters, buffers, modules})
+    for (const auto& [key, value] : part->get<Dict>()->items) {
+      pool.charge(key.size() + sizeof(kept.items[0]));
+      if (part != buffers || !dropped.contains(key)) kept.items.emplace_back(key, value);
+    }
+  add_attributes(pool, record, kept);
+  record.is_module = true;
+  return true;
+}
+
+// Nodes of OmegaConf and ml_collections know their parents, types and locks; what they mean is in one attribute.
+bool unwrap_config(ValuePool& pool, TorchValue& object, const TorchValue& state) {
+  auto& record = *std::get_if<Dict>(&object.data);
+  const TorchValue* content = nullptr;
+  if (record.type.starts_with("omegaconf.")) {
+    content = state.find("_content");
+    if (!content) content = state.find("_val");
+  } else if (record.type.starts_with("ml_collections.")) {
+    content = state.find("_fields");
+  }
+  if (!content && !record.type.starts_with("omegaconf.")) return false;
+  if (!content || content == &object) return true;
+  if (const auto* items = content->get<Dict>(); items && items != &record) {
+    add_attributes(pool, record, *items);
+    return true;
+  }
+  if (const auto* text = content->get<std::string>()) pool.charge(text->size());
+  if (const auto* list = content->get<List>()) pool.charge(list->size() * sizeof(list));
+  if (!content->get<Dict>()) object.data = TorchValue(*content).data;
+  return true;
+}
+
+bool is_attributes(const TorchValue& value) {
+  return value.get<Dict>() || value.get<std::monostate>();
+}
+
 }  // namespace
 
-Object known_global(const std::string& name, const std::string& where) {
-  const bool known = callables().contains(name) || dtypes().contains(name) || is_storage(name) ||
-                     name == "torch._tensor._rebuild_from_type_v2" || name == "torch.Tensor";
-  if (!known) {
-    std::string shown;
-    for (const char c : name.substr(0, 100)) shown += c >= ' ' && c < 127 ? c : '?';
-    throw Error(
-        cat(where, ": refused: its pickle wants the global ", shown,
-            ", which is not on the list of harmless ones; nothing was run. Save the state dict alone to read it"));
-  }
-  return {name, "", true};
+TorchValue* make_record(ValuePool& pool, const std::string& type, const List& given) {
+  Dict record;
+  record.is_record = true;
+  record.type = printable(type);
+  record.given = given;
+  pool.charge(record.type.size() + given.size() * sizeof(given.data()));
+  return pool.make(std::move(record));
+}
+
+TorchValue* make_global(ValuePool& pool, const std::string& name) {
+  pool.charge(name.size());
+  return pool.make(Object{usual_name(name), "", true});
 }
 
 TorchValue* apply_global(ValuePool& pool, const TorchValue& callable, const List& arguments) {
   const auto* global = callable.get<Object>();
-  SDG_CHECK(global && global->is_global, pool.where(), ": its pickle calls something that is no known global");
-  if (global->name == "torch._tensor._rebuild_from_type_v2") {  // (function, type, arguments, state)
-    const auto* inner = arguments.size() >= 3 ? arguments[2]->get<List>() : nullptr;
-    const auto* function = inner ? arguments[0]->get<Object>() : nullptr;
-    const bool direct = function && function->is_global && function->name.starts_with("torch._utils.");
-    SDG_CHECK(direct, pool.where(), ": a tensor subclass is rebuilt in an unknown way");
-    return apply_global(pool, *arguments[0], *inner);
+  if (const auto* record = callable.get<Dict>(); record && record->is_record)
+    return make_record(pool, record->type, arguments);
+  SDG_CHECK(global, pool.where(), ": damaged or unknown pickle: it calls something that is no function");
+  SDG_CHECK(!runs_something(global->name), pool.where(), ": refused: its pickle calls the global ",
+            printable(global->name), "; loading it in Python would run that. Nothing was run here");
+  const auto& name = global->name;
+  const auto found = callables().find(name);
+  if (found == callables().end() || !global->is_global) {
+    if (name.starts_with("torch._utils._rebuild_"))
+      return pool.make(Unread{cat("is made by ", printable(name), ", which is not known here")});
+    return make_record(pool, name, arguments);
   }
-  const auto found = callables().find(global->name);
-  SDG_CHECK(found != callables().end(), pool.where(), ": its pickle calls ", global->name, ", which is no function");
   switch (found->second) {
     case Kind::kDict:
-      return make_dict(pool, arguments);
+      return make_dict(pool, name, arguments);
     case Kind::kList:
-      return make_list(pool, arguments);
-    case Kind::kRecord:
-      return pool.make(Dict{{}, true});
-    case Kind::kOpaque:
-      return make_opaque(pool, global->name, arguments);
+      return make_list(pool, name, arguments);
     case Kind::kTensor:
       return rebuild_tensor(pool, arguments, false);
     case Kind::kTensorTyped:
       return rebuild_tensor(pool, arguments, true);
     case Kind::kInner:
-      SDG_CHECK(!arguments.empty() && arguments[0]->get<StoredTensor>(), pool.where(),
-                ": a parameter is made of something else than a tensor");
-      pool.charge(arguments[0]->get<StoredTensor>()->storage.size());
-      return pool.make(*arguments[0]->get<StoredTensor>());
-    case Kind::kReconstructor: {
-      SDG_CHECK(!arguments.empty(), pool.where(), ": an object without a class");
-      const auto* type = arguments[0]->get<Object>();
-      SDG_CHECK(type && type->is_global && type->name != global->name, pool.where(), ": an object without a class");
-      return apply_global(pool, *arguments[0], {});
-    }
-    case Kind::kScalar:
-      return scalar(pool, arguments);
+      return inner_tensor(pool, name, arguments);
+    case Kind::kSubclass:
+      return subclass_tensor(pool, arguments);
+    case Kind::kMoved:
+      return rebuild_moved(pool, name, arguments);
+    case Kind::kSparse:
+      return pool.make(Unread{"is sparse"});
+    case Kind::kQuantised:
+      return pool.make(Unread{"is quantised"});
+    case Kind::kNested:
+      return pool.make(Unread{"is nested"});
+    case Kind::kEmpty:
+      return pool.make(Unread{"is on the meta device and holds no data"});
+    case Kind::kReconstructor:
+      return reconstructed(pool, arguments);
+    case Kind::kNewObject:
+      return new_object(pool, arguments);
+    case Kind::kBytes:
     case Kind::kEncode:
-      return encode(pool, arguments);
+      return make_bytes(pool, name, arguments);
+    case Kind::kDtype:
+      return make_dtype(pool, arguments);
+    case Kind::kScalar:
+      return numpy_scalar(pool, arguments);
+    case Kind::kArray:
+      return pool.make(Object{"numpy.ndarray", "", false});
+    case Kind::kArrayFromBuffer:
+      return numpy_from_buffer(pool, arguments);
   }
   return nullptr;
 }
 
 void apply_state(ValuePool& pool, TorchValue& object, const TorchValue& state) {
-  auto* record = std::get_if<Dict>(&object.data);
-  if (!record || !record->is_record) return;
-  const auto* attributes = state.get<Dict>();
-  if (const auto* parts = state.get<List>(); parts && !parts->empty()) attributes = (*parts)[0]->get<Dict>();
-  if (!attributes || attributes == record) return;
-  for (const auto& [key, value] : attributes->items) {
-    pool.charge(key.size() + sizeof(attributes->items[0]));
-    record->items.emplace_back(key, value);
+  if (object.get<StoredTensor>()) return apply_tensor_state(pool, object, state);
+  if (auto* known = std::get_if<Object>(&object.data)) {
+    if (known->name == "numpy.dtype") apply_dtype_state(*known, state);
+    if (known->name == "numpy.ndarray" && !known->is_global) apply_array_state(pool, object, state);
+    return;
   }
+  auto* record = std::get_if<Dict>(&object.data);
+  if (!record || !record->is_record || &state == &object) return;
+  if (state.get<Dict>() && (unwrap_config(pool, object, state) || add_module(pool, *record, state))) return;
+  if (const auto* attributes = state.get<Dict>()) return add_attributes(pool, *record, *attributes);
+  const auto* parts = state.get<List>();
+  if (parts && parts->size() == 2 && is_attributes(*(*parts)[0]) && is_attributes(*(*parts)[1])) {  // and slots
+    for (const auto* part : *parts)
+      if (const auto* attributes = part->get<Dict>(); attributes && attributes != record)
+        add_attributes(pool, *record, *attributes);
+    return;
+  }
+  pool.charge(sizeof(&state));
+  record->given.push_back(&state);
 }
 
 }  // namespace sdg::io

@@ -28,16 +28,29 @@ class ValuePool {
   size_t charged_ = 0;
 };
 
-/// What stands for `module.name`; throws Error unless it is on the list.
-TorchValue::Object known_global(const std::string& name, const std::string& where);
+/// A key of a dictionary, or a value, as text: "w", "3", "(0, 1)".
+std::string key_text(const TorchValue& key);
 
 /// The storage (without key and size) of a class such as torch.FloatStorage; nothing if `type` is no such class.
 std::optional<TorchValue::Storage> storage_of(const TorchValue& type);
 
-/// What calling the global `callable` with `arguments` means: data, or an Error. Never a call.
+/// What calling `callable` with `arguments` means: data, a record of what is not known here, or an Error. Never a call.
 TorchValue* apply_global(ValuePool& pool, const TorchValue& callable, const TorchValue::List& arguments);
 
-/// Sets the attributes of `object` as pickle's BUILD does: a record takes them, everything else ignores them.
+/// The numbers and texts of protocol 0, which stand in lines; nothing where they are none (or beyond 64 bits).
+std::optional<int64_t> pickled_int(std::string_view text);
+std::optional<double> pickled_float(std::string_view text);
+std::optional<std::string> pickled_string(std::string_view text);   // Python's repr: 'a\\n'
+std::optional<std::string> pickled_unicode(std::string_view text);  // raw-unicode-escape, to UTF-8
+
+/// What `module.name` stands for.
+TorchValue* make_global(ValuePool& pool, const std::string& name);
+
+/// A record for what `type` would have made of `given`.
+TorchValue* make_record(ValuePool& pool, const std::string& type, const TorchValue::List& given = {});
+
+/// Sets the state of `object` as pickle's BUILD does: a record takes attributes, a tensor another storage, NumPy's
+/// types and arrays what they are.
 void apply_state(ValuePool& pool, TorchValue& object, const TorchValue& state);
 
 /// Reads one pickle from the front of `bytes` (whose rest is left there). `persistent` answers persistent ids: the

@@ -30,7 +30,8 @@ OpenedFile::OpenedFile(const std::filesystem::path& path)
   if (descriptor.get() < 0) throw_errno(path, "cannot read");
   struct stat status{};
   if (::fstat(descriptor.get(), &status) != 0) throw_errno(path, "cannot read");
-  SDG_CHECK(S_ISREG(status.st_mode), path.string(), ": cannot read: not a regular file");
+  SDG_CHECK(S_ISREG(status.st_mode), path.string(), ": cannot read: not a regular file",
+            S_ISDIR(status.st_mode) ? " but a folder" : "");
   size = static_cast<uint64_t>(status.st_size);
 }
 

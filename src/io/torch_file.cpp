@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstring>
 
+#include "io/foreign_file_impl.h"
+#include "io/npy_impl.h"
 #include "io/pickle_impl.h"
 #include "io/posix_impl.h"
 #include "io/zip_impl.h"
@@ -19,6 +21,8 @@ namespace {
 constexpr size_t kMaxPickle = 64U << 20;  // bytes; a pickle holds names and numbers, tensors stand beside it
 // The pickled number 0x1950a86a20f9469cfc6c that opens a legacy file, after the protocol.
 constexpr std::string_view kLegacyMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
+constexpr std::string_view kLegacyMagicText("L119547037146038801333356L\n.");  // the same in protocols 0 and 1
+constexpr int64_t kMaxVersion = 10;                                            // of the zip, as torch knows it
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
@@ -59,6 +63,36 @@ TorchValue::Storage parse_storage(const TorchValue& id, ValuePool& pool) {
   return *storage;
 }
 
+std::string some_names(const std::map<std::string, ZipMember>& members) {
+  std::string out;
+  size_t shown = 0;
+  for (const auto& [name, unused] : members) {
+    if (++shown > 3) break;
+    out += (out.empty() ? "" : ", ") + name.substr(0, 60);
+  }
+  return members.empty() ? "nothing" : members.size() > 3 ? cat(out, " and ", members.size() - 3, " more") : out;
+}
+
+// A NumPy array, whose bytes stand in the pickle.
+Tensor copied_array(const StoredTensor& stored) {
+  const bool is_bool = stored.dtype == at::kBool;  // any other byte than 0 and 1 would be undefined behaviour
+  const auto options = at::TensorOptions().dtype(is_bool ? at::kByte : stored.dtype);
+  Tensor out = at::empty_strided(stored.shape, stored.strides, options);
+  if (out.numel() == 0) return out.to(stored.dtype);
+  const std::span<std::byte> bytes(static_cast<std::byte*>(out.mutable_data_ptr()), stored.bytes->size());
+  std::memcpy(bytes.data(), stored.bytes->data(), bytes.size());
+  if (stored.is_big_endian) swap_bytes(bytes, stored.dtype);
+  return is_bool ? out.ne(0) : out;
+}
+
+// ("module", class, file, source): what the format before PyTorch 1.6 puts around the classes of modules.
+TorchValue* module_class(const TorchValue& id, ValuePool& pool) {
+  const auto* parts = id.get<TorchValue::List>();
+  const auto* kind = parts && parts->size() == 4 ? (*parts)[0]->get<std::string>() : nullptr;
+  const auto* type = kind && *kind == "module" ? (*parts)[1]->get<TorchValue::Object>() : nullptr;
+  return type ? make_global(pool, type->name) : nullptr;
+}
+
 }  // namespace
 
 struct TorchFile::State {
@@ -68,6 +102,7 @@ struct TorchFile::State {
   void open_zip();
   void open_legacy();
   const Extent& extent(const StoredTensor& stored);
+  void charge_copy(const StoredTensor& stored);
 
   std::string where;
   std::shared_ptr<MappedFile> file;
@@ -75,11 +110,13 @@ struct TorchFile::State {
   const TorchValue* root = nullptr;
   std::map<std::string, Extent> storages;
   bool legacy = false;
+  uint64_t copied = 0;  // bytes of tensors that are no views
 };
 
 // {prefix}/data.pkl, {prefix}/data/{key}, {prefix}/byteorder
 void TorchFile::State::open_zip() {
-  const auto members = stored_members(file->bytes(), where);
+  std::map<std::string, ZipMember> members;
+  for (auto& member : zip_members(file->bytes(), where)) members.emplace(member.name, std::move(member));
   std::string prefix;
   bool found = false;
   for (const auto& [name, unused] : members) {
@@ -89,12 +126,19 @@ void TorchFile::State::open_zip() {
     prefix = name.substr(0, name.size() - std::string_view("data.pkl").size());
     found = true;
   }
-  SDG_CHECK(found, where, ": a zip without data.pkl is no torch file");
+  SDG_CHECK(found, where, ": a zip without data.pkl is no torch file; it holds ", some_names(members));
   SDG_CHECK(!members.contains(prefix + "constants.pkl"), where,
             ": a TorchScript program; save the state dict of the module to read its weights");
-  const auto order = members.find(prefix + "byteorder");
-  SDG_CHECK(order == members.end() || as_text(order->second) == "little", where, ": is not little-endian");
-  std::span<const std::byte> pickle = members.at(prefix + "data.pkl");
+  const auto small = [&](const std::string& name) {
+    const auto found = members.find(prefix + name);
+    return found == members.end() ? std::string() : std::string(as_text(stored_bytes(found->second, where)));
+  };
+  const auto order = small("byteorder"), version = small("version");
+  SDG_CHECK(order.empty() || order == "little", where, ": is not little-endian");
+  const auto number = pickled_int(version.substr(0, version.find_last_not_of(" \r\n") + 1));
+  SDG_CHECK(version.empty() || (number && *number <= kMaxVersion), where, ": is of torch's file version ",
+            number ? std::to_string(*number) : "unknown", "; known are those up to ", kMaxVersion);
+  std::span<const std::byte> pickle = stored_bytes(members.at(prefix + "data.pkl"), where);
   SDG_CHECK(pickle.size() <= kMaxPickle, where, ": its data.pkl has ", pickle.size(), " bytes, the limit is ",
             kMaxPickle);
   root = read_pickle(pickle, pool, [&](const TorchValue& id) {
@@ -102,9 +146,10 @@ void TorchFile::State::open_zip() {
     const auto member = members.find(cat(prefix, "data/", storage.key));
     SDG_CHECK(member != members.end(), where, ": lacks storage ", storage.key);
     const auto expected = storage_bytes(storage, where);
-    SDG_CHECK(member->second.size() == expected, where, ": storage ", storage.key, " should have ", expected,
-              " bytes (", storage.numel, " of ", c10::toString(storage.dtype), "), it has ", member->second.size());
-    storages.try_emplace(storage.key, Extent{member->second, false, {}});
+    const auto bytes = stored_bytes(member->second, where);
+    SDG_CHECK(bytes.size() == expected, where, ": storage ", storage.key, " should have ", expected, " bytes (",
+              storage.numel, " of ", c10::toString(storage.dtype), "), it has ", bytes.size());
+    storages.try_emplace(storage.key, Extent{bytes, false, {}});
     return pool.make(std::move(storage));
   });
 }
@@ -132,6 +177,7 @@ void TorchFile::State::open_legacy() {
 
   std::map<std::string, TorchValue::Storage> described;
   root = bounded([&](const TorchValue& id) {
+    if (auto* type = module_class(id, pool)) return type;
     auto storage = parse_storage(id, pool);
     const auto [known, is_new] = described.try_emplace(storage.key, storage);
     SDG_CHECK(is_new || (known->second.numel == storage.numel && known->second.dtype == storage.dtype), where,
@@ -177,18 +223,21 @@ const Extent& TorchFile::State::extent(const StoredTensor& stored) {
   return extent;
 }
 
-const TorchValue* TorchValue::find(const std::string& key) const {
-  const auto* dict = get<Dict>();
-  if (!dict) return nullptr;
-  const auto found =
-      std::find_if(dict->items.rbegin(), dict->items.rend(), [&](const auto& i) { return i.first == key; });
-  return found == dict->items.rend() ? nullptr : found->second;
+// Any number of tensors may refer to the same bytes: as views they cost nothing, as copies they are counted.
+void TorchFile::State::charge_copy(const StoredTensor& stored) {
+  constexpr uint64_t kFree = 256U << 20, kTimes = 4;
+  uint64_t bytes = c10::elementSize(stored.dtype);
+  for (const auto extent : stored.shape) bytes *= static_cast<uint64_t>(extent);
+  copied += bytes;
+  SDG_CHECK(copied <= kFree + kTimes * file->bytes().size(), where, ": its tensors are copies of the same bytes, ",
+            copied, " in all: this is no checkpoint");
 }
 
 bool looks_like_zip(std::string_view first_bytes) {
   return first_bytes.starts_with("PK\x03\x04");
 }
 bool looks_like_legacy_torch(std::string_view first_bytes) {
+  if (first_bytes.starts_with(kLegacyMagicText)) return true;
   constexpr size_t kProtocol = 2, kFrame = 9;  // bytes; protocol 4 puts a frame around the number
   if (!first_bytes.starts_with('\x80') || first_bytes.size() < kProtocol + kFrame) return false;
   first_bytes.remove_prefix(kProtocol);
@@ -201,7 +250,8 @@ TorchFile::TorchFile(const std::filesystem::path& path) : state_(std::make_uniqu
   if (looks_like_zip(start)) {
     state_->open_zip();
   } else {
-    SDG_CHECK(looks_like_legacy_torch(start), state_->where, ": neither a zip nor a legacy torch file");
+    SDG_CHECK(looks_like_legacy_torch(start), state_->where, ": neither a zip nor a legacy torch file",
+              what_it_is(start.substr(0, 1024), start.size()));
     state_->open_legacy();
   }
 }
@@ -217,6 +267,8 @@ bool TorchFile::is_legacy() const {
 }
 
 Tensor TorchFile::tensor(const StoredTensor& stored) const {
+  if (stored.bytes || stored.is_negative || stored.is_conjugate) state_->charge_copy(stored);
+  if (stored.bytes) return copied_array(stored);
   const auto options = at::TensorOptions().dtype(stored.dtype);
   if (std::find(stored.shape.begin(), stored.shape.end(), 0) != stored.shape.end())
     return at::empty(stored.shape, options);
@@ -226,7 +278,9 @@ Tensor TorchFile::tensor(const StoredTensor& stored) const {
   auto* start = moved ? static_cast<std::byte*>(extent.aligned.mutable_data_ptr()) : extent.bytes.data();
   start += stored.offset * static_cast<int64_t>(c10::elementSize(stored.dtype));
   const auto keep = moved ? std::shared_ptr<void>(std::make_shared<Tensor>(extent.aligned)) : state_->file;
-  return at::from_blob(start, stored.shape, stored.strides, [keep](void*) {}, options);
+  Tensor out = at::from_blob(start, stored.shape, stored.strides, [keep](void*) {}, options);
+  if (stored.is_conjugate) out = at::conj_physical(out);
+  return stored.is_negative ? at::neg(out) : out;
 }
 
 }  // namespace sdg::io

@@ -5,8 +5,12 @@
 #include <set>
 #include <span>
 
+#include "io/foreign_file_impl.h"
+#include "io/posix_impl.h"
 #include "io/weights_impl.h"
+#include "io/zip_impl.h"
 #include "sdg/core/error.h"
+#include "sdg/core/log.h"
 #include "sdg/core/text.h"
 #include "sdg/io/npz.h"
 #include "sdg/io/random_access_file.h"
@@ -42,6 +46,10 @@ void choose_flat(Weights& out, const std::string& entry, const std::string& wher
     if (has_parts && other != out.entry && count > 0) out.others.push_back({other, count});
   }
   out.tensors = std::move(chosen);
+  std::map<std::string, std::string> unread;
+  for (const auto& [name, why] : out.unread)
+    if (name.starts_with(prefix)) unread.emplace(name.substr(prefix.size()), why);
+  out.unread = std::move(unread);
 }
 
 std::string first_bytes(const RandomAccessFile& file) {
@@ -51,11 +59,23 @@ std::string first_bytes(const RandomAccessFile& file) {
 }
 
 // The length of the header comes first, and its lowest byte may be that of '{'.
-bool looks_like_safetensors(const std::string& start, uint64_t file_size) {
+bool looks_like_safetensors(std::string_view start) {
+  constexpr uint64_t kMaxHeader = 100'000'000;  // bytes; eight characters of JSON are more than that
   if (start.size() < 9 || start[8] != '{') return false;
-  uint64_t header = 0;
-  std::memcpy(&header, start.data(), sizeof header);
-  return !start.starts_with('{') || header <= file_size - sizeof header;
+  uint64_t length = 0;
+  std::memcpy(&length, start.data(), sizeof length);
+  return length <= kMaxHeader;
+}
+
+// Which of the two kinds of zips: numpy.savez's.
+bool holds_arrays(const fs::path& path) {
+  const MappedFile file(path);
+  bool found = false;
+  for (const auto& member : zip_members(file.bytes(), path.string())) {
+    if (member.name == "data.pkl" || member.name.ends_with("/data.pkl")) return false;
+    found = found || member.name.ends_with(".npy");
+  }
+  return found;
 }
 
 Weights read_file(const fs::path& path, const std::string& entry) {
@@ -63,25 +83,22 @@ Weights read_file(const fs::path& path, const std::string& entry) {
   const RandomAccessFile file(path);
   const auto start = first_bytes(file);
   if (looks_like_legacy_torch(start)) return read_torch(path, entry, where);
-  if (looks_like_zip(start)) {
-    const auto name_size =
-        start.size() < 30 ? 0 : static_cast<uint8_t>(start[26]) + 256 * static_cast<uint8_t>(start[27]);
-    const bool is_npz = start.size() > 30 && start.substr(30, name_size).ends_with(".npy");
-    if (!is_npz) return read_torch(path, entry, where);
-  }
+  if (looks_like_zip(start) && !holds_arrays(path)) return read_torch(path, entry, where);
   Weights out;
   if (looks_like_zip(start)) {
     out.format = "npz";
-    out.tensors = read_npz(path);
-  } else if (start.starts_with("{") && !looks_like_safetensors(start, file.size())) {
+    out.tensors = read_npz(path, {}, &out.unread);
+  } else if (start.starts_with("{") && !looks_like_safetensors(start)) {
     out = read_index(path, where);
   } else {
-    SDG_CHECK(looks_like_safetensors(start, file.size()), where,
-              ": none of safetensors, a torch file (zip or legacy), an index of shards, npz");
+    SDG_CHECK(looks_like_safetensors(start), where,
+              ": none of safetensors, a torch file (zip or legacy), an index of shards, npz",
+              what_it_is(start, file.size()));
     out.format = "safetensors";
     auto read = read_tensors(path);
     out.tensors = std::move(read.tensors);
     out.metadata = std::move(read.metadata);
+    out.unread = std::move(read.unread);
   }
   choose_flat(out, entry, where);
   return out;
@@ -109,7 +126,15 @@ Weights read_weights(const fs::path& path, const std::string& entry) {
   out.file = file;
   if (out.entry.empty()) out.entry = entry;
   SDG_CHECK(!out.tensors.empty(), file.string(), ": ", out.entry.empty() ? "it" : cat("its entry ", out.entry),
-            " holds no tensors", out.entries.empty() ? "" : cat("; it has ", join_first(out.entries, 20)));
+            out.unread.empty() ? " holds no tensors"
+                               : cat(" holds no tensor that can be read: ", out.unread.begin()->first, " ",
+                                     out.unread.begin()->second),
+            out.entries.empty() ? "" : cat("; it has ", join_first(out.entries, 20)));
+  if (!out.unread.empty()) {
+    const auto& [name, why] = *out.unread.begin();
+    log::warning(cat(file.string(), ": ", out.unread.size(), " tensor", out.unread.size() > 1 ? "s" : "",
+                     " cannot be read; '", name, "' ", why));
+  }
   out.stripped = strip_wrappers(out.tensors, out.notes);
   if (!passed_over.empty())
     out.notes.push_back(cat("took ", file.filename().string(), "; the folder also has ", join_first(passed_over)));

@@ -99,6 +99,7 @@ Weights read_shard(const fs::path& path) {
   auto read = read_tensors(path);
   out.tensors = std::move(read.tensors);
   out.metadata = std::move(read.metadata);
+  out.unread = std::move(read.unread);
   return out;
 }
 
@@ -107,6 +108,7 @@ void append_shard(Weights& out, const fs::path& path, const std::string& where) 
   for (auto& [name, tensor] : shard.tensors)
     SDG_CHECK(out.tensors.emplace(name, tensor).second, where, ": tensor '", name, "' is in two shards");
   out.metadata.merge(shard.metadata);
+  out.unread.merge(shard.unread);
   if (shard.format.starts_with("torch")) out.format = "torch shards";
 }
 
@@ -139,7 +141,8 @@ Weights read_index(const fs::path& path, const std::string& where) {
   out.format = "safetensors shards";
   for (const auto& shard : shards) append_shard(out, path.parent_path() / shard, where);
   for (const auto& name : names)
-    SDG_CHECK(out.tensors.contains(name), where, ": tensor '", name, "' is in none of the shards");
+    SDG_CHECK(out.tensors.contains(name) || out.unread.contains(name), where, ": tensor '", name,
+              "' is in none of the shards");
   for (const auto& [name, unused] : out.tensors)
     SDG_CHECK(names.contains(name), where, ": the shards hold tensor '", name, "', which the index does not name");
   return out;

@@ -1,14 +1,15 @@
 // Which dictionaries and lists of a torch file may be networks.
 #include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "io/weights_impl.h"
 
 namespace sdg::io {
 namespace {
 
-constexpr size_t kDeepest = 4;            // levels at which networks are looked for
-constexpr size_t kDeepestTensor = 16;     // levels at which their tensors are counted
-constexpr size_t kMaxVisits = 4'000'000;  // values may stand in many places: a hostile file is given up on
+constexpr size_t kDeepest = 4;         // levels at which networks are looked for
+constexpr size_t kDeepestTensor = 32;  // levels at which their tensors are counted
 
 class Finder {
  public:
@@ -26,11 +27,13 @@ class Finder {
  private:
   void child(const TorchValue& value, const std::string& key, const std::string& path, size_t level) {
     const bool container = value.get<TorchValue::Dict>() || value.get<TorchValue::List>();
-    if (!container || names_bookkeeping(key)) return;
+    if (!container || names_bookkeeping(key) || !seen_.insert(&value).second) return;
     const auto tensors = below(value, 0), own = direct(value);
     if (tensors == 0) return;
+    const auto* dict = value.get<TorchValue::Dict>();
+    const bool is_module = dict && dict->is_module;
     const bool named = usual_rank(key) < usual_rank("") || names_average(key);
-    if (own * 2 > tensors || (named && value.get<TorchValue::Dict>() && !has_one_part(value))) {
+    if (is_module || own * 2 > tensors || (named && value.get<TorchValue::Dict>() && !has_one_part(value))) {
       found.push_back({path, &value, tensors});
     } else {
       children(value, path, level + 1);
@@ -59,9 +62,12 @@ class Finder {
     return std::count_if(list.begin(), list.end(), is_tensor);
   }
 
+  // Counted once, wherever a value stands: objects may know their owners.
   int64_t below(const TorchValue& value, size_t depth) {
-    if (depth > kDeepestTensor || ++visits_ > kMaxVisits) return 0;
     if (value.get<StoredTensor>()) return 1;
+    if (depth > kDeepestTensor) return 0;
+    const auto [known, is_new] = counts_.try_emplace(&value, 0);
+    if (!is_new) return known->second;
     int64_t count = 0;
     if (const auto* dict = value.get<TorchValue::Dict>()) {
       for (const auto& [key, item] : dict->items)
@@ -69,10 +75,12 @@ class Finder {
     } else if (const auto* list = value.get<TorchValue::List>()) {
       for (const auto* item : *list) count += below(*item, depth + 1);
     }
-    return count;
+    constexpr int64_t kMost = 1'000'000;  // more than a file may hold; sums of shared values must not overflow
+    return counts_[&value] = std::min(count, kMost);
   }
 
-  size_t visits_ = 0;
+  std::unordered_map<const TorchValue*, int64_t> counts_;
+  std::unordered_set<const TorchValue*> seen_;  // one object under two names is one part
 };
 
 }  // namespace

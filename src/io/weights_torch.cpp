@@ -1,6 +1,7 @@
 // Torch files: which part of the pickle is taken, and its tensors under their names.
 #include <algorithm>
 #include <charconv>
+#include <unordered_set>
 
 #include "io/weights_impl.h"
 #include "sdg/core/error.h"
@@ -13,12 +14,16 @@ constexpr size_t kMaxDepth = 32, kMaxSteps = 4'000'000, kMaxTensors = 100'000, k
 constexpr size_t kMaxName = 1000, kMaxText = 10'000;  // characters; a text may stand in any number of places
 constexpr size_t kMaxEntries = 1000;
 
-// Walks a value's tensors and plain values; a value may hold itself, so the depth is bounded, and so is the number.
+// Walks a value's tensors and plain values; a value may hold itself, and the depth and the number are bounded.
 struct Walk {
   const TorchFile& file;
   const std::string& where;
   Weights& out;
   size_t steps = 0;
+  std::vector<const TorchValue*> open = {};              // the value that is walked and what it stands in
+  std::unordered_set<const TorchValue*> barren = {};     // without tensors: once is enough
+  std::unordered_set<const TorchValue*> described = {};  // by metadata()
+  UnreadFinder finder = UnreadFinder(where);
 
   void count(size_t depth) {
     SDG_CHECK(depth <= kMaxDepth, where, ": its dictionaries are nested more than ", kMaxDepth, " deep");
@@ -30,23 +35,34 @@ struct Walk {
   }
 
   void tensors(const TorchValue& value, const std::string& name, size_t depth = 0) {
+    if (barren.contains(&value)) return;
     count(depth);
     if (const auto* stored = value.get<StoredTensor>()) {
       const bool is_new = out.tensors.emplace(name.empty() ? "tensor" : name, file.tensor(*stored)).second;
       SDG_CHECK(is_new, where, ": tensor '", name, "' comes twice");
       SDG_CHECK(out.tensors.size() <= kMaxTensors, where, ": holds more than ", kMaxTensors, " tensors");
-    } else if (const auto* dict = value.get<TorchValue::Dict>()) {
+      return;
+    }
+    const auto before = out.tensors.size() + out.unread.size();
+    if (auto why = finder.reason(value); !why.empty()) out.unread[name.empty() ? "tensor" : name] = std::move(why);
+    if (std::find(open.begin(), open.end(), &value) != open.end()) return;  // an object that refers to its owner
+    open.push_back(&value);
+    if (const auto* dict = value.get<TorchValue::Dict>()) {
       for (const auto& [key, item] : dict->items) tensors(*item, inner(name, key), depth + 1);
     } else if (const auto* items = value.get<TorchValue::List>()) {
       for (size_t i = 0; i < items->size(); ++i) tensors(*(*items)[i], inner(name, std::to_string(i)), depth + 1);
     }
+    open.pop_back();
+    if (out.tensors.size() + out.unread.size() == before) barren.insert(&value);
   }
 
+  // Every object once, and not deeper than anybody reads: what refers to each other in circles ends, too.
   void metadata(const TorchValue& value, const std::string& name, size_t depth = 0) {
-    count(depth);
-    if (out.metadata.size() >= kMaxMetadata) return;
+    if (out.metadata.size() >= kMaxMetadata || depth > kMaxDepth || ++steps > kMaxSteps) return;
     if (const auto* dict = value.get<TorchValue::Dict>()) {
-      for (const auto& [key, item] : dict->items) metadata(*item, inner(name, key), depth + 1);
+      if (!described.insert(&value).second) return;
+      for (const auto& [key, item] : dict->items)
+        if (name.size() + key.size() < kMaxName) metadata(*item, inner(name, key), depth + 1);
     } else if (const auto* text = value.get<std::string>()) {
       out.metadata[name] = text->substr(0, kMaxText);
     } else if (const auto* number = value.get<int64_t>()) {
@@ -108,6 +124,7 @@ class Choice {
   const std::vector<TorchPart>& comparable() const { return parts_; }
 
   TorchPart usual() {
+    if (const auto* dict = root_.get<TorchValue::Dict>(); dict && dict->is_module) return {"", &root_, 0};
     for (const auto& part : averages()) {
       if (!part.is_list() || names_for(part)) return part;
       out_.notes.push_back(cat(part.path, " was passed over: its ", part.tensors,
@@ -179,6 +196,7 @@ void take_list(Weights& out, Walk& walk, const TorchPart& part, const Choice::Na
   Weights beside;
   Walk other{walk.file, walk.where, beside};
   other.tensors(*names.from.value, "");
+  out.unread.merge(beside.unread);
   const auto& list = *part.value->get<TorchValue::List>();
   for (size_t i = 0; i < list.size(); ++i) walk.tensors(*list[i], names.names[i]);
   std::vector<std::string> not_averaged;
@@ -217,8 +235,10 @@ Weights read_torch(const std::filesystem::path& path, const std::string& entry, 
   const TorchValue& root = file.root();
   if (const auto* dict = root.get<TorchValue::Dict>()) {
     for (const auto& [key, value] : dict->items) {
-      const bool is_part = value->get<TorchValue::Dict>() || value->get<TorchValue::List>();
-      if (is_part && out.entries.size() < kMaxEntries) out.entries.push_back(key);
+      const auto* inner = value->get<TorchValue::Dict>();  // an object of which nothing is known is no part
+      const bool is_part =
+          inner ? !inner->is_record || !inner->items.empty() : value->get<TorchValue::List>() != nullptr;
+      if (is_part && !dict->is_module && out.entries.size() < kMaxEntries) out.entries.push_back(key);
     }
   }
   Choice choice(root, out);
@@ -255,6 +275,10 @@ Weights read_torch(const std::filesystem::path& path, const std::string& entry, 
   for (const auto& [name, tensor] : out.tensors)
     if (name.starts_with(asked.prefix)) chosen.emplace(name.substr(asked.prefix.size()), tensor);
   out.tensors = std::move(chosen);
+  std::map<std::string, std::string> unread;
+  for (const auto& [name, why] : out.unread)
+    if (name.starts_with(asked.prefix)) unread.emplace(name.substr(asked.prefix.size()), why);
+  out.unread = std::move(unread);
   return out;
 }
 

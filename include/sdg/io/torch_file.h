@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -11,17 +12,21 @@
 #include "sdg/core/tensor.h"
 
 /// Files of Python's torch.save, read without Python: the zip container (.pt, .pth) and the one before PyTorch 1.6.
-/// Their pickle is a program for a stack machine. Ours knows the opcodes that make plain data and a fixed list of
-/// globals (tensors, storages, dictionaries, argparse.Namespace, …), which it answers itself: nothing is imported or
-/// called. Any other global is an Error that names it.
+/// Their pickle is a program for a stack machine. Ours answers the globals that make plain data (tensors, storages,
+/// dictionaries, NumPy's arrays, …) itself; nothing is imported or called. An object of any other class is a record of
+/// its attributes, and what any other function would have made is only a name: a tensor among those is told as unread,
+/// never left out. A call that would run something in Python (os.system, eval, …) is an Error that names it.
 namespace sdg::io {
 
 /// A tensor as the pickle describes it, checked against its storage: a strided view.
 struct StoredTensor {
   at::ScalarType dtype{};
-  Shape shape, strides;  ///< strides in elements, from 0 (an expanded dimension)
-  int64_t offset = 0;    ///< of the first element in the storage, in elements
-  std::string storage;   ///< key of the storage
+  Shape shape, strides;                            ///< strides in elements, from 0 (an expanded dimension)
+  int64_t offset = 0;                              ///< of the first element in the storage, in elements
+  std::string storage;                             ///< key of the storage
+  bool is_negative = false, is_conjugate = false;  ///< the storage holds the negated / conjugated elements
+  const std::string* bytes = nullptr;              ///< of a NumPy array, which stand in the pickle: there is no storage
+  bool is_big_endian = false;                      ///< these bytes
 };
 
 /// One value of the pickle. Values may stand in several places (even inside themselves, in a hostile file).
@@ -29,7 +34,13 @@ struct TorchValue {
   using List = std::vector<const TorchValue*>;  ///< list, tuple, set
   struct Dict {
     std::vector<std::pair<std::string, const TorchValue*>> items;  ///< in file order; numbers as keys became text
-    bool is_record = false;                                        ///< attributes of an object, e.g. argparse.Namespace
+    bool is_record = false;                                        ///< an object's attributes and items
+    bool is_module = false;                ///< a pickled torch.nn.Module: the items are those of its state dict
+    std::string type;                      ///< its class, or the function that made it
+    std::vector<const TorchValue*> given;  ///< what an unknown class or function got besides: arguments, its own state
+  };
+  struct Unread {  ///< a tensor that is there and cannot be read
+    std::string why;
   };
   struct Storage {  ///< memory without a shape
     std::string key;
@@ -42,7 +53,8 @@ struct TorchValue {
     std::string text;        ///< numpy.dtype: "f8"
     bool is_global = false;  ///< the class or function itself, not what it makes
   };
-  std::variant<std::monostate, bool, int64_t, double, std::string, List, Dict, StoredTensor, Storage, Object> data;
+  std::variant<std::monostate, bool, int64_t, double, std::string, List, Dict, StoredTensor, Storage, Object, Unread>
+      data;
 
   template <class T>
   const T* get() const {
@@ -52,11 +64,27 @@ struct TorchValue {
   const TorchValue* find(const std::string& key) const;
 };
 
+/// Tells which values stand for tensors that cannot be read.
+class UnreadFinder {
+ public:
+  explicit UnreadFinder(std::string where) : where_(std::move(where)) {}
+  /// Why ("is sparse", "is made of tensors by a.b, which is not known here"); empty where the value stands for no such
+  /// tensor: plain values, readable tensors, containers (their items tell for themselves).
+  std::string reason(const TorchValue& value);
+
+ private:
+  bool reaches_tensors(const std::vector<const TorchValue*>& from);
+
+  std::string where_;
+  std::unordered_set<const TorchValue*> barren_;  // and everything below
+  size_t steps_ = 0;
+};
+
 /// A torch file mapped into memory. Opening it reads and checks the pickle and the layout; tensors are made on demand.
 class TorchFile {
  public:
   /// Throws Error, one line that begins with the path: no torch file, truncated or damaged, big-endian, compressed, a
-  /// TorchScript program, a global that is not on the list, a tensor that its storage cannot hold.
+  /// TorchScript program, a call that would run something, a tensor that its storage cannot hold.
   explicit TorchFile(const std::filesystem::path& path);
   ~TorchFile();
   TorchFile(TorchFile&&) noexcept;
@@ -64,7 +92,8 @@ class TorchFile {
 
   const TorchValue& root() const;
   /// The tensor as a view into the mapping, which lives as long as any of them; writing to it changes this process's
-  /// copy only. A storage that is not aligned for its type (legacy files) is copied once.
+  /// copy only. A storage that is not aligned for its type (legacy files) is copied once; negated and conjugated
+  /// tensors and NumPy's arrays are copies.
   Tensor tensor(const StoredTensor& stored) const;
   bool is_legacy() const;  ///< the format before PyTorch 1.6
 

@@ -25,6 +25,7 @@ struct Weights {
   std::vector<WeightsPart> others;   ///< networks beside the one that was taken (at least half as many tensors)
   std::string stripped;              ///< what wrappers had put into every name, or inside names ("module.")
   std::vector<std::string> notes;    ///< what was chosen or left out, and why; one sentence each
+  std::map<std::string, std::string> unread;  ///< tensors that are there and cannot be read, and why; also a warning
 };
 
 /// Recognises by content, never by name: safetensors, an index of shards (model.safetensors.index.json,
