@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/log_file.h"
+#include "cli/process.h"
 #include "cli/terminal.h"
 #include "sdg/config/suggest.h"
 #include "sdg/core/error.h"
@@ -51,7 +52,9 @@ const std::vector<Command>& commands() {
   return table;
 }
 
-int run(int argc, char** argv) {
+namespace {
+
+int run_command(int argc, char** argv) {
   // Parallelism comes from work split over core/parallel.h: kernels with a pool of their own would spin against it.
   at::set_num_threads(1);
   install_log_sink();
@@ -84,6 +87,13 @@ int run(int argc, char** argv) {
     return report(error.what(), kFailure);
   }
   return kUsage;
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  prepare_process();
+  return finish_output(run_command(argc, argv));
 }
 
 }  // namespace sdg::cli

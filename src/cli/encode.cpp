@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "cli/command.h"
+#include "cli/process.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"

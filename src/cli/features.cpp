@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/process.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cli/command.h"
+#include "cli/process.h"
 #include "cli/reference.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"

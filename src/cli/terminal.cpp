@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 
 #include "cli/log_file.h"
@@ -14,13 +13,6 @@
 
 namespace sdg::cli {
 namespace {
-
-volatile std::sig_atomic_t g_signal = 0;
-
-extern "C" void on_signal(int number) {
-  if (g_signal) std::_Exit(128 + number);
-  g_signal = number;
-}
 
 ProgressBar*& active_bar() {
   static ProgressBar* bar = nullptr;
@@ -149,17 +141,6 @@ void ProgressBar::finish() {
   if (active_bar() != this) return;
   if (drawn_ && on_terminal()) std::fputs("\n", stderr);
   active_bar() = nullptr;
-}
-
-void catch_signals() {
-  struct sigaction action{};
-  action.sa_handler = on_signal;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
-
-int caught_signal() {
-  return g_signal;
 }
 
 }  // namespace sdg::cli

@@ -48,9 +48,4 @@ class ProgressBar {
   bool drawn_ = false;
 };
 
-/// Installs handlers for Ctrl-C and SIGTERM that only set a flag; a second signal ends the program at once.
-void catch_signals();
-/// The signal that came, or 0.
-int caught_signal();
-
 }  // namespace sdg::cli

@@ -1,10 +1,10 @@
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/log_file.h"
+#include "cli/process.h"
 #include "cli/terminal.h"
 #include "sdg/config/fields.h"
 #include "sdg/config/write.h"
@@ -31,6 +31,16 @@ constexpr const char* kExamples =
     "  sdg train --config digits.yaml,paper.yaml        the same data, the method exactly as in the paper\n"
     "  sdg train --config imagenet256.yaml --dry-run    what it would do, and what that takes\n"
     "  sdg train --set condition.source=label --set train.steps=4000\n";
+
+// `--resume` alone takes the folder of --run; given both, they must be one.
+void check_one_run(const Arguments& arguments) {
+  if (arguments.run.empty() || arguments.resume.empty() || arguments.resume.front().empty()) return;
+  const auto whole = [](const std::string& folder) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(folder) / "").lexically_normal();
+  };
+  SDG_CHECK_USAGE(whole(arguments.run) == whole(arguments.resume.front()), "--run ", arguments.run, " and --resume ",
+                  arguments.resume.front(), " name two folders; a run goes on in its own, so give one of them");
+}
 
 std::string run_of(const Arguments& arguments) {
   if (!arguments.run.empty()) return arguments.run;
@@ -73,17 +83,18 @@ std::string note_of(const train::StepReport& report) {
 }
 
 int execute(const Arguments& arguments) {
+  check_one_run(arguments);
   const std::string run = run_of(arguments);
   const auto config = train::load_config(config_of(arguments, run), arguments.set);
   if (arguments.dry_run) return dry_run(config, run);
 
   const train::RunFolder folder(run);
-  catch_signals();
   ProgressBar bar("train", "img/s", static_cast<double>(config.train.batch));
   train::Observer observer;
   // Not before: a run that is refused leaves no folder behind.
   observer.on_start = [&](const std::string& message) {
     open_log_file(folder.log().string());
+    catch_signals();  // before there is nothing to save
     say(cat(run, ": ", message));
   };
   observer.on_event = [](const std::string& message) { say(message); };
@@ -97,9 +108,16 @@ int execute(const Arguments& arguments) {
   const auto outcome = train::train(config, folder, observer);
   bar.finish();
 
+  if (outcome.idle) {
+    say(cat(run, ": finished already, at step ", outcome.step,
+            "; nothing was done. To train on: --set train.steps=N; to draw from "
+            "it: sdg sample --run ",
+            run));
+    return 0;
+  }
   if (!outcome.finished) {
-    say(cat("stopped at step ", outcome.step, " of ", config.train.steps, "; everything is in ",
-            outcome.checkpoint.string(), "; the same command goes on from there"));
+    say(cat("stopped at step ", outcome.step, " of ", config.train.steps, " by ", signal_name(caught_signal()),
+            "; everything is in ", outcome.checkpoint.string(), "; the same command goes on from there"));
     return 128 + caught_signal();
   }
   say(cat("finished: ", outcome.checkpoint.string(), " (step ", outcome.step, "); draw from it with: sdg sample --run ",

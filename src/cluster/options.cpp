@@ -14,67 +14,81 @@ void visit_assignment(ClusterOptions& options, config::Fields& fields) {
                   "it softer; far "
                   "above the spread of the scores all images look alike.",
           .min = 1e-4,
-          .max = 10});
+          .max = 10,
+          .resume = config::Resume::kSaid});
   fields("iterations", &options.iterations,
          {.help = "Sinkhorn sweeps. More bring the clusters closer to equal shares at a small cost.",
           .unit = "sweeps",
-          .min = 1});
+          .min = 1,
+          .resume = config::Resume::kSaid});
   fields("assign", &options.assign,
          {.help = "sinkhorn: assignments are balanced, so that all clusters are used alike. softmax: each image's own "
                   "scores / epsilon, without any balance; clusters then tend to collapse. For comparison.",
-          .choices = {"sinkhorn", "softmax"}});
+          .choices = {"sinkhorn", "softmax"},
+          .resume = config::Resume::kSaid});
   fields("queue", &options.queue,
          {.help = "Rows of earlier steps that are balanced together with the batch, which steadies the assignment "
                   "where the batch is small beside K. -1 keeps as many as bring the rows to 2 K; 0 none, as in the "
                   "public code.",
           .unit = "rows",
-          .min = -1});
+          .min = -1,
+          .resume = config::Resume::kSaid});
   fields("balance", &options.balance,
          {.help = "One view: window balances only rows whose time lies in the window, which alone are learned from; "
                   "batch balances all rows, noise included, as in the public code. With two views all are in it.",
-          .choices = {"window", "batch"}});
+          .choices = {"window", "batch"},
+          .resume = config::Resume::kSaid});
   fields("temperature", &options.temperature,
          {.help = "Softmax temperature of the head's prediction. Smaller asks for more confident scores; too small "
                   "makes the loss "
                   "noisy, too large leaves it near ln K.",
           .min = 1e-3,
-          .max = 10});
+          .max = 10,
+          .resume = config::Resume::kSaid});
 }
 
 void visit_loss(ClusterOptions& options, config::Fields& fields) {
   fields("weight", &options.weight,
-         {.help = "Weight of the clustering loss beside the flow loss. 0 leaves the clusters random.", .min = 0});
+         {.help = "Weight of the clustering loss beside the flow loss. 0 leaves the clusters random.",
+          .min = 0,
+          .resume = config::Resume::kSaid});
   fields("backbone", &options.backbone,
          {.help = "Share of the clustering loss's gradient that goes on into the network: 0 stops it at the features, "
                   "as in the public code; 1 lets all of it shape them. With two views it costs a pass of the trained "
                   "network up to the tap.",
-          .min = 0});
+          .min = 0,
+          .resume = config::Resume::kSaid});
   fields("ramp", &options.ramp,
          {.help = "Let that weight rise linearly from 0 until condition.change, as in the paper's code. With AdamW "
-                  "the head's own steps hardly change."});
+                  "the head's own steps hardly change.",
+          .resume = config::Resume::kSaid});
   fields("window_begin", &options.window_begin,
          {.help = "The clustering loss counts only for window_begin < t < window_end (t = 1 is the clean image). Lower "
                   "values include "
                   "noisier images, whose clusters are coarser.",
           .unit = "time",
           .min = 0,
-          .max = 1});
+          .max = 1,
+          .resume = config::Resume::kSaid});
   fields("window_end", &options.window_end,
          {.help = "End of that window. Values near 1 include nearly clean images. A wider window trains the head on "
                   "more samples a step.",
           .unit = "time",
           .min = 0,
-          .max = 1});
+          .max = 1,
+          .resume = config::Resume::kSaid});
   fields(
       "window_tokens", &options.window_tokens,
       {.help = "Patch level with one view: own applies the window of each image to its own tokens; tiled repeats the "
                "paper's code, which applies it to tokens of other images.",
-       .choices = {"own", "tiled"}});
+       .choices = {"own", "tiled"},
+       .resume = config::Resume::kSaid});
   fields("averaging", &options.averaging,
          {.help = "batch: sum over the window divided by the whole batch, as in the paper, so a narrow window also "
                   "weighs less. window: "
                   "mean over the window's samples, so the weight does not depend on the width.",
-          .choices = {"batch", "window"}});
+          .choices = {"batch", "window"},
+          .resume = config::Resume::kSaid});
 }
 
 void visit_features(ClusterOptions& options, config::Fields& fields) {
@@ -88,12 +102,14 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
                   "less detail in them.",
           .unit = "time",
           .min = 0,
-          .max = 1});
+          .max = 1,
+          .resume = config::Resume::kSaid});
   fields("views", &options.views,
          {.help = "two: the assignment comes from one noise and the head predicts it from another, so clusters cannot "
                   "encode noise. one: "
                   "both use the same noisy image, as in the public code, and save a forward pass.",
-          .choices = {"two", "one"}});
+          .choices = {"two", "one"},
+          .resume = config::Resume::kSaid});
   fields("pooling", &options.pooling,
          {.help = "What of the network becomes the feature. flat: all patch tokens side by side (keeps where things "
                   "are); mean: their "
@@ -106,7 +122,8 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
           .min = -1});
   fields("early_exit", &options.early_exit,
          {.help = "Stop the teacher's pass after that block. false runs it to its end: the same clusters, bit for bit, "
-                  "for more time; there to measure what stopping saves."});
+                  "for more time; there to measure what stopping saves.",
+          .resume = config::Resume::kFree});
   fields("hidden", &options.hidden,
          {.help = "Width inside the projection head; 0 is half the feature's width. Larger heads fit finer clusters "
                   "and cost memory.",
@@ -119,7 +136,8 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
                   "little better than the pixels, and clusters found early tend to stay.",
           .unit = "share of steps",
           .min = 0,
-          .max = 1});
+          .max = 1,
+          .resume = config::Resume::kSaid});
 }
 }  // namespace
 

@@ -28,10 +28,19 @@ void RowQueue::push(const Tensor& embeddings) {
 }
 
 void RowQueue::restore(const Tensor& data, int64_t seen) {
-  SDG_CHECK(data_.defined() && data.sizes() == data_.sizes() && seen >= 0, "row queue: expected ",
-            data_.defined() ? to_string(data_.sizes()) : "no rows", ", got ", to_string(data.sizes()));
-  data_.copy_(data);
-  seen_ = seen;
+  SDG_CHECK(data_.defined() && data.dim() == 2 && data.size(0) > 0 && data.size(1) == data_.size(1) && seen >= 0,
+            "row queue: expected ", data_.defined() ? to_string(data_.sizes()) : "no rows", ", got ",
+            to_string(data.sizes()));
+  if (data.size(0) == capacity()) {
+    data_.copy_(data);
+    seen_ = seen;
+    return;
+  }
+  // Of another length: the latest rows that fit, in their order.
+  const auto rows = data.size(0), held = std::min(seen, rows);
+  const auto order = (seen - held + at::arange(held, data.options().dtype(at::kLong))) % rows;
+  seen_ = 0;
+  if (held > 0) push(data.index_select(0, order).to(data_.device()));
 }
 
 int64_t queue_rows(int64_t clusters, int64_t batch) {

@@ -29,6 +29,7 @@ std::string field_comment(const Field& field) {
   if (!field.doc.unit.empty()) facts.push_back(field.doc.unit);
   if (accepted(field) != "text") facts.push_back(accepted(field));
   if (is_changed(field)) facts.push_back("default " + to_text(field.initial));
+  if (field.doc.resume != Resume::kFixed) facts.push_back("may change on resume");
   return facts.empty() ? field.doc.help : cat(field.doc.help, " (", joined(facts, "; "), ")");
 }
 
@@ -70,15 +71,29 @@ std::string cell(std::string_view text) {
   return out;
 }
 
+const char* resume_text(Resume resume) {
+  switch (resume) {
+    case Resume::kFree:
+      return "free";
+    case Resume::kSaid:
+      return "said";
+    case Resume::kFixed:
+      break;
+  }
+  return "fixed";
+}
+
 std::string table(const Fields& fields, std::string_view parent) {
   std::string rows;
   for (const auto& field : fields.list()) {
     if (parent_of(field.path) != parent) continue;
     rows += cat("| `", field.path, "` | `", cell(to_text(field.initial)), "` | ", cell(field.doc.unit), " | ",
-                cell(accepted(field)), " | ", cell(field.doc.help), " |\n");
+                cell(accepted(field)), " | ", resume_text(field.doc.resume), " | ", cell(field.doc.help), " |\n");
   }
   return rows.empty() ? ""
-                      : cat("\n| key | default | unit | accepts | meaning |\n| --- | --- | --- | --- | --- |\n", rows);
+                      : cat("\n| key | default | unit | accepts | on resume | meaning |\n| --- | --- | --- | --- | --- "
+                            "| --- |\n",
+                            rows);
 }
 
 }  // namespace
@@ -96,7 +111,12 @@ std::string to_markdown(const Fields& fields) {
       "its default, `extends: other` takes over another config first, and `--set train.steps=5` on the command line "
       "has the last\n"
       "word. An unknown or repeated key, a wrong type or a value out of range stops the program before anything "
-      "starts.\n";
+      "starts.\n\n"
+      "A run that goes on (`sdg train --run` or `--resume`) takes the options of the new command as far as the column "
+      "*on resume*\n"
+      "allows: free ones at once; said ones too, with a line in the log and in the checkpoint's metadata (`changes`) "
+      "of what changed\n"
+      "after which step; a change of a fixed one is refused, because what is stored would mean something else.\n";
   out += table(fields, "");
   for (const auto& group : fields.groups()) {
     out += cat("\n## `", group.path, "`\n");

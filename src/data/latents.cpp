@@ -99,7 +99,7 @@ LatentCard parse_latent_card(const std::map<std::string, std::string>& metadata,
   return card;
 }
 
-LatentSource::LatentSource(const std::filesystem::path& path) : where_(path.string()) {
+LatentSource::LatentSource(const std::filesystem::path& path) : where_(path.string()), file_(path) {
   const io::TensorFile file = io::read_tensors(path);
   card_ = parse_latent_card(file.metadata, where_);
   mean_ = file.at("mean", where_);
@@ -133,6 +133,7 @@ std::string LatentSource::name(int64_t index) const {
 void LatentSource::read_into(int64_t index, bool flipped, const float* noise, float* out) const {
   SDG_CHECK(index >= 0 && index < size(), "data: expected an index in [0, ", size(), "), got ", index);
   SDG_CHECK(!flipped || has_flips(), where_, ": holds no latents of mirrored images");
+  file_.check_not_shortened();
   const Tensor mean = (flipped ? mean_flipped_ : mean_)[index].to(at::kFloat);
   const Tensor logvar = noise && has_noise() ? (flipped ? logvar_flipped_ : logvar_)[index].to(at::kFloat) : Tensor();
   const auto* means = mean.const_data_ptr<float>();
@@ -167,6 +168,7 @@ OpenedData open_latents(const std::filesystem::path& path) {
 }
 
 Tensor LatentSource::raw_means(int64_t first, int64_t count) const {
+  file_.check_not_shortened();
   return mean_.narrow(0, first, count).to(at::kFloat);
 }
 

@@ -40,16 +40,16 @@ struct Loader::State {
   std::mutex mutex;
   std::condition_variable room, ready;
   std::deque<std::shared_ptr<Pending>> queue;  // in the order of steps
-  int64_t next_step;                           // the first step not yet in the queue
+  int64_t next_sample;                         // the first sample not yet in the queue
   bool stop = false;
   std::vector<std::thread> threads;
 
-  State(const Dataset& data, const LoaderOptions& wanted, int64_t first_step)
-      : dataset(data), options(wanted), order(wanted.seed, data.size()), next_step(first_step) {
+  State(const Dataset& data, const LoaderOptions& wanted, int64_t first_sample)
+      : dataset(data), options(wanted), order(wanted.seed, data.size()), next_sample(first_sample) {
     SDG_CHECK(options.batch > 0, "loader: batch must be at least 1, got ", options.batch);
     SDG_CHECK(options.threads >= 0, "loader: threads must be at least 0, got ", options.threads);
     SDG_CHECK(options.prefetch > 0, "loader: prefetch must be at least 1, got ", options.prefetch);
-    SDG_CHECK(first_step >= 0, "loader: the first step must be at least 0, got ", first_step);
+    SDG_CHECK(first_sample >= 0, "loader: the first sample must be at least 0, got ", first_sample);
     // Several runs a thread even out images that take longer than others.
     run_of_rows = std::max<int64_t>(1, options.batch / (4 * std::max<int64_t>(1, options.threads)));
     try {
@@ -77,14 +77,14 @@ struct Loader::State {
     auto& pending = queue.emplace_back(std::make_shared<Pending>());
     try {
       const int64_t size = dataset.image_size();
-      pending->batch.sample = rng::indices(next_step * options.batch, options.batch);
+      pending->batch.sample = rng::indices(next_sample, options.batch);
       pending->batch.index.resize(static_cast<size_t>(options.batch));
       pending->batch.images = at::empty({options.batch, dataset.channels(), size, size}, at::kFloat);
     } catch (...) {
       pending->failure = std::current_exception();
       ready.notify_all();
     }
-    ++next_step;
+    next_sample += options.batch;
     return pending;
   }
 
@@ -184,8 +184,8 @@ struct Loader::State {
   }
 };
 
-Loader::Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_step)
-    : state_(std::make_unique<State>(dataset, options, first_step)) {}
+Loader::Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_sample)
+    : state_(std::make_unique<State>(dataset, options, first_sample)) {}
 Loader::~Loader() = default;
 
 Batch Loader::next() {

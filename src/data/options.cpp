@@ -9,14 +9,17 @@ void DataOptions::visit(config::Fields& fields) {
                "of one, or a "
                ".safetensors file with uint8 `images` [N, H, W] or [N, C, H, W] and, if there are classes, integer "
                "`labels` [N], or one of latents as `sdg encode` writes it. "
-               "A relative path is tried beside the config, in the working folder, then among the shipped configs."});
+               "A relative path is tried beside the config, in the working folder, then among the shipped configs.",
+       .resume = config::Resume::kFree});
   fields(
       "format", &format,
       {.help = "What the path holds. auto tells a folder, .tar and .safetensors apart; set it where the name misleads.",
-       .choices = {"auto", "folder", "tar", "tensors", "latents", "image"}});
+       .choices = {"auto", "folder", "tar", "tensors", "latents", "image"},
+       .resume = config::Resume::kFree});
   fields("autoencoder", &autoencoder,
          {.help = "Latents only: the autoencoder that turns them into pictures, FILE, ENCODER,DECODER or a diffusers "
-                  "folder. Empty: the one that made them, where the latents file says it was."});
+                  "folder. Empty: the one that made them, where the latents file says it was.",
+          .resume = config::Resume::kFree});
   fields(
       "size", &size,
       {.help =
@@ -34,28 +37,32 @@ void DataOptions::visit(config::Fields& fields) {
           .max = 1024});
   fields("flip", &flip,
          {.help = "Mirror each image left to right with probability 0.5, drawn anew each time. For photographs; not "
-                  "for digits or text. Latents must have been encoded with --flip."});
+                  "for digits or text. Latents must have been encoded with --flip.",
+          .resume = config::Resume::kSaid});
   fields("threads", &threads,
          {.help = "Threads that read and decode the next batches while this one trains. 0 loads in the training "
                   "thread. The images do not "
                   "depend on it; raise it when the log shows training waiting for data.",
           .unit = "threads",
           .min = 0,
-          .max = 256});
+          .max = 256,
+          .resume = config::Resume::kFree});
   fields("cache_mb", &cache_mb,
          {.help = "Memory for decoded images at the model's resolution, so that later epochs need not decode. A data "
                   "set that does not fit "
                   "is cached in part. 0 decodes every time.",
           .unit = "MiB",
           .min = 0,
-          .max = 1 << 20});
+          .max = 1 << 20,
+          .resume = config::Resume::kFree});
   fields("max_broken", &max_broken,
          {.help = "Images that cannot be read are named, counted and replaced by the next good one; the run stops when "
                   "more than this share "
                   "of the data set is broken. 0 stops at the first.",
           .unit = "fraction",
           .min = 0,
-          .max = 1});
+          .max = 1,
+          .resume = config::Resume::kSaid});
 }
 
 }  // namespace sdg::data

@@ -1,6 +1,7 @@
 #include "data/sources.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
+#include "sdg/io/random_access_file.h"
 #include "sdg/io/tensor_file.h"
 
 namespace sdg::data {
@@ -10,13 +11,18 @@ constexpr int64_t kMostClasses = 1 << 20;  // beyond that the labels are somethi
 
 class TensorSource : public ImageSource {
  public:
-  TensorSource(std::string where, Tensor images) : where_(std::move(where)), images_(std::move(images)) {}
+  TensorSource(const std::filesystem::path& path, Tensor images)
+      : where_(path.string()), file_(path), images_(std::move(images)) {}
   int64_t size() const override { return images_.size(0); }
-  Tensor read(int64_t index) const override { return images_[index]; }
+  Tensor read(int64_t index) const override {
+    file_.check_not_shortened();
+    return images_[index];
+  }
   std::string name(int64_t index) const override { return cat(where_, "[", index, "]"); }
 
  private:
   std::string where_;
+  io::RandomAccessFile file_;
   Tensor images_;  // uint8 [N, C, H, W], a view of the mapped file
 };
 
@@ -58,7 +64,7 @@ OpenedData open_tensors(const std::filesystem::path& path) {
   const io::TensorFile file = io::read_tensors(path);
   const Tensor images = checked_images(file.at("images", where), where);
   OpenedData data;
-  data.images = std::make_shared<TensorSource>(where, images);
+  data.images = std::make_shared<TensorSource>(path, images);
   const auto labels = file.tensors.find("labels");
   if (labels != file.tensors.end()) data.labels = number_labels(labels->second, images.size(0), where);
   if (const auto masks = file.tensors.find("masks"); masks != file.tensors.end()) {

@@ -101,6 +101,7 @@ void write_atomically(const fs::path& path, const std::function<void(std::ostrea
 
   const fs::path beside =
       target.parent_path() / ("." + target.filename().string() + ".tmp." + std::to_string(::getpid()));
+  const UnfinishedFile unfinished(beside);
   Descriptor descriptor(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (descriptor.get() < 0) throw_errno(path, "cannot write");
   try {

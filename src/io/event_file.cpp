@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <string_view>
 
@@ -18,6 +20,8 @@
 namespace sdg::io {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr const char* kPrefix = "events.out.tfevents.";
 
 constexpr std::array<uint32_t, 256> crc_table() {
   std::array<uint32_t, 256> table{};
@@ -87,13 +91,29 @@ std::string summary(const std::string& tag, const std::string& value) {
   return bytes(5, bytes(1, bytes(1, tag) + value));
 }
 
-std::string file_name() {
+// TensorBoard reads the files of a folder in the order of their names, so a new one must come last, also where two
+// start within a second or the clock was put back.
+int64_t seconds_of_the_newest(const fs::path& folder) {
+  const std::string prefix = kPrefix;
+  int64_t newest = 0;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(folder, failed)) {
+    const auto name = entry.path().filename().string();
+    int64_t seconds = 0;
+    if (name.starts_with(prefix)) std::from_chars(name.data() + prefix.size(), name.data() + name.size(), seconds);
+    newest = std::max(newest, seconds);
+  }
+  return newest;
+}
+
+std::string file_name(const fs::path& folder) {
   static std::atomic<int> count{0};
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) != 0) host = {'h', 'o', 's', 't'};
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
-  return cat("events.out.tfevents.", seconds, ".", host.data(), ".", ::getpid(), ".", count++);
+  return cat(kPrefix, std::max<int64_t>(seconds, seconds_of_the_newest(folder) + 1), ".", host.data(), ".", ::getpid(),
+             ".", count++);
 }
 
 int create(const fs::path& path) {
@@ -110,7 +130,7 @@ struct EventWriter::State {
   Descriptor descriptor;
   std::string pending;
 
-  explicit State(const fs::path& folder) : path(folder / file_name()), descriptor(create(path)) {
+  explicit State(const fs::path& folder) : path(folder / file_name(folder)), descriptor(create(path)) {
     if (descriptor.get() < 0) throw_errno(path, "cannot write");
   }
   void add(const std::string& record) {

@@ -6,10 +6,10 @@
 #include <string_view>
 
 #include "io/image_impl.h"
-#include "io/posix_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/io/random_access_file.h"
 
 namespace sdg::io {
 namespace {
@@ -61,7 +61,9 @@ Tensor decode_image(std::span<const std::byte> bytes, const std::string& name) {
 }
 
 Tensor read_image(const std::filesystem::path& path) {
-  return decode_image(MappedFile(path).bytes(), path.string());
+  // Read, not mapped: a file that is cut meanwhile is then one broken image and not the end of the program.
+  const RandomAccessFile file(path);
+  return decode_image(file.read(0, file.size()), path.string());
 }
 
 void write_png(const std::filesystem::path& path, const Tensor& image) {

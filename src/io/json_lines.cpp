@@ -78,4 +78,13 @@ void JsonLines::write(int64_t step, const Row& row) {
   }
 }
 
+bool JsonLines::holds(int64_t step, const std::string& name) const {
+  std::ifstream file(path_, std::ios::binary);
+  for (std::string line; std::getline(file, line);) {
+    const json row = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (row.is_object() && row.value("step", json()) == json(step) && row.contains(name)) return true;
+  }
+  return false;
+}
+
 }  // namespace sdg::io

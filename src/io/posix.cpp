@@ -43,9 +43,11 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   void* address = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.descriptor.get(), 0);
   if (address == MAP_FAILED) throw_errno(path, "cannot map");
   data_ = static_cast<std::byte*>(address);
+  name_.emplace(address, size_, path);
 }
 
 MappedFile::~MappedFile() {
+  name_.reset();
   if (data_) ::munmap(data_, size_);
 }
 

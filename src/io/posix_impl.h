@@ -3,8 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string_view>
+
+#include "io/signal_safe_impl.h"
 
 namespace sdg::io {
 
@@ -42,6 +45,7 @@ class MappedFile {
  private:
   std::byte* data_ = nullptr;
   size_t size_ = 0;
+  std::optional<NamedMapping> name_;  // for the message, should the file be shortened meanwhile
 };
 
 /// "path: what: No such file or directory", from errno.

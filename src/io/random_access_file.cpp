@@ -1,5 +1,6 @@
 #include "sdg/io/random_access_file.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,6 +23,13 @@ RandomAccessFile& RandomAccessFile::operator=(RandomAccessFile&&) noexcept = def
 
 uint64_t RandomAccessFile::size() const {
   return state_->file.size;
+}
+
+void RandomAccessFile::check_not_shortened() const {
+  struct stat now{};
+  if (::fstat(state_->file.descriptor.get(), &now) != 0) throw_errno(path_, "cannot read");
+  SDG_CHECK(static_cast<uint64_t>(now.st_size) >= size(), path_.string(), ": was shortened while it was in use, from ",
+            size(), " to ", now.st_size, " bytes");
 }
 
 std::vector<std::byte> RandomAccessFile::read(uint64_t offset, uint64_t count) const {

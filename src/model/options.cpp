@@ -53,22 +53,26 @@ void ModelOptions::visit(config::Fields& fields) {
   fields("weights", &weights,
          {.help = "File of weights that training starts from: a checkpoint of ours, or a public one (safetensors, .pt, "
                   ".pth, a folder) under its public names; sdg inspect shows what would be taken. Empty starts at "
-                  "random."});
+                  "random.",
+          .instead = "they are read when a run begins: choose another --run to start from other weights"});
   fields("weights_match", &weights_match,
          {.help = "What of model.weights must fit. strict: every tensor of the network is in the file in its shape, "
                   "and the other way round; only label tables, condition tokens and the clustering head may be on one "
                   "side alone, and a fixed position table of another size is made anew. matching: what has the same "
                   "name and shape is taken, the rest starts as usual. The run says which tensors those are.",
-          .choices = {"strict", "matching"}});
+          .choices = {"strict", "matching"},
+          .instead = "they are read when a run begins: choose another --run to start from other weights"});
   fields("activation_checkpointing", &activation_checkpointing,
          {.help = "Keep only the inputs of blocks for the backward pass and compute the rest again: the same gradients "
                   "in much less memory, for "
-                  "about a third more time."});
+                  "about a third more time.",
+          .resume = config::Resume::kFree});
   fields("dropout", &dropout,
          {.help = "U-Nets only: share of each residual block's hidden values left out in training; -1 takes the "
                   "preset's. Helps where small data is learned by heart.",
           .min = -1,
-          .max = 0.99});
+          .max = 0.99,
+          .resume = config::Resume::kSaid});
   fields("prediction", &prediction,
          {.help = "What the network predicts. Public DiT, ADM and U-ViT checkpoints predict noise; all samplers work "
                   "with all of them.",

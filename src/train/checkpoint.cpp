@@ -22,6 +22,8 @@ void describe(io::TensorFile& file, const CheckpointInfo& info) {
   file.metadata["torch_version"] = TORCH_VERSION;
   file.metadata["config"] = config::to_yaml(config::Fields::of(config));
   file.metadata["step"] = std::to_string(info.step);
+  file.metadata["samples"] = std::to_string(info.samples);
+  if (!info.changes.empty()) file.metadata["changes"] = nlohmann::json(info.changes).dump();
   file.metadata["classes"] = std::to_string(info.classes);
   file.metadata["class_names"] = nlohmann::json(info.class_names).dump();
   file.metadata["data"] = info.data;
@@ -47,6 +49,10 @@ CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) 
   try {
     info.config = parse_config(get("config"), where);
     info.step = std::stoll(get("step"));
+    // Checkpoints of before say nothing: until then no run could change its batch.
+    info.samples = file.metadata.contains("samples") ? std::stoll(get("samples")) : info.step * info.config.train.batch;
+    if (file.metadata.contains("changes"))
+      info.changes = nlohmann::json::parse(get("changes")).get<std::vector<std::string>>();
     info.classes = std::stoll(get("classes"));
     info.class_names = nlohmann::json::parse(get("class_names")).get<std::vector<std::string>>();
     if (const auto latents = file.metadata.find("latents"); latents != file.metadata.end()) {

@@ -46,6 +46,27 @@ int64_t queue_rows(const RunConfig& config, int64_t patches) {
   return cluster::queue_rows(options.clusters, images * patches);
 }
 
+// Puts the head's prototypes and statistics, which its forward pass moves, back unless the step is kept.
+class HeadGuard {
+ public:
+  explicit HeadGuard(cluster::PrototypeHead head) {
+    if (!head) return;
+    remember(head->prototypes->weight);
+    for (const auto& buffer : head->buffers()) remember(buffer);
+  }
+  ~HeadGuard() {
+    const at::NoGradGuard no_grad;
+    for (auto& [now, before] : state_) now.copy_(before);
+  }
+  HeadGuard(const HeadGuard&) = delete;
+  HeadGuard& operator=(const HeadGuard&) = delete;
+  void keep() { state_.clear(); }
+
+ private:
+  void remember(const Tensor& tensor) { state_.emplace_back(tensor.detach(), tensor.detach().clone()); }
+  std::vector<std::pair<Tensor, Tensor>> state_;
+};
+
 }  // namespace
 
 Learner::Learner(const RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes, int64_t images)
@@ -172,11 +193,23 @@ StepResult Learner::step(const data::Batch& batch) {
       gradient = shard.gradient;
     }
   }
-  SDG_CHECK(std::isfinite(result.flow_loss), "step ", steps_done_, ": the loss is ",
-            std::isnan(result.flow_loss) ? "nan" : "infinite", "; the weights were left as they were");
+  if (!std::isfinite(result.flow_loss)) {
+    const bool input = !batch.images.isfinite().all().item<bool>();
+    bad_step(cat("the flow loss is ", number_text(result.flow_loss),
+                 input ? " (the training data itself holds numbers that are not finite)" : ""));
+  }
   result.objective = result.flow_loss;
+  HeadGuard head(student_.head && clustering() ? student_.head : cluster::PrototypeHead{nullptr});
+  Tensor of_clusters, queued;
   if (student_.head && clustering()) {
-    gradient.add_(cluster_gradient(shards, result));
+    try {
+      of_clusters = cluster_gradient(shards, result, queued);
+    } catch (const Error& error) {
+      bad_step(cat("the clustering loss: ", error.what()));
+    }
+    if (!std::isfinite(result.cluster_loss) || !std::isfinite(result.cluster_window))
+      bad_step(cat("the clustering loss is ", number_text(result.cluster_loss)));
+    gradient.add_(of_clusters);
     result.objective += result.cluster_weight * result.cluster_window;
   }
   std::vector<Tensor> ids;
@@ -186,8 +219,15 @@ StepResult Learner::step(const data::Batch& batch) {
   if (!ids.empty()) result.ids = at::cat(ids);
 
   result.lr = learning_rate(config_.train, steps_done_);
-  result.grad_norm = optimizer_.step(flat_.values(), gradient, result.lr);
+  try {
+    result.grad_norm = optimizer_.step(flat_.values(), gradient, result.lr);
+  } catch (const Error& error) {
+    bad_step(error.what() + bad_gradient(gradient, of_clusters));
+  }
+  // From here on nothing can go wrong any more: the step counts.
+  head.keep();
   result.gradient = gradient;
+  if (queued.defined()) queue_.push(queued);
   update_teacher();
   update_prior(result);
   watch_agreement(batch, result);

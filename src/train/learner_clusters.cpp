@@ -54,15 +54,12 @@ void Learner::cluster_views(const Tensor& x, const Draws& draws, Shard& shard) {
 }
 
 // Balanced with the rows of earlier steps; of the answer only the batch's own rows are learned from.
-cluster::SinkhornResult Learner::assign(const Tensor& scores, const Tensor& embedding, const Network& scorer) {
+cluster::SinkhornResult Learner::assign(const Tensor& scores, const Network& scorer) const {
   const auto& options = config_.cluster;
   auto all = scores;
-  if (queue_.capacity() > 0) {
-    if (queue_.seen() > 0) {
-      const at::NoGradGuard no_grad;
-      all = at::cat({scores, queue_.rows().matmul(scorer.head->prototypes->weight.t())});
-    }
-    queue_.push(embedding);
+  if (queue_.capacity() > 0 && queue_.seen() > 0) {
+    const at::NoGradGuard no_grad;
+    all = at::cat({scores, queue_.rows().matmul(scorer.head->prototypes->weight.t())});
   }
   if (options.assign == "softmax") return cluster::softmax_assignment(all, options.epsilon);
   cluster::SinkhornOptions sinkhorn;
@@ -88,8 +85,9 @@ Tensor Learner::backbone_gradient(std::vector<Shard>& shards, const Tensor& of_f
   return gradients[0];
 }
 
-// The head needs the whole batch (its BatchNorm, Sinkhorn), and is small: one thread, after the shards.
-Tensor Learner::cluster_gradient(std::vector<Shard>& shards, StepResult& result) {
+// The head needs the whole batch (its BatchNorm, Sinkhorn), and is small: one thread, after the shards. `queued` gets
+// the embeddings that later steps are balanced with.
+Tensor Learner::cluster_gradient(std::vector<Shard>& shards, StepResult& result, Tensor& queued) {
   const auto& options = config_.cluster;
   const bool two_views = options.views == "two", into_backbone = options.backbone > 0;
   student_.head->normalize_prototypes();
@@ -99,8 +97,8 @@ Tensor Learner::cluster_gradient(std::vector<Shard>& shards, StepResult& result)
   auto scores = own.scores;
   Tensor losses, loss;
   if (two_views) {
-    result.sinkhorn =
-        assign(joined(shards, &Shard::teacher_scores), joined(shards, &Shard::teacher_embedding), teacher_);
+    result.sinkhorn = assign(joined(shards, &Shard::teacher_scores), teacher_);
+    queued = joined(shards, &Shard::teacher_embedding);
     losses = cluster::assignment_loss(scores, result.sinkhorn->assignments.narrow(0, 0, scores.size(0)),
                                       options.temperature);  // [B] or [B*L]
     loss = losses.mean();
@@ -115,7 +113,8 @@ Tensor Learner::cluster_gradient(std::vector<Shard>& shards, StepResult& result)
       scores = scores.index_select(0, inside);
       embedding = embedding.index_select(0, inside);
     }
-    result.sinkhorn = assign(scores.detach(), embedding.detach(), student_);
+    result.sinkhorn = assign(scores.detach(), student_);
+    queued = embedding.detach();
     losses = cluster::assignment_loss(scores, result.sinkhorn->assignments.narrow(0, 0, scores.size(0)),
                                       options.temperature);
     if (options.balance == "window") {

@@ -14,4 +14,7 @@ struct Learner::Shard {
                                  ///< cluster.backbone the features carry the trained network's graph
 };
 
+/// "nan", "infinite", or the number.
+std::string number_text(double value);
+
 }  // namespace sdg::train

@@ -6,12 +6,17 @@
 #include "sdg/config/overrides.h"
 #include "sdg/config/yaml.h"
 #include "sdg/core/error.h"
+#include "sdg/core/log.h"
 
 namespace sdg::train {
 
 void RunConfig::visit(config::Fields& fields) {
-  fields("seed", &seed, {.help = "Key of all randomness: the same seed gives the same run.", .min = 0});
-  fields("device", &device, {.help = "auto (a GPU if there is one), cpu, cuda or cuda:N."});
+  fields("seed", &seed,
+         {.help = "Key of all randomness: the same seed gives the same run.",
+          .min = 0,
+          .instead = "the order of the data and all noise are keyed by it: choose another --run"});
+  fields("device", &device,
+         {.help = "auto (a GPU if there is one), cpu, cuda or cuda:N.", .resume = config::Resume::kFree});
   fields.group("data", data, "What to train on.");
   fields.group("model", model, "The network.");
   fields.group("flow", flow, "The path from noise to data.");
@@ -36,8 +41,6 @@ void check_config(const RunConfig& config) {
                   "condition.drop_per: patch needs cluster.level patch");
   SDG_CHECK_USAGE(config.train.batch >= 2 || condition.source != "online",
                   "train.batch: source online needs at least 2 images a step");
-  SDG_CHECK_USAGE(config.train.warmup <= config.train.steps, "train.warmup: ", config.train.warmup,
-                  " steps of warm-up, but train.steps is ", config.train.steps);
   SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
                   "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
                   config.cluster.window_end);
@@ -82,6 +85,15 @@ void resolve_data(RunConfig& config) {
   if (!is_shipped) config.data.path = found.string();
 }
 
+// Short trials of a long configuration are common: the rate then rises to the end.
+void shorten_warmup(RunConfig& config) {
+  auto& train = config.train;
+  if (train.warmup <= train.steps) return;
+  log::warning(cat("train.warmup: ", train.warmup, " steps of warm-up are longer than the run (train.steps ",
+                   train.steps, ") and were shortened to it"));
+  train.warmup = train.steps;
+}
+
 }  // namespace
 
 RunConfig load_config(const std::string& name, const std::vector<std::string>& overrides) {
@@ -98,6 +110,7 @@ RunConfig load_config(const std::string& name, const std::vector<std::string>& o
   config.config_dir = std::filesystem::absolute(path).parent_path().string();
   resolve_data(config);
   resolve_autoencoder(config);
+  shorten_warmup(config);
   check_config(config);
   return config;
 }

@@ -2,7 +2,8 @@
 
 namespace sdg::train {
 
-RunLog::RunLog(const RunFolder& folder, int64_t step) : lines_(folder.metrics(), step), events_(folder.tensorboard()) {}
+RunLog::RunLog(const RunFolder& folder, int64_t step)
+    : lines_(folder.metrics(), step), events_(folder.tensorboard(), step) {}
 
 void RunLog::write(const StepReport& report) {
   io::Row row{{"loss", report.result.flow_loss},
@@ -22,9 +23,10 @@ void RunLog::write(const StepReport& report) {
 }
 
 void RunLog::write(int64_t step, const io::Row& row, const std::string& tag) {
-  lines_.write(step, row);
+  // The lines last: by them a resumed run knows whether a row is there.
   for (const auto& [name, value] : row) events_.scalar(tag + name, value, step);
   events_.flush();
+  lines_.write(step, row);
 }
 
 void RunLog::picture(const std::string& tag, const Tensor& image, int64_t step) {

@@ -16,6 +16,7 @@ class RunLog {
   void write(const StepReport& report);
   /// In TensorBoard the names begin with `tag`.
   void write(int64_t step, const io::Row& row, const std::string& tag);
+  bool holds(int64_t step, const std::string& name) const { return lines_.holds(step, name); }
   /// For TensorBoard alone: uint8 [C, H, W].
   void picture(const std::string& tag, const Tensor& image, int64_t step);
 

@@ -8,12 +8,30 @@
 #include "sdg/train/pictures.h"
 
 namespace sdg::train {
+namespace {
+
+// Of the row that is written when all pictures are there.
+constexpr const char* kRow = "clusters_with_images";
+
+std::filesystem::path picture_path(const RunFolder& folder, const char* what, int64_t step) {
+  return folder.pictures() / cat(what, "-", step, ".png");
+}
+
+}  // namespace
+
+bool pictures_missing(const RunFolder& folder, const Supply& supply, bool clusters, int64_t step) {
+  namespace fs = std::filesystem;
+  if (!supply.pictures) return false;
+  if (!fs::exists(picture_path(folder, "samples", step))) return true;
+  return clusters &&
+         (!fs::exists(picture_path(folder, "clusters", step)) || !io::JsonLines(folder.metrics()).holds(step, kRow));
+}
 
 std::string write_pictures(const RunConfig& config, const RunFolder& folder, const Supply& supply, Learner& learner,
                            const at::Device& device, RunLog& log) {
   if (!supply.pictures) return {};
   const int64_t step = learner.steps_done();
-  const auto name = [&](const char* what) { return folder.pictures() / cat(what, "-", step, ".png"); };
+  const auto name = [&](const char* what) { return picture_path(folder, what, step); };
   const bool latents = static_cast<bool>(supply.to_images);  // decoding takes its time: fewer of them
   const auto sheet =
       sample_sheet(config, learner.teacher(), learner.prior(), device, latents ? 16 : 64, supply.to_images);
@@ -30,7 +48,7 @@ std::string write_pictures(const RunConfig& config, const RunFolder& folder, con
                                                               latents ? 8 : 24, latents ? 8 : 16, supply.to_images);
     io::write_png(name("clusters"), clusters);
     log.picture("clusters", clusters, step);
-    io::Row row{{"clusters_with_images", static_cast<double>(report.used)}};
+    io::Row row{{kRow, static_cast<double>(report.used)}};
     message += cat("; ", report.used, " of ", config.cluster.clusters, " clusters hold images");
     if (report.scored) {
       row.insert(row.end(), {{"nmi", report.scores.nmi},
@@ -44,7 +62,7 @@ std::string write_pictures(const RunConfig& config, const RunFolder& folder, con
       row.emplace_back("miou_majority", report.segmentation->miou_majority);
       message += cat(", mIoU ", std::round(report.segmentation->miou * 1000) / 1000);
     }
-    log.write(step, row, "clusters/");
+    if (!log.holds(step, kRow)) log.write(step, row, "clusters/");
   }
   return message;
 }

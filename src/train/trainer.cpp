@@ -8,11 +8,13 @@
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
+#include "sdg/core/text.h"
 #include "sdg/io/atomic_file.h"
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/initial_weights.h"
 #include "sdg/train/recluster.h"
+#include "sdg/train/resume_rules.h"
 #include "train/run_figures.h"
 #include "train/run_log.h"
 #include "train/run_pictures.h"
@@ -43,6 +45,8 @@ class Run {
     outcome.resumed = folder_.has_checkpoint();
     if (outcome.resumed) {
       restore();
+      outcome.idle = learner_.steps_done() >= config_.train.steps && !pictures_owed();
+      if (outcome.idle) return ended(outcome);
     } else if (!config_.model.weights.empty()) {
       begin_with(start_from(learner_.student(), config_.model.weights, config_.model.weights_match));
     }
@@ -50,28 +54,41 @@ class Run {
     write_config();
     start_message(outcome.resumed);
     log_ = std::make_unique<RunLog>(folder_, learner_.steps_done());
+    if (outcome.resumed && pictures_owed()) pictures();  // the run was ended after the checkpoint and before them
 
-    bool stopped = false;
     if (learner_.steps_done() < config_.train.steps) {
       data::Loader loader(
           *supply_.dataset,
           {config_.train.batch, seed_of(config_), config_.data.flip, std::max<int64_t>(1, config_.data.threads), 2},
-          learner_.steps_done());
-      while (learner_.steps_done() < config_.train.steps && !stopped) {
-        one_step(loader);
-        stopped = observer_.stop && observer_.stop();
-      }
+          samples_done_);
+      do one_step(loader);
+      while (learner_.steps_done() < config_.train.steps && !stop_asked());
     }
     const bool finished = learner_.steps_done() >= config_.train.steps;
     if (saved_at_ != learner_.steps_done()) save(/*scheduled=*/finished);
     if (finished && pictured_at_ != learner_.steps_done()) pictures();
+    return ended(outcome);
+  }
+
+ private:
+  Outcome ended(Outcome outcome) const {
     outcome.step = learner_.steps_done();
-    outcome.finished = finished;
+    outcome.finished = outcome.step >= config_.train.steps;
     outcome.checkpoint = folder_.last();
     return outcome;
   }
 
- private:
+  bool stop_asked() const { return observer_.stop && observer_.stop(); }
+
+  bool pictures_due() const {
+    const int64_t step = learner_.steps_done(), every = config_.train.picture_every;
+    return step > 0 && (step >= config_.train.steps || (every > 0 && step % every == 0));
+  }
+  bool pictures_owed() {
+    return pictures_due() &&
+           pictures_missing(folder_, supply_, static_cast<bool>(learner_.teacher().head), learner_.steps_done());
+  }
+
   // Both copies begin alike.
   void begin_with(const InitialWeights& weights) {
     learner_.teacher().load(learner_.student().tensors(""), "", weights.source);
@@ -87,7 +104,8 @@ class Run {
     const auto start = Clock::now();
     const auto batch = loader.next();
     StepReport report;
-    report.result = learner_.step(batch);
+    report.result = step_of(batch);
+    samples_done_ = batch.sample.back() + 1;
     report.step = learner_.steps_done();
     report.steps = config_.train.steps;
     figures_.follow(report.result.flow_loss);
@@ -101,7 +119,19 @@ class Run {
       log_->write(report);
     if (observer_.on_step) observer_.on_step(report);
     if (report.step % config_.train.save_every == 0) save(/*scheduled=*/true);
-    if (config_.train.picture_every > 0 && report.step % config_.train.picture_every == 0) pictures();
+    // Who asks for an end need not wait for pictures: they are made when the run goes on.
+    if (report.step < report.steps && pictures_due() && !stop_asked()) pictures();
+  }
+
+  StepResult step_of(const data::Batch& batch) {
+    try {
+      return learner_.step(batch);
+    } catch (const BadStep& bad) {
+      const auto lower = cat("--set train.lr=", config_.train.lr / 2);
+      throw Error(cat(bad.what(), saved_at_ < 0 ? cat("; no checkpoint was written yet: begin anew with ", lower)
+                                                : cat("; the checkpoint of step ", saved_at_,
+                                                      " is as it was: go on from it with ", lower)));
+    }
   }
 
   // A single step proves nothing: the warning waits for the smoothed loss, and is said once a stretch of steps.
@@ -159,6 +189,8 @@ class Run {
     CheckpointInfo info;
     info.config = config_;
     info.step = step;
+    info.samples = samples_done_;
+    info.changes = changes_;
     info.classes = supply_.classes;
     info.class_names = supply_.class_names;
     info.data = supply_.opened.description;
@@ -181,12 +213,15 @@ class Run {
     const auto before = parse_info(file, where);
     initial_weights_ = before.initial_weights;
     initial_class_conditional_ = before.initial_class_conditional;
-    const auto conflicts = conflicting_keys(before.config, config_);
-    if (!conflicts.empty()) {
-      std::string list = conflicts.front();
-      for (size_t i = 1; i < conflicts.size(); ++i) list += ", " + conflicts[i];
-      throw UsageError(
-          cat(folder_.root().string(), ": holds a run of another configuration: ", list, "; choose another --run"));
+    const auto changes = resume_changes(before.config, config_);
+    if (!changes.refused.empty())
+      throw UsageError(cat(folder_.root().string(), ": holds a run of another configuration: ", join(changes.refused),
+                           "; ", changes.instead));
+    samples_done_ = before.samples;
+    changes_ = before.changes;
+    if (!changes.said.empty()) {
+      said_ = cat("step ", before.step, ": ", join(changes.said));
+      changes_.push_back(said_);
     }
     learner_.load(file, where);
     figures_.restore(file.at("figures", where), where);
@@ -200,10 +235,11 @@ class Run {
   }
 
   void start_message(bool resumed) {
-    if (!observer_.on_start) return;
-    observer_.on_start(cat(supply_.opened.description, "; ", config_.model.name, ", condition ",
-                           config_.condition.source,
-                           resumed ? cat("; going on at step ", learner_.steps_done()) : std::string()));
+    if (observer_.on_start)
+      observer_.on_start(cat(supply_.opened.description, "; ", config_.model.name, ", condition ",
+                             config_.condition.source,
+                             resumed ? cat("; going on at step ", learner_.steps_done()) : std::string()));
+    if (!said_.empty() && observer_.on_event) observer_.on_event(cat("changed from ", said_));
   }
 
   RunConfig config_;
@@ -215,6 +251,9 @@ class Run {
   std::unique_ptr<RunLog> log_;
   RunFigures figures_;
   double rate_ = 0;
+  int64_t samples_done_ = 0;          // images trained on, repeated ones counted again
+  std::vector<std::string> changes_;  // of options, while the run went on
+  std::string said_;                  // the one of this start
   std::string initial_weights_;
   bool initial_class_conditional_ = false;
   int64_t saved_at_ = -1, pictured_at_ = -1;

@@ -41,6 +41,7 @@ class RunningProgram {
                                 (streams_ / "out").string() + "' 2>'" + (streams_ / "err").string() + "'";
     pid_ = ::fork();
     if (pid_ == 0) {
+      std::signal(SIGHUP, SIG_DFL);  // whatever this test was started under
       ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
       ::_exit(127);
     }

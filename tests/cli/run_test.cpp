@@ -95,13 +95,13 @@ TEST_F(ProgramWithRun, ALossThatIsNotFiniteStopsTheRunAndLeavesTheCheckpoint) {
   }
   io::write_tensors(last(), file);
   bytes_ = test::read_text(last());
-  expect_failure(sdg("train --run run " + kTiny + "--set train.steps=8"), 1, "step 6: the loss is ");
+  expect_failure(sdg("train --run run " + kTiny + "--set train.steps=8"), 1, "step 7: the flow loss is ");
 }
 
 TEST_F(Program, ADivergingOptimizerIsNamed) {
   // Without an offset in the denominator, weights that get no gradient become 0/0.
   expect_failure(sdg("train --run run " + kTiny + "--set train.eps=0 --set condition.source=label"), 1,
-                 "the loss is nan");
+                 "step 1: the optimizer would make weights that are not finite");
 }
 
 TEST_F(Program, ARunThatIsRefusedLeavesNoFolder) {

@@ -41,7 +41,24 @@ TEST(RowQueue, GoesOnFromWhatWasStored) {
   whole.push(rows(6, 3));
   restored.push(rows(6, 3));
   EXPECT_TRUE(at::equal(whole.data(), restored.data()));
-  EXPECT_THROW(restored.restore(at::zeros({3, 2}), 1), Error);
+  EXPECT_THROW(restored.restore(at::zeros({4, 3}), 1), Error);
+}
+
+TEST(RowQueue, OfAnotherLengthTakesTheLatestRowsInTheirOrder) {
+  for (const int64_t seen : {2, 4, 6, 9}) {
+    RowQueue stored(4, 2, at::kCPU);
+    stored.push(rows(0, seen));
+    for (const int64_t length : {2, 3, 7}) {
+      RowQueue restored(length, 2, at::kCPU), fresh(length, 2, at::kCPU);
+      restored.restore(stored.data().clone(), stored.seen());
+      const auto held = std::min<int64_t>(seen, 4);
+      fresh.push(rows(seen - held, held));
+      EXPECT_TRUE(at::equal(restored.rows(), fresh.rows())) << seen << " rows, then " << length;
+      restored.push(rows(seen, 2));
+      fresh.push(rows(seen, 2));
+      EXPECT_TRUE(at::equal(restored.rows(), fresh.rows())) << seen << " rows, then " << length;
+    }
+  }
 }
 
 TEST(RowQueue, WithoutRoomKeepsNothing) {

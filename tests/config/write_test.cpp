@@ -118,10 +118,25 @@ TEST(ToMarkdown, HasEveryKeyAndGroupWithItsFacts) {
   for (const auto& field : fields.list()) EXPECT_THAT(text, testing::HasSubstr("\n| `" + field.path + "` | "));
   for (const auto& group : fields.groups())
     EXPECT_THAT(text, testing::HasSubstr("\n## `" + group.path + "`\n\n" + group.help + "\n"));
-  EXPECT_THAT(text, testing::HasSubstr(
-                        "\n| `train.steps` | `1500` | steps | whole number of at least 1 | Optimizer steps. |\n"));
+  EXPECT_THAT(text,
+              testing::HasSubstr(
+                  "\n| `train.steps` | `1500` | steps | whole number of at least 1 | fixed | Optimizer steps. |\n"));
   EXPECT_THAT(text, testing::HasSubstr("| one of auto, folder, tar, tensors |"));
   EXPECT_THAT(text, testing::HasSubstr("| Peak learning rate \\| after warm-up. |\n"));
+}
+
+TEST(ToMarkdown, SaysWhatMayChangeWhenARunGoesOn) {
+  double a = 0, b = 0, c = 0;
+  Fields fields;
+  fields("a", a, {.help = "A.", .resume = Resume::kFree});
+  fields("b", b, {.help = "B.", .resume = Resume::kSaid});
+  fields("c", c, {.help = "C."});
+  const std::string text = to_markdown(fields);
+  for (const std::string row : {"| free | A. |", "| said | B. |", "| fixed | C. |"})
+    EXPECT_THAT(text, testing::HasSubstr(row));
+  const std::string comments = to_yaml(fields, {.comments = true});
+  EXPECT_THAT(comments, testing::HasSubstr("# B. (number; may change on resume)\n"));
+  EXPECT_THAT(comments, testing::HasSubstr("# C. (number)\n"));
 }
 
 TEST(ToMarkdown, ShowsDefaultsNotPresentValues) {

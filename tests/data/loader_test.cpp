@@ -36,7 +36,7 @@ Stream take(data::Loader& loader, int64_t batches) {
 // A data set of its own each time, so that no stream profits from the cache of another.
 Stream stream_of(const data::LoaderOptions& options, int64_t first_step, int64_t batches) {
   const data::Dataset dataset(std::make_shared<test::MadeSource>(kImages), test::made_options());
-  data::Loader loader(dataset, options, first_step);
+  data::Loader loader(dataset, options, first_step * options.batch);
   return take(loader, batches);
 }
 
@@ -75,18 +75,28 @@ TEST(Loader, RowsAreTheImagesTheyClaimToBeBetweenMinusOneAndOne) {
   }
 }
 
-TEST(Loader, StartingAtAStepEqualsSkippingTheBatchesBefore) {
+TEST(Loader, StartingAtASampleEqualsSkippingTheBatchesBefore) {
   const data::LoaderOptions options{.batch = 7, .seed = 5, .flip = true};
   const data::Dataset dataset(std::make_shared<test::MadeSource>(kImages), test::made_options());
   data::Loader skipping(dataset, options, 0);
   for (int64_t k = 0; k < 9; ++k) {
     const auto skipped = skipping.next();
-    data::Loader started(dataset, options, k);
+    data::Loader started(dataset, options, 7 * k);
     const auto first = started.next();
     EXPECT_EQ(skipped.index, first.index) << k;
     EXPECT_EQ(skipped.sample, first.sample) << k;
     EXPECT_TRUE(at::equal(skipped.images, first.images)) << k;
   }
+}
+
+TEST(Loader, AnotherBatchGoesOnWithTheNextSample) {
+  const auto whole = stream_of({.batch = 4, .seed = 5, .flip = true}, 0, 16);
+  const data::Dataset dataset(std::make_shared<test::MadeSource>(kImages), test::made_options());
+  data::Loader other(dataset, {.batch = 5, .seed = 5, .flip = true}, 24);
+  const auto rest = take(other, 8);
+  EXPECT_EQ(rest.sample, std::vector<int64_t>(whole.sample.begin() + 24, whole.sample.end()));
+  EXPECT_EQ(rest.index, std::vector<int64_t>(whole.index.begin() + 24, whole.index.end()));
+  EXPECT_TRUE(at::equal(rest.images, whole.images.slice(0, 24)));
 }
 
 TEST(Loader, ThreadsAndPrefetchChangeNothing) {
@@ -148,5 +158,5 @@ TEST(Loader, SaysWhichOptionIsWrong) {
   EXPECT_THAT(complaint({.batch = 0}, 0), HasSubstr("batch"));
   EXPECT_THAT(complaint({.threads = -1}, 0), HasSubstr("threads"));
   EXPECT_THAT(complaint({.prefetch = 0}, 0), HasSubstr("prefetch"));
-  EXPECT_THAT(complaint({}, -1), HasSubstr("first step"));
+  EXPECT_THAT(complaint({}, -1), HasSubstr("first sample"));
 }

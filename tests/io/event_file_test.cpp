@@ -82,6 +82,17 @@ TEST(EventFile, WritersOfOneProcessDoNotShareAFile) {
   EXPECT_NE(first.path(), second.path());
 }
 
+TEST(EventFile, ANewFileComesLastByNameAlsoWhenTheClockWasPutBack) {
+  const TemporaryFolder folder;
+  test::write_text(folder / "events.out.tfevents.4102444800.host.9999.0", "");  // of the year 2100
+  std::string last = "events.out.tfevents.4102444800.host.9999.0";
+  for (int i = 0; i < 3; ++i) {
+    const auto name = io::EventWriter(folder.path()).path().filename().string();
+    EXPECT_GT(name, last);
+    last = name;
+  }
+}
+
 TEST(EventFile, AFolderThatCannotBeMadeIsNamed) {
   const TemporaryFolder folder;
   test::write_text(folder / "file", "x");

@@ -8,6 +8,7 @@
 #include "sdg/config/write.h"
 #include "sdg/config/yaml.h"
 #include "sdg/core/error.h"
+#include "sdg/core/log.h"
 #include "sdg/model/catalog.h"
 #include "sdg/train/cost.h"
 #include "sdg/train/network.h"
@@ -67,9 +68,24 @@ TEST(RunConfig, OverridesComeLastAndInOrder) {
 
 TEST(RunConfig, RulesBetweenOptionsAreChecked) {
   EXPECT_THAT(refusal({"condition.source=kmeans"}), HasSubstr("condition.run"));
-  EXPECT_THAT(refusal({"train.steps=5", "train.warmup=6"}), HasSubstr("train.warmup: 6 steps of warm-up"));
   EXPECT_THAT(refusal({"cluster.window_begin=0.5", "cluster.window_end=0.5"}), HasSubstr("cluster.window_begin"));
   EXPECT_THAT(refusal({"train.bacth=3"}), HasSubstr("did you mean train.batch"));
+}
+
+TEST(RunConfig, AWarmUpLongerThanTheRunIsShortenedToItWithAWarning) {
+  std::vector<std::string> warnings;
+  log::set_sink([&](log::Level level, std::string_view message) {
+    if (level == log::Level::kWarning) warnings.emplace_back(message);
+  });
+  const auto load = [](const std::string& warmup) {
+    return train::load_config(SDG_SOURCE_DIR "/configs/digits.yaml", {"train.steps=5", "train.warmup=" + warmup});
+  };
+  EXPECT_EQ(load("6").train.warmup, 5);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings[0], HasSubstr("train.warmup: 6 steps of warm-up are longer than the run (train.steps 5)"));
+  EXPECT_EQ(load("5").train.warmup, 5);
+  EXPECT_EQ(warnings.size(), 1U);
+  log::set_sink({});
 }
 
 TEST(RunConfig, DataBesideTheConfigIsRememberedByItsWholePath) {

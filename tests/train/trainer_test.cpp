@@ -18,9 +18,7 @@ using namespace sdg;
 using test::expect_same_tensors;
 using test::tiny_config;
 using test::train_quietly;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 namespace {
 
@@ -171,47 +169,11 @@ TEST_F(Training, ClustersOfAFinishedRunGuideAnother) {
   EXPECT_LT(ids.max().item<int64_t>(), 4);
 }
 
-TEST_F(Training, AFolderWithAnotherConfigurationIsRefusedAndLeftAlone) {
-  auto config = tiny_config(data_);
-  train_quietly(config, folder_ / "run", 2);
-  const auto bytes = test::read_text(last("run"));
-  config.train.lr = 0.125;
-  const auto message = test::message_of<UsageError>([&] { train_quietly(config, folder_ / "run"); });
-  EXPECT_THAT(message, HasSubstr("another configuration: train.lr (0.002 -> 0.125)"));
-  EXPECT_EQ(test::read_text(last("run")), bytes);
-}
-
 TEST_F(Training, MoreClustersThanImagesAreRefused) {
   auto config = tiny_config(data_);
   config.cluster.clusters = 41;
   EXPECT_THAT(test::message_of<UsageError>([&] { train_quietly(config, folder_ / "run"); }),
               HasSubstr("41 clusters of a data set of 40 images"));
-}
-
-TEST(ConflictingKeys, AreThoseThatChangeWhatIsLearned) {
-  const train::RunConfig config;
-  EXPECT_THAT(train::conflicting_keys(config, config), IsEmpty());
-  auto other = config;
-  other.train.lr = 0.25;
-  other.model.name = "uvit-mini/2";
-  other.seed = 3;
-  EXPECT_THAT(
-      train::conflicting_keys(config, other),
-      ElementsAre("seed (0 -> 3)", HasSubstr("model.name (uvit-tiny/2 -> uvit-mini/2)"), "train.lr (0.002 -> 0.25)"));
-}
-
-TEST(ConflictingKeys, LeaveLengthReportingAndMeasuringFree) {
-  const train::RunConfig config;
-  auto other = config;
-  other.device = "cpu";
-  other.train.steps = 7;
-  other.train.log_every = other.train.save_every = other.train.picture_every = other.train.keep = 9;
-  other.data.path = "elsewhere.safetensors";
-  other.data.threads = 3;
-  other.data.cache_mb = 1;
-  other.sample.guidance = 4;
-  other.eval.extractor = "inception";
-  EXPECT_THAT(train::conflicting_keys(config, other), IsEmpty());
 }
 
 TEST_F(Training, TheHeadRestsUntilItsStart) {

@@ -20,6 +20,7 @@ class RowQueue {
   /// All storage [rows, width] and the number of rows ever pushed, for checkpoints.
   Tensor data() const { return data_; }
   int64_t seen() const { return seen_; }
+  /// Of a queue of another length the latest rows are taken.
   void restore(const Tensor& data, int64_t seen);
 
  private:

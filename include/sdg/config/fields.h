@@ -19,6 +19,13 @@
 ///     };
 namespace sdg::config {
 
+/// May an option differ when a run goes on?
+enum class Resume {
+  kFixed,  ///< no: what is stored would mean something else
+  kSaid,   ///< yes, and the run says and remembers at which step: it changes what is learned
+  kFree,   ///< yes: it changes where and how things are done, not what is learned
+};
+
 /// What a person needs to know of one option.
 struct Doc {
   std::string help;    ///< one or two sentences: what it does, what happens when it is changed
@@ -26,6 +33,8 @@ struct Doc {
   double min = -std::numeric_limits<double>::infinity();  ///< smallest accepted number
   double max = std::numeric_limits<double>::infinity();   ///< largest accepted number
   std::vector<std::string> choices{};                     ///< the accepted strings; empty accepts any
+  Resume resume = Resume::kFixed;                         ///< may it change when a run goes on
+  std::string instead{};  ///< kFixed: what to do instead, as the end of an error message; empty says the usual
 };
 
 using Slot = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*>;

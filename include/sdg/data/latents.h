@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sdg/core/tensor.h"
+#include "sdg/io/random_access_file.h"
 
 /// Files of latents, as `sdg encode` writes them: safetensors with `mean` [N, C, S, S] in the autoencoder's raw units,
 /// `logvar` of the same shape where it gives a distribution, both once more as `mean_flipped` and `logvar_flipped` for
@@ -60,6 +61,7 @@ class LatentSource {
 
  private:
   std::string where_;
+  io::RandomAccessFile file_;  // what the tensors are views of
   LatentCard card_;
   Tensor mean_, logvar_, mean_flipped_, logvar_flipped_, labels_;
   std::vector<std::string> names_;

@@ -9,7 +9,7 @@ namespace sdg::data {
 struct Batch {
   Tensor images;                ///< float32 [B, C, S, S]: images in [-1, 1], or drawn latents; mirrored where drawn
   std::vector<int64_t> index;   ///< which image of the data set each row is
-  std::vector<int64_t> sample;  ///< global sample counter: step * B + row, the key of all randomness
+  std::vector<int64_t> sample;  ///< global sample counter, the key of all randomness
 };
 
 struct LoaderOptions {
@@ -21,12 +21,12 @@ struct LoaderOptions {
 };
 
 /// Endless shuffled batches. Sample s is image permutation(seed, epoch = s / N)[s % N]: a function of s alone, so
-/// starting at any step costs nothing and changes nothing. Flips are keyed by s too. Neither threads, batch size nor
-/// the first step change a sample.
+/// starting at any sample costs nothing and changes nothing. Flips are keyed by s too. Neither threads, batch size nor
+/// the first sample change a sample.
 class Loader {
  public:
   /// `dataset` must outlive the loader.
-  Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_step);
+  Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_sample);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;

@@ -16,6 +16,8 @@ class JsonLines {
   /// a resume), and so is a torn last line. -1 keeps everything.
   explicit JsonLines(std::filesystem::path path, int64_t keep_up_to_step = -1);
   void write(int64_t step, const Row& row);
+  /// Is there a line of that step with that name?
+  bool holds(int64_t step, const std::string& name) const;
 
  private:
   std::filesystem::path path_;

@@ -19,6 +19,9 @@ class RandomAccessFile {
 
   const std::filesystem::path& path() const { return path_; }
   uint64_t size() const;  ///< bytes, when it was opened
+  /// Throws Error where the file is shorter now than it was then: whoever maps it asks before reading, since the pages
+  /// that are gone read as zeros or end the process.
+  void check_not_shortened() const;
   /// Exactly `size` bytes from `offset`; throws Error where the file ends before that.
   std::vector<std::byte> read(uint64_t offset, uint64_t size) const;
   /// The same into memory of the caller.

@@ -14,9 +14,11 @@ namespace sdg::train {
 struct CheckpointInfo {
   RunConfig config;
   int64_t step = 0;
-  int64_t classes = 0;                                 ///< condition indices of source label and kmeans
-  std::vector<std::string> class_names;                ///< source label: of the data set
-  std::string data;                                    ///< description of the training data
+  int64_t samples = 0;                   ///< images trained on, repeated ones counted again: where the data goes on
+  std::vector<std::string> changes;      ///< of options while the run went on: "step 120: train.lr 0.002 -> 0.001"
+  int64_t classes = 0;                   ///< condition indices of source label and kmeans
+  std::vector<std::string> class_names;  ///< source label: of the data set
+  std::string data;                      ///< description of the training data
   std::optional<sdg::data::LatentCard> latents;        ///< what was trained on, where it was latents
   bool labels_read = false;                            ///< could this run read labels for training
   std::string pseudo_labels_from, pseudo_labels_free;  ///< source kmeans and file: what they were made

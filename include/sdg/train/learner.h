@@ -6,6 +6,7 @@
 
 #include "sdg/cluster/row_queue.h"
 #include "sdg/cluster/sinkhorn.h"
+#include "sdg/core/error.h"
 #include "sdg/data/loader.h"
 #include "sdg/io/tensor_file.h"
 #include "sdg/train/agreement.h"
@@ -33,6 +34,13 @@ struct StepResult {
   Tensor gradient;  ///< [P], as the optimizer got it (clipped); names: Learner::named
 };
 
+/// A step that was undone because a loss, the gradient or the update was not finite. The message says which step
+/// (counted from 1), what went bad, and what may help.
+class BadStep : public Error {
+ public:
+  using Error::Error;
+};
+
 /// The state of training and one step of it; knows no files. A step is a function of (state, batch): all draws are
 /// keyed by the batch's global sample counters, and the gradients of the shards are summed in a fixed order, so the
 /// result does not depend on threads.
@@ -53,7 +61,8 @@ class Learner {
   /// First step that trains with conditions, as far as known: with condition.stable it may still come earlier.
   int64_t change_at() const { return change_at_; }
 
-  /// Advances by one step. Throws Error, leaving the weights as they were, if loss or gradient is not finite.
+  /// Advances by one step. Throws BadStep, leaving everything as it was (weights, prototypes, batch statistics, queue,
+  /// optimizer, averages, prior), if a loss, the gradient or the update is not finite.
   StepResult step(const data::Batch& batch);
 
   int64_t steps_done() const { return steps_done_; }
@@ -79,9 +88,11 @@ class Learner {
   void restore_change(const io::TensorFile& file, const std::string& where);
   void cluster_views(const Tensor& x, const Draws& draws, Shard& shard);
   void flow_shard(const data::Batch& batch, int64_t first, int64_t count, Shard& shard);
-  cluster::SinkhornResult assign(const Tensor& scores, const Tensor& embedding, const Network& scorer);
-  Tensor cluster_gradient(std::vector<Shard>& shards, StepResult& result);
+  cluster::SinkhornResult assign(const Tensor& scores, const Network& scorer) const;
+  Tensor cluster_gradient(std::vector<Shard>& shards, StepResult& result, Tensor& queued);
   Tensor backbone_gradient(std::vector<Shard>& shards, const Tensor& of_features);
+  [[noreturn]] void bad_step(const std::string& what) const;
+  std::string bad_gradient(const Tensor& gradient, const Tensor& of_clusters) const;
   void watch_agreement(const data::Batch& batch, StepResult& result);
   void update_teacher();
   void update_prior(const StepResult& result);

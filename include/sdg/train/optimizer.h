@@ -19,13 +19,15 @@ class AdamW {
   AdamW(const TrainOptions& options, const Tensor& values);
 
   /// Scales the gradient down to options.clip if it is longer, then updates `values` in place. Returns the norm before
-  /// clipping. Throws Error, leaving everything as it was, if the gradient is not finite.
+  /// clipping. Throws Error, leaving everything as it was, if the gradient is not finite or the update would not be.
   double step(Tensor& values, Tensor gradient, double lr);
 
   Tensor exp_avg, exp_avg_sq;  ///< [P], the state
   Tensor steps_done;           ///< float scalar
 
  private:
+  bool may_leave_range(double norm, double lr) const;
+
   TrainOptions options_;
 };
 

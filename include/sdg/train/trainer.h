@@ -28,15 +28,14 @@ struct Outcome {
   int64_t step = 0;
   bool finished = false;  ///< false: stopped on request
   bool resumed = false;
+  bool idle = false;  ///< the run had reached its end before: nothing was done or written
   std::filesystem::path checkpoint;
 };
 
 /// Trains `config` in `folder`. A folder that holds a checkpoint is gone on with, and the run that was stopped equals
-/// the one that never was, bit for bit on the CPU; throws UsageError where its configuration differs in more than
-/// reporting and length.
+/// the one that never was, bit for bit on the CPU. Options that differ are taken as their declarations allow, with a
+/// line of what changed after which step; throws UsageError for those that may not. A picture or row of the last
+/// checkpoint that is missing is made up for; a finished run is left alone.
 Outcome train(const RunConfig& config, const RunFolder& folder, const Observer& observer);
-
-/// Keys that differ between two configurations and may not when a run goes on, "a.b (old -> new)".
-std::vector<std::string> conflicting_keys(const RunConfig& old_config, const RunConfig& new_config);
 
 }  // namespace sdg::train

@@ -1,0 +1,46 @@
+#include "sdg/io/signal_safe.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "sdg/core/error.h"
+#include "sdg/io/atomic_file.h"
+#include "sdg/io/tensor_file.h"
+#include "support/temporary_folder.h"
+
+using namespace sdg;
+using test::TemporaryFolder;
+
+TEST(MappedFileAt, NamesTheFileWhileItsTensorsLive) {
+  const TemporaryFolder folder;
+  io::TensorFile file;
+  file.tensors["x"] = at::ones({4096});
+  for (const std::string name : {"a", "b"}) io::write_tensors(folder / (name + ".safetensors"), file);
+  auto a = io::read_tensors(folder / "a.safetensors"), b = io::read_tensors(folder / "b.safetensors");
+  const auto* inside = a.at("x").const_data_ptr<float>() + 4095;
+  EXPECT_EQ(io::mapped_file_at(inside), (folder / "a.safetensors").string());
+  EXPECT_EQ(io::mapped_file_at(b.at("x").const_data_ptr()), (folder / "b.safetensors").string());
+  EXPECT_EQ(io::mapped_file_at(&file), nullptr);
+  a = {};
+  EXPECT_EQ(io::mapped_file_at(inside), nullptr);
+  a = io::read_tensors(folder / "b.safetensors");  // takes the entry that has become free
+  EXPECT_EQ(io::mapped_file_at(a.at("x").const_data_ptr()), (folder / "b.safetensors").string());
+}
+
+TEST(UnfinishedFiles, AreRemovedAndTheOldContentStays) {
+  const TemporaryFolder folder;
+  test::write_text(folder / "file", "old");
+  EXPECT_THROW(io::write_atomically(folder / "file",
+                                    [&](std::ostream& out) {
+                                      out << "new" << std::flush;
+                                      EXPECT_EQ(test::count_files(folder.path()), 2);
+                                      io::remove_unfinished_files();
+                                      EXPECT_EQ(test::count_files(folder.path()), 1);
+                                    }),
+               Error);
+  EXPECT_EQ(test::read_text(folder / "file"), "old");
+  io::write_atomically(folder / "file", [](std::ostream& out) { out << "new"; });
+  io::remove_unfinished_files();
+  EXPECT_EQ(test::read_text(folder / "file"), "new");
+}
