@@ -51,7 +51,7 @@ std::string nearest_network(const Tensors& tensors) {
     const auto own = names_of(preset);
     size_t common = 0;
     for (const auto& [key, unused] : own) common += given.contains(key) ? 1 : 0;
-    if (common <= most) continue;
+    if (common <= most || common * 4 < own.size()) continue;  // a name or two mean nothing
     most = common;
     best = std::string(preset).substr(0, std::string(preset).find('-'));
     missing.clear();
@@ -64,7 +64,7 @@ std::string nearest_network(const Tensors& tensors) {
   if (most == 0) {
     std::vector<std::string> first;
     for (const auto& [key, name] : given) first.push_back(name);
-    return cat("no name is one of theirs; the file has ", join_first(first, 4));
+    return cat("their names are others; the file has ", join_first(first, 4));
   }
   std::string out = cat("the nearest family is ", best, ": ", most, " kinds of its names are there");
   if (!missing.empty()) out += cat("; it also has ", join_first(missing, 4));

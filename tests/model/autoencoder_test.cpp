@@ -84,6 +84,28 @@ TEST(Autoencoder, ADiffusersFolderSaysScaleShiftAndGroups) {
   EXPECT_EQ(load_autoencoder(folder.path().string(), given)->space().scale, 2);
 }
 
+TEST(Autoencoder, OfAPipelineOrInShardsIsReadWithItsConfig) {
+  const test::TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "vae");
+  test::Weights encoder, decoder;
+  std::string map;
+  for (const auto& [name, tensor] : test::kl_weights({.channels = {8, 16}, .layers = 1})) {
+    const bool first = name.starts_with("encoder.");
+    (first ? encoder : decoder)[name] = tensor;
+    map += (map.empty() ? "\"" : ", \"") + name + "\": \"m-0000" + (first ? "1" : "2") + "-of-00002.safetensors\"";
+  }
+  write(folder / "vae/m-00001-of-00002.safetensors", encoder);
+  write(folder / "vae/m-00002-of-00002.safetensors", decoder);
+  test::write_text(folder / "vae/diffusion_pytorch_model.safetensors.index.json", "{\"weight_map\": {" + map + "}}");
+  test::write_text(folder / "vae/config.json",
+                   R"({"_class_name": "AutoencoderKL", "scaling_factor": 0.5, "norm_num_groups": 4})");
+  for (const auto& path : {folder.path(), folder / "vae"}) {
+    const auto net = load_autoencoder(path.string());
+    EXPECT_TRUE(net->has_encoder() && net->has_decoder());
+    EXPECT_EQ(net->space().scale, 0.5);
+  }
+}
+
 TEST(Autoencoder, MetadataOfTheFileCountsWhereThereIsNoConfig) {
   const test::TemporaryFolder folder;
   const auto file = write(folder / "a.safetensors", test::kl_weights({.channels = {8, 16}, .layers = 1}),

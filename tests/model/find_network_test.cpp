@@ -106,5 +106,7 @@ TEST(FindNetwork, ForTensorsOfNoNetworkTheNearestFamilyIsNamed) {
               AllOf(HasSubstr("nearest family is dit"), HasSubstr("also has x_embedder.proj.weight"),
                     HasSubstr("does not have blocks.0.mlp.w12.weight"), Not(HasSubstr("label"))));
   EXPECT_THAT(nearest_network({{"layer1.0.bn.weight", at::ones({1})}}), HasSubstr("the file has layer1.0.bn.weight"));
+  EXPECT_THAT(nearest_network({{"pos_embed", at::ones({1})}, {"x", at::ones({1})}}),
+              HasSubstr("the file has pos_embed, x"));
   EXPECT_THAT(nearest_network({{"encoder.conv_in.weight", at::ones({1})}}), HasSubstr("an autoencoder"));
 }
