@@ -23,13 +23,12 @@ int execute(const Arguments& arguments) {
   const auto path = train::find_checkpoint(arguments.run, arguments.checkpoint);
   const auto info = train::parse_info(io::read_tensor_header(path), path.string());
   const auto found = train::audit(info);
-  const auto verdict = train::to_string(found.label_free);
+  const auto verdict = train::to_text(found.label_free);
   if (arguments.json) {
-    const nlohmann::ordered_json out{{"checkpoint", path.string()},
-                                     {"label_free", verdict},
-                                     {"reasons", found.reasons},
-                                     {"data", info.data},
-                                     {"step", info.step}};
+    const auto stages = nlohmann::ordered_json::parse(train::to_json(train::provenance_of(info)));
+    const nlohmann::ordered_json out{{"checkpoint", path.string()}, {"label_free", verdict},
+                                     {"reasons", found.reasons},    {"stages", stages},
+                                     {"data", info.data},           {"step", info.step}};
     std::printf("%s\n", out.dump().c_str());
     return 0;
   }

@@ -16,9 +16,11 @@
 #include "sdg/io/tensor_file.h"
 #include "sdg/metrics/clustering.h"
 #include "sdg/train/assign.h"
+#include "sdg/train/audit.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/pictures.h"
 #include "sdg/train/run_folder.h"
+#include "sdg/train/same_data.h"
 
 namespace sdg::cli {
 namespace {
@@ -60,6 +62,7 @@ class Report {
         dataset_(opened_, config_.data),
         indices_(train::evaluation_subset(dataset_.size(), arguments.images, 0)),
         page_(cat("Clusters of ", trained_.path)) {
+    train::check_own_data(trained_, opened_);
     ProgressBar bar("assign", "img/s");
     ids_ = train::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());
     clusters_ = config_.condition.source == "online" ? config_.cluster.clusters
@@ -226,7 +229,12 @@ class Report {
     io::TensorFile file;
     file.tensors["ids"] = ids_;
     file.tensors["indices"] = at::tensor(indices_);
-    file.metadata["made_from"] = trained_.path;
+    const auto chain = train::provenance_of(trained_.info);
+    file.metadata = {{"made_from", trained_.path},
+                     {"label_free", train::to_text(chain.verdict())},
+                     {train::kProvenanceKey, train::to_json(chain)}};
+    if (static_cast<int64_t>(indices_.size()) == dataset_.size())
+      file.metadata["data_fingerprint"] = data::to_text(data::fingerprint(opened_));
     io::write_tensors(folder / "ids.safetensors", file);
     io::write_atomically(folder / "ids.csv", [&](std::ostream& out) {
       out << "index,cluster\n";

@@ -4,6 +4,7 @@
 #include "cli/terminal.h"
 #include "sdg/core/error.h"
 #include "sdg/io/torch_file.h"
+#include "sdg/train/audit.h"
 #include "sdg/train/convert.h"
 #include "sdg/train/run_folder.h"
 
@@ -29,10 +30,14 @@ int to_public(const Arguments& arguments, const io::Weights& weights) {
   const bool torch = extension == ".pt" || extension == ".pth";
   SDG_CHECK_USAGE(torch || extension == ".safetensors",
                   "the name of a public file ends in .pt, .pth or .safetensors, got ", arguments.out);
+  std::map<std::string, std::string> notes;
+  const auto chain = train::provenance_of(weights.metadata, arguments.in);
+  if (!chain.empty()) notes[train::kProvenanceKey] = train::to_json(chain);
   if (torch) {
-    io::write_torch(arguments.out, weights.tensors);
+    io::write_torch(arguments.out, weights.tensors, notes);
   } else {
-    io::write_tensors(arguments.out, {weights.tensors, {{"format", "pt"}}});
+    notes["format"] = "pt";
+    io::write_tensors(arguments.out, {weights.tensors, notes});
   }
   say(cat("wrote ", weights.tensors.size(), " tensors to ", arguments.out));
   return 0;

@@ -9,6 +9,7 @@
 #include "sdg/train/assign.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/evaluate.h"
+#include "sdg/train/same_data.h"
 
 namespace sdg::cli {
 namespace {
@@ -53,6 +54,7 @@ int execute(const Arguments& arguments) {
   if (arguments.count > 0) trained.info.config.eval.cluster_images = arguments.count;
   const auto& config = trained.info.config;
   const auto opened = data::open_data(config.data, "");
+  train::check_own_data(trained, opened);
   const data::Dataset dataset(opened, config.data);
   ProgressBar bar("clusters", "img/s");
   const auto report = report_of(trained, opened, dataset, arguments.count, device, bar);

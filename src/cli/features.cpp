@@ -16,6 +16,7 @@
 #include "sdg/train/assign.h"
 #include "sdg/train/feature_store.h"
 #include "sdg/train/feature_table.h"
+#include "sdg/train/same_data.h"
 
 namespace sdg::cli {
 namespace {
@@ -53,7 +54,9 @@ constexpr const char* kHowToRead =
 
 data::OpenedData opened_data(const Arguments& arguments, const data::DataOptions& options,
                              const train::Trained& trained) {
-  return data::open_data(options, arguments.data.empty() ? trained.info.config.config_dir : "");
+  auto opened = data::open_data(options, arguments.data.empty() ? trained.info.config.config_dir : "");
+  if (arguments.data.empty()) train::check_own_data(trained, opened);
+  return opened;
 }
 
 // The folder of a run, or the working folder for a checkpoint that lies elsewhere.

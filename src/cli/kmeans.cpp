@@ -15,6 +15,7 @@
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/offline_kmeans.h"
 #include "sdg/train/run_folder.h"
+#include "sdg/train/same_data.h"
 
 namespace sdg::cli {
 namespace {
@@ -53,13 +54,17 @@ Features from_file(const Arguments& arguments) {
                   "--depth, --time and --pooling say where to tap a network: they do not go with --features");
   Features out;
   out.values = train::read_features(arguments.features);
-  out.origin = {fs::absolute(arguments.features).lexically_normal().string(), "", "features of a file"};
+  out.origin = train::feature_origin(arguments.features);
   if (!arguments.data.empty()) {
     data::DataOptions options;
     options.path = arguments.data;
-    out.labels = labels_of(data::open_data(options, ""));
-    SDG_CHECK_USAGE(!out.labels.defined() || out.labels.size(0) == out.values.size(0), arguments.features, ": holds ",
-                    out.values.size(0), " rows for ", out.labels.size(0), " images of ", arguments.data);
+    const auto opened = data::open_data(options, "");
+    const auto images = data::fingerprint(opened);
+    SDG_CHECK_USAGE(opened.size() == out.values.size(0), arguments.features, ": holds ", out.values.size(0),
+                    " rows for ", opened.size(), " images of ", arguments.data);
+    train::check_made_for(out.origin.images, images, arguments.features, arguments.data);
+    out.origin.images = images;
+    out.labels = labels_of(opened);
   }
   return out;
 }
@@ -84,7 +89,10 @@ Features from_network(const Arguments& arguments) {
   Features out;
   out.clusters = tap.clusters;
   out.origin.made_from = trained.path;
-  out.origin.label_free = train::to_string(train::audit(trained.info).label_free);
+  out.origin.provenance = train::provenance_of(trained.info);
+  out.origin.label_free = train::to_text(out.origin.provenance.verdict());
+  if (arguments.data.empty()) train::check_own_data(trained, opened);
+  out.origin.images = data::fingerprint(opened);
   out.origin.tapped = train::tap_text(config, train::feature_depth(config, *trained.network.model));
   say(cat(trained.path, ": ", config.model.name, ", ", out.origin.tapped, "; ", opened.description));
   ProgressBar bar("features", "img/s");

@@ -11,6 +11,7 @@
 #include "sdg/train/assign.h"
 #include "sdg/train/latent_images.h"
 #include "sdg/train/run_folder.h"
+#include "sdg/train/same_data.h"
 
 namespace sdg::cli {
 namespace {
@@ -62,6 +63,7 @@ Tensor map_seen_in(const std::string& text, const train::Trained& trained, const
     index = 0;
   }
   const auto opened = data::open_data(options, number ? config.config_dir : "");
+  if (number) train::check_own_data(trained, opened);
   const data::Dataset dataset(opened, options);
   SDG_CHECK_USAGE(index >= 0 && index < dataset.size(), "--map-from: the training data has images 0 to ",
                   dataset.size() - 1, ", got ", index);

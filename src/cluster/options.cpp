@@ -59,7 +59,7 @@ void visit_loss(ClusterOptions& options, config::Fields& fields) {
           .min = 0,
           .resume = config::Resume::kSaid});
   fields("ramp", &options.ramp,
-         {.help = "Let that weight rise linearly from 0 until condition.change, as in the paper's code. With AdamW "
+         {.help = "Let that weight rise linearly from 0 until conditions begin, as in the paper's code. With AdamW "
                   "the head's own steps hardly change.",
           .resume = config::Resume::kSaid});
   fields("window_begin", &options.window_begin,

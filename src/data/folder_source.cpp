@@ -1,6 +1,7 @@
 #include "data/sources.h"
 #include "sdg/core/error.h"
 #include "sdg/io/image.h"
+#include "sdg/io/random_access_file.h"
 
 namespace sdg::data {
 namespace {
@@ -13,6 +14,16 @@ class FolderSource : public ImageSource {
   int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
   Tensor read(int64_t index) const override { return io::read_image(name(index)); }
   std::string name(int64_t index) const override { return root_ + paths_.at(static_cast<size_t>(index)); }
+  std::string short_name(int64_t index) const override { return paths_.at(static_cast<size_t>(index)); }
+  uint64_t stored_size(int64_t index) const override {
+    std::error_code gone;
+    const auto size = fs::file_size(name(index), gone);
+    return gone ? 0 : size;
+  }
+  std::optional<std::vector<std::byte>> stored(int64_t index) const override {
+    const io::RandomAccessFile file(name(index));
+    return file.read(0, file.size());
+  }
 
  private:
   std::string root_;  // ends with '/'

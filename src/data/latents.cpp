@@ -49,18 +49,21 @@ std::vector<std::string> lines(const Tensor& bytes) {
 }  // namespace
 
 std::map<std::string, std::string> to_metadata(const LatentCard& card) {
-  return {{"format", kFormat},
-          {"channels", std::to_string(card.channels)},
-          {"size", std::to_string(card.size)},
-          {"factor", std::to_string(card.factor)},
-          {"image_channels", std::to_string(card.image_channels)},
-          {"scale", exact(card.scale)},
-          {"shift", exact(card.shift)},
-          {"autoencoder", card.autoencoder},
-          {"autoencoder_kind", card.kind},
-          {"encoder_id", card.encoder_id},
-          {"decoder_id", card.decoder_id},
-          {"images", card.images}};
+  std::map<std::string, std::string> out{{"format", kFormat},
+                                         {"channels", std::to_string(card.channels)},
+                                         {"size", std::to_string(card.size)},
+                                         {"factor", std::to_string(card.factor)},
+                                         {"image_channels", std::to_string(card.image_channels)},
+                                         {"scale", exact(card.scale)},
+                                         {"shift", exact(card.shift)},
+                                         {"autoencoder", card.autoencoder},
+                                         {"autoencoder_kind", card.kind},
+                                         {"encoder_id", card.encoder_id},
+                                         {"decoder_id", card.decoder_id},
+                                         {"images", card.images}};
+  if (!card.images_fingerprint.empty()) out["images_fingerprint"] = card.images_fingerprint;
+  if (!card.provenance.empty()) out["sdg_provenance"] = card.provenance;
+  return out;
 }
 
 bool is_latents(const std::map<std::string, std::string>& metadata) {
@@ -96,6 +99,9 @@ LatentCard parse_latent_card(const std::map<std::string, std::string>& metadata,
   card.encoder_id = text("encoder_id");
   card.decoder_id = text("decoder_id");
   card.images = text("images");
+  const auto later = [&](const char* key) { return metadata.contains(key) ? metadata.at(key) : std::string(); };
+  card.images_fingerprint = later("images_fingerprint");
+  card.provenance = later("sdg_provenance");
   return card;
 }
 
@@ -165,6 +171,14 @@ OpenedData open_latents(const std::filesystem::path& path) {
   data.description =
       describe(cat("latents ", path.string(), " (", card.channels, "x", card.size, "x", card.size, ")"), data);
   return data;
+}
+
+std::vector<Tensor> LatentSource::stored() const {
+  std::vector<Tensor> out;
+  for (const auto& tensor : {mean_, logvar_, mean_flipped_, logvar_flipped_}) {
+    if (tensor.defined()) out.push_back(tensor);
+  }
+  return out;
 }
 
 Tensor LatentSource::raw_means(int64_t first, int64_t count) const {

@@ -15,6 +15,12 @@ class TarSource : public ImageSource {
     const auto& entry = images_.at(static_cast<size_t>(index));
     return io::decode_image(file_.read(entry.offset, entry.size), name(index));
   }
+  std::string short_name(int64_t index) const override { return images_.at(static_cast<size_t>(index)).name; }
+  uint64_t stored_size(int64_t index) const override { return images_.at(static_cast<size_t>(index)).size; }
+  std::optional<std::vector<std::byte>> stored(int64_t index) const override {
+    const auto& entry = images_.at(static_cast<size_t>(index));
+    return file_.read(entry.offset, entry.size);
+  }
   std::string name(int64_t index) const override {
     return file_.path().string() + ":" + images_.at(static_cast<size_t>(index)).name;
   }

@@ -18,6 +18,7 @@ class TensorSource : public ImageSource {
     file_.check_not_shortened();
     return images_[index];
   }
+  uint64_t stored_size(int64_t index) const override { return images_[index].nbytes(); }
   std::string name(int64_t index) const override { return cat(where_, "[", index, "]"); }
 
  private:

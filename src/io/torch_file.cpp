@@ -19,6 +19,7 @@ namespace sdg::io {
 namespace {
 
 constexpr size_t kMaxPickle = 64U << 20;  // bytes; a pickle holds names and numbers, tensors stand beside it
+constexpr size_t kMaxNote = 1U << 20;
 // The pickled number 0x1950a86a20f9469cfc6c that opens a legacy file, after the protocol.
 constexpr std::string_view kLegacyMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
 constexpr std::string_view kLegacyMagicText("L119547037146038801333356L\n.");  // the same in protocols 0 and 1
@@ -109,6 +110,7 @@ struct TorchFile::State {
   ValuePool pool;
   const TorchValue* root = nullptr;
   std::map<std::string, Extent> storages;
+  std::map<std::string, std::string> notes;
   bool legacy = false;
   uint64_t copied = 0;  // bytes of tensors that are no views
 };
@@ -138,6 +140,11 @@ void TorchFile::State::open_zip() {
   const auto number = pickled_int(version.substr(0, version.find_last_not_of(" \r\n") + 1));
   SDG_CHECK(version.empty() || (number && *number <= kMaxVersion), where, ": is of torch's file version ",
             number ? std::to_string(*number) : "unknown", "; known are those up to ", kMaxVersion);
+  const auto extra = prefix + "extra/";
+  for (const auto& [name, member] : members) {
+    if (name.starts_with(extra) && member.method == 0 && !member.is_encrypted && member.packed.size() <= kMaxNote)
+      notes[name.substr(extra.size())] = as_text(stored_bytes(member, where));
+  }
   std::span<const std::byte> pickle = stored_bytes(members.at(prefix + "data.pkl"), where);
   SDG_CHECK(pickle.size() <= kMaxPickle, where, ": its data.pkl has ", pickle.size(), " bytes, the limit is ",
             kMaxPickle);
@@ -261,6 +268,9 @@ TorchFile& TorchFile::operator=(TorchFile&&) noexcept = default;
 
 const TorchValue& TorchFile::root() const {
   return *state_->root;
+}
+std::map<std::string, std::string> TorchFile::notes() const {
+  return state_->notes;
 }
 bool TorchFile::is_legacy() const {
   return state_->legacy;

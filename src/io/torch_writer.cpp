@@ -130,7 +130,8 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 
 }  // namespace
 
-void write_torch(const std::filesystem::path& path, const std::map<std::string, Tensor>& tensors) {
+void write_torch(const std::filesystem::path& path, const std::map<std::string, Tensor>& tensors,
+                 const std::map<std::string, std::string>& notes) {
   const std::string where = path.string();
   for (const auto& [name, tensor] : tensors) {
     SDG_CHECK(tensor.defined() && tensor.layout() == at::kStrided && !tensor.is_meta(), where, ": tensor '", name,
@@ -146,6 +147,7 @@ void write_torch(const std::filesystem::path& path, const std::map<std::string, 
       const Tensor data = tensor.detach().to(at::kCPU).resolve_neg().resolve_conj().contiguous();
       zip.add(cat("archive/data/", key++), {{static_cast<const std::byte*>(data.const_data_ptr()), data.nbytes()}});
     }
+    for (const auto& [name, text] : notes) zip.add("archive/extra/" + name, {bytes_of(text)});
     zip.add("archive/version", {bytes_of("3\n")});
     zip.finish();
   });

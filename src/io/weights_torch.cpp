@@ -257,6 +257,7 @@ Weights read_torch(const std::filesystem::path& path, const std::string& entry, 
   }
   Walk walk{file, where, out};
   walk.metadata(root, "");
+  for (auto& [name, text] : file.notes()) out.metadata[name] = text;
   walk.steps = 0;
   // An average's dictionary may hold nothing but the list and its settings.
   TorchPart part{asked.path, asked.value, 0};

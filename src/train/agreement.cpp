@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <unordered_set>
 
 #include "sdg/core/error.h"
 
@@ -26,8 +27,10 @@ void Agreement::see(const std::vector<int64_t>& index, const Tensor& ids) {
   auto* memory = memory_.data_ptr<int>();
   const auto* fresh = now.const_data_ptr<int>();
   double kept = 0, again = 0;
+  // An image that a step sees several times was looked at once, by one teacher: the first of the rows counts.
+  std::unordered_set<int64_t> met;
   for (size_t i = 0; i < index.size(); ++i) {
-    if (index[i] % stride_ != 0 || index[i] / stride_ >= memory_.size(0)) continue;
+    if (index[i] % stride_ != 0 || index[i] / stride_ >= memory_.size(0) || !met.insert(index[i]).second) continue;
     auto* old = memory + index[i] / stride_ * patches;
     const auto* row = fresh + static_cast<int64_t>(i) * patches;
     if (old[0] >= 0) {

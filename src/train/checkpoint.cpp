@@ -35,6 +35,9 @@ void describe(io::TensorFile& file, const CheckpointInfo& info) {
   set("pseudo_labels_from", info.pseudo_labels_from);
   set("pseudo_labels_free", info.pseudo_labels_free);
   set("initial_weights", info.initial_weights);
+  set("conditions", info.conditions);
+  if (info.fingerprint.known()) file.metadata["data_fingerprint"] = data::to_text(info.fingerprint);
+  if (!info.provenance.empty()) file.metadata[kProvenanceKey] = to_json(info.provenance);
   if (info.initial_class_conditional) file.metadata["initial_class_conditional"] = "yes";
 }
 
@@ -74,6 +77,10 @@ CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) 
   info.pseudo_labels_free = optional("pseudo_labels_free");
   info.initial_weights = optional("initial_weights");
   info.initial_class_conditional = optional("initial_class_conditional") == "yes";
+  info.conditions = optional("conditions");
+  if (const auto text = optional("data_fingerprint"); !text.empty())
+    info.fingerprint = data::parse_fingerprint(text, where);
+  info.provenance = parse_provenance(file.metadata, where);
   info.converted = !optional("converted_from").empty();
   return info;
 }

@@ -10,6 +10,19 @@
 
 namespace sdg::train {
 
+namespace {
+
+// Only those that the run was trained on are its clusters.
+Tensor stored_indices(const Trained& trained, const std::filesystem::path& path, int64_t images) {
+  const auto ids = read_indices(path, images);
+  const auto& wanted = trained.info.conditions;
+  SDG_CHECK(wanted.empty() || condition_key(ids) == wanted, path.string(), ": holds other indices than those that ",
+            trained.path, " was trained on");
+  return ids;
+}
+
+}  // namespace
+
 Tensor condition_ids(const Trained& trained, const data::OpenedData& opened, const data::Dataset& dataset,
                      const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
   const auto& config = trained.info.config;
@@ -18,12 +31,12 @@ Tensor condition_ids(const Trained& trained, const data::OpenedData& opened, con
   if (source == "online") return assign_clusters(config, trained.network, dataset, indices, device, progress);
   if (source == "kmeans") {
     const auto stored = RunFolder::of_checkpoint(trained.path).pseudo_labels();
-    return read_indices(stored, dataset.size()).index_select(0, chosen);
+    return stored_indices(trained, stored, dataset.size()).index_select(0, chosen);
   }
   SDG_CHECK_USAGE(source != "recluster" || io::read_tensor_header(trained.path).tensors.count("ids"), trained.path,
                   ": nothing is clustered before condition.change, which this checkpoint has not reached");
   if (source == "recluster") return read_indices(trained.path, dataset.size()).index_select(0, chosen);
-  if (source == "file") return read_indices(config.condition.file, dataset.size()).index_select(0, chosen);
+  if (source == "file") return stored_indices(trained, config.condition.file, dataset.size()).index_select(0, chosen);
   SDG_CHECK_USAGE(source == "label", trained.path, ": condition.source is ", source, ", there are no clusters");
   SDG_CHECK_USAGE(opened.labels, opened.description, ": has no labels, though the run was trained on labels");
   return opened.labels->labels().index_select(0, chosen);

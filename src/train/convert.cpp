@@ -11,6 +11,7 @@
 #include "sdg/core/text.h"
 #include "sdg/model/catalog.h"
 #include "sdg/nn/init.h"
+#include "sdg/train/audit.h"
 #include "sdg/train/checkpoint.h"
 
 namespace sdg::train {
@@ -170,6 +171,8 @@ Converted convert_public(const io::Weights& weights, const std::string& source, 
   info.classes = network.shape.classes;
   info.data = cat("unknown: converted from ", source);
   info.labels_read = network.shape.condition == "index";
+  info.provenance = provenance_of(weights.metadata, source);
+  if (!info.provenance.empty()) info.labels_read = info.provenance.verdict() == Verdict::kNo;
 
   auto tensors = place.tensors;
   fit_positions(tensors, network, info.config, info.classes, out.notes);

@@ -10,9 +10,11 @@
 #include "sdg/core/log.h"
 #include "sdg/core/parallel.h"
 #include "sdg/data/crop.h"
+#include "sdg/data/fingerprint.h"
 #include "sdg/io/image.h"
 #include "sdg/io/tensor_stream.h"
 #include "sdg/model/tiling.h"
+#include "sdg/train/audit.h"
 
 namespace sdg::train {
 namespace {
@@ -182,6 +184,10 @@ data::LatentCard card_of(const data::OpenedData& data, const model::Autoencoder&
   card.encoder_id = autoencoder.encoder_id();
   card.decoder_id = autoencoder.decoder_id();
   card.images = data.path;
+  card.images_fingerprint = data::to_text(data::fingerprint(data));
+  Provenance chain;
+  chain.add(latents_stage(card));
+  card.provenance = to_json(chain);
   return card;
 }
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "sdg/core/error.h"
+#include "sdg/data/fingerprint.h"
 #include "sdg/io/tensor_stream.h"
+#include "sdg/train/audit.h"
 
 namespace sdg::train {
 namespace {
@@ -15,6 +17,8 @@ std::map<std::string, std::string> metadata_of(const Trained& trained, const std
                                                const data::OpenedData& opened, const Tap& tap) {
   const auto& info = trained.info;
   return {{"format", "sdg features"},
+          {kProvenanceKey, to_json(provenance_of(info))},
+          {"data_fingerprint", data::to_text(data::fingerprint(opened))},
           {"made_from", trained.path},
           {"model", info.config.model.name},
           {"step", std::to_string(info.step)},

@@ -7,6 +7,7 @@
 #include "sdg/core/text.h"
 #include "sdg/io/weights.h"
 #include "sdg/model/find_network.h"
+#include "sdg/train/audit.h"
 #include "sdg/train/convert.h"
 
 namespace sdg::train {
@@ -53,7 +54,8 @@ InitialWeights start_from(Network& network, const std::filesystem::path& path, c
   const auto file = io::read_weights(path);
   InitialWeights out;
   out.source = path.filename().string() + (file.entry.empty() ? "" : cat(" (entry ", file.entry, ")"));
-
+  out.provenance = provenance_of(file.metadata, path.string());
+  bool class_conditional = false;
   const at::NoGradGuard no_grad;
   const auto targets = network.tensors("");
   std::set<std::string> names, fixed;
@@ -85,7 +87,7 @@ InitialWeights start_from(Network& network, const std::filesystem::path& path, c
     out.unused.push_back(name);
     if (!Strict::may_stay_unused(name)) left.push_back(name);
   }
-  for (const auto& [name, unused] : file.tensors) out.class_conditional |= is_label_table(name);
+  for (const auto& [name, unused] : file.tensors) class_conditional |= is_label_table(name);
   out.taken = static_cast<int64_t>(copies.size());
   SDG_CHECK(out.taken > 0, path.string(), ": none of its ", file.tensors.size(),
             " tensors has the name and shape of one of the network's; sdg inspect says what is in it");
@@ -95,6 +97,11 @@ InitialWeights start_from(Network& network, const std::filesystem::path& path, c
             counted(misshapen, "have another shape"), counted(left, "of the file have no place"),
             "; sdg inspect shows what the file is, --set model.weights_match=matching takes what fits");
   for (auto& [target, given] : copies) target.copy_(given);
+  if (out.provenance.empty() && class_conditional) {
+    out.provenance.add({"a network that was trained on labels, by its tensors", Verdict::kNo});
+  } else if (out.provenance.empty()) {
+    out.provenance.add({"somebody else's weights, whose training is not known here", Verdict::kUnknown});
+  }
   return out;
 }
 

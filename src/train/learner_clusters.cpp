@@ -124,9 +124,9 @@ Tensor Learner::cluster_gradient(std::vector<Shard>& shards, StepResult& result,
       loss = cluster::window_mean(losses, mask, cluster::parse_averaging(options.averaging));
     }
   }
-  result.cluster_weight =
-      options.ramp ? cluster::warm_up_weight(steps_done_, static_cast<double>(change_step(config_)), options.weight)
-                   : options.weight;
+  result.cluster_weight = options.ramp
+                              ? cluster::warm_up_weight(steps_done_, static_cast<double>(change_at_), options.weight)
+                              : options.weight;
   result.cluster_loss = losses.mean().item<double>();
   result.cluster_window = loss.item<double>();
 

@@ -3,6 +3,7 @@
 #include "sdg/cluster/standardizer.h"
 #include "sdg/core/error.h"
 #include "sdg/io/npz.h"
+#include "sdg/train/audit.h"
 
 namespace sdg::train {
 
@@ -22,6 +23,9 @@ io::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLabelOr
                    {"tapped", origin.tapped},
                    {"clusters", std::to_string(labels.clusters)},
                    {"inertia", cat(labels.inertia)}};
+  if (!origin.provenance.empty()) file.metadata[kProvenanceKey] = to_json(origin.provenance);
+  if (origin.images.known()) file.metadata["data_fingerprint"] = data::to_text(origin.images);
+  if (!origin.recipe.empty()) file.metadata["recipe"] = origin.recipe;
   return file;
 }
 
@@ -32,7 +36,30 @@ PseudoLabelOrigin pseudo_label_origin(const std::filesystem::path& path) {
     const auto found = metadata.find(name);
     return found == metadata.end() ? std::string() : found->second;
   };
-  return {entry("made_from"), entry("label_free"), entry("tapped")};
+  PseudoLabelOrigin out{entry("made_from"), entry("label_free"), entry("tapped")};
+  out.provenance = provenance_of(metadata, path.string());
+  if (!out.provenance.empty()) {
+    out.label_free = to_text(out.provenance.verdict());
+    if (out.made_from.empty()) out.made_from = path.filename().string();  // clusters that a checkpoint holds
+  }
+  out.recipe = entry("recipe");
+  if (const auto text = entry("data_fingerprint"); !text.empty())
+    out.images = data::parse_fingerprint(text, path.string());
+  return out;
+}
+
+PseudoLabelOrigin feature_origin(const std::filesystem::path& path) {
+  PseudoLabelOrigin out{std::filesystem::absolute(path).lexically_normal().string(), "", "features of a file"};
+  if (path.extension() == ".npy") return out;
+  const auto header = io::read_tensor_header(path);
+  out.provenance = provenance_of(header.metadata, path.string());
+  if (!out.provenance.empty()) out.label_free = to_text(out.provenance.verdict());
+  const auto images = header.metadata.find("data_fingerprint");
+  const auto rows = header.tensors.find("indices");
+  if (images == header.metadata.end() || rows == header.tensors.end()) return out;
+  const auto of_data = data::parse_fingerprint(images->second, path.string());
+  if (rows->second.numel() == of_data.images) out.images = of_data;
+  return out;
 }
 
 std::string tap_text(const RunConfig& config, int64_t depth) {

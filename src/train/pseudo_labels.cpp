@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sdg/core/error.h"
+#include "sdg/io/digest.h"
 #include "sdg/io/npz.h"
 #include "sdg/io/tensor_file.h"
 
@@ -65,6 +66,10 @@ Tensor read_indices(const std::filesystem::path& path, int64_t images) {
   SDG_CHECK(most < kMostIndices, path.string(), ": expected indices below ", kMostIndices, ", got ", most,
             " for image ", ids.argmax().item<int64_t>(), ": number the clusters from 0");
   return ids;
+}
+
+std::string condition_key(const Tensor& ids) {
+  return io::Digest().tensor(ids.to(at::kLong)).hex();
 }
 
 }  // namespace sdg::train

@@ -10,8 +10,7 @@
 
 namespace sdg::train {
 
-bool recluster_due(const RunConfig& config, int64_t step) {
-  const auto first = change_step(config);
+bool recluster_due(const RunConfig& config, int64_t first, int64_t step) {
   const auto every =
       std::max<int64_t>(1, std::llround(config.condition.recluster * static_cast<double>(config.train.steps)));
   return config.condition.source == "recluster" && step >= first && (step - first) % every == 0;

@@ -1,13 +1,14 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sdg/data/dataset.h"
+#include "sdg/train/checkpoint.h"
+#include "sdg/train/given_conditions.h"
 #include "sdg/train/latent_images.h"
-#include "sdg/train/offline_kmeans.h"
-#include "sdg/train/run_config.h"
 #include "sdg/train/run_folder.h"
 
 namespace sdg::train {
@@ -16,17 +17,21 @@ namespace sdg::train {
 struct Supply {
   data::OpenedData opened;
   std::unique_ptr<data::Dataset> dataset;
-  Tensor ids;
-  int64_t classes = 0;
-  std::vector<std::string> class_names;
-  PseudoLabelOrigin origin;  // source kmeans and file
-  ToImages to_images;        // of latents
-  bool pictures = true;      // can what is drawn be shown
+  data::Fingerprint fingerprint;
+  GivenConditions given;
+  std::vector<std::string> notes;  // what the comparison with before had to say: for the log, once there is one
+  ToImages to_images;              // of latents
+  bool pictures = true;            // can what is drawn be shown
 };
 
-/// Opens the data; source kmeans clusters the features of condition.run first, unless the folder holds the indices, and
-/// says so through `on_event` (may be empty). Throws UsageError where data and configuration do not go together.
+/// What the folder's checkpoint says of the run that goes on; nothing for a new one. Throws UsageError where it is a
+/// run of another configuration: before anything is made, so that a run that is refused leaves no trace.
+std::optional<CheckpointInfo> read_before(const RunConfig& config, const RunFolder& folder);
+
+/// Opens the data, compares them with what `before` (null for a new run) knows, and gets the given indices; what takes
+/// time is told to `on_event` (may be empty). Throws UsageError where data and configuration do not go together, Error
+/// where the data are no longer those of before.
 Supply open_supply(const RunConfig& config, const RunFolder& folder, const at::Device& device,
-                   const std::function<void(const std::string&)>& on_event);
+                   const std::function<void(const std::string&)>& on_event, const CheckpointInfo* before);
 
 }  // namespace sdg::train

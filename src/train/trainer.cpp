@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "sdg/cluster/collapse.h"
 #include "sdg/config/write.h"
@@ -10,6 +11,7 @@
 #include "sdg/core/log.h"
 #include "sdg/core/text.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/train/audit.h"
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/initial_weights.h"
@@ -37,12 +39,13 @@ class Run {
         folder_(folder),
         observer_(observer),
         device_(parse_device(config.device)),
-        supply_(open_supply(config, folder, device_, observer.on_event)),
-        learner_(config, device_, supply_.ids, supply_.classes, supply_.dataset->size()) {}
+        before_(read_before(config, folder)),
+        supply_(open_supply(config, folder, device_, observer.on_event, before_ ? &*before_ : nullptr)),
+        learner_(config, device_, supply_.given.ids, supply_.given.classes, supply_.dataset->size()) {}
 
   Outcome execute() {
     Outcome outcome;
-    outcome.resumed = folder_.has_checkpoint();
+    outcome.resumed = before_.has_value();
     if (outcome.resumed) {
       restore();
       outcome.idle = learner_.steps_done() >= config_.train.steps && !pictures_owed();
@@ -50,9 +53,13 @@ class Run {
     } else if (!config_.model.weights.empty()) {
       begin_with(start_from(learner_.student(), config_.model.weights, config_.model.weights_match));
     }
+    begin_stage();
     folder_.create();
     write_config();
     start_message(outcome.resumed);
+    for (const auto& note : supply_.notes) {
+      if (observer_.on_event) observer_.on_event(note);
+    }
     log_ = std::make_unique<RunLog>(folder_, learner_.steps_done());
     if (outcome.resumed && pictures_owed()) pictures();  // the run was ended after the checkpoint and before them
 
@@ -93,14 +100,31 @@ class Run {
   void begin_with(const InitialWeights& weights) {
     learner_.teacher().load(learner_.student().tensors(""), "", weights.source);
     initial_weights_ = weights.source;
-    initial_class_conditional_ = weights.class_conditional;
+    initial_class_conditional_ = weights.provenance.verdict() == Verdict::kNo;
     if (observer_.on_event) observer_.on_event(to_text(weights));
-    if (weights.class_conditional && config_.condition.source != "label")
+    if (initial_class_conditional_ && config_.condition.source != "label")
       log::warning(cat(weights.source, ": was trained on labels: what is learned from it is not label-free"));
+    history_.inherit(weights.provenance, "initial weights " + weights.source);
+  }
+
+  // What was done before stays in the chain, whatever the run goes on with.
+  void begin_stage() {
+    if (before_) history_ = provenance_of(*before_);
+    if (history_.empty()) history_.add(random_start_stage());
+    if (const auto& latents = supply_.opened.latents) {
+      history_.add(latents_stage(latents->card()));
+      history_.inherit(parse_provenance({{kProvenanceKey, latents->card().provenance}}, supply_.opened.path),
+                       "latents");
+    }
+    const auto& origin = supply_.given.origin;
+    history_.inherit(origin.provenance, "conditions");
+    stage_ = condition_stage(config_, origin.made_from, parse_verdict(origin.label_free));
+    stage_.key = supply_.given.key;
+    stage_begin_ = learner_.steps_done();
   }
 
   void one_step(data::Loader& loader) {
-    if (recluster_due(config_, learner_.steps_done())) cluster_again();
+    if (recluster_due(config_, learner_.change_at(), learner_.steps_done())) cluster_again();
     const auto start = Clock::now();
     const auto batch = loader.next();
     StepReport report;
@@ -191,15 +215,19 @@ class Run {
     info.step = step;
     info.samples = samples_done_;
     info.changes = changes_;
-    info.classes = supply_.classes;
-    info.class_names = supply_.class_names;
+    info.classes = supply_.given.classes;
+    info.class_names = supply_.given.class_names;
     info.data = supply_.opened.description;
     if (supply_.opened.latents) info.latents = supply_.opened.latents->card();
-    info.labels_read = config_.condition.source == "label";
+    info.labels_read = config_.condition.source == "label" || (before_ && before_->labels_read);
+    info.fingerprint = supply_.fingerprint;
+    info.conditions = supply_.given.key;
+    info.provenance = history_;
+    info.provenance.trained(stage_, stage_begin_, step);
     info.initial_weights = initial_weights_;
     info.initial_class_conditional = initial_class_conditional_;
-    info.pseudo_labels_from = supply_.origin.made_from;
-    info.pseudo_labels_free = supply_.origin.label_free;
+    info.pseudo_labels_from = supply_.given.origin.made_from;
+    info.pseudo_labels_free = supply_.given.origin.label_free;
     describe(file, info);
     const bool best = scheduled && step > 0 && figures_.is_best();
     file.tensors["figures"] = figures_.state();
@@ -210,17 +238,13 @@ class Run {
   void restore() {
     const auto where = folder_.last().string();
     const auto file = io::read_tensors(folder_.last());
-    const auto before = parse_info(file, where);
-    initial_weights_ = before.initial_weights;
-    initial_class_conditional_ = before.initial_class_conditional;
-    const auto changes = resume_changes(before.config, config_);
-    if (!changes.refused.empty())
-      throw UsageError(cat(folder_.root().string(), ": holds a run of another configuration: ", join(changes.refused),
-                           "; ", changes.instead));
-    samples_done_ = before.samples;
-    changes_ = before.changes;
+    initial_weights_ = before_->initial_weights;
+    initial_class_conditional_ = before_->initial_class_conditional;
+    const auto changes = resume_changes(before_->config, config_);
+    samples_done_ = before_->samples;
+    changes_ = before_->changes;
     if (!changes.said.empty()) {
-      said_ = cat("step ", before.step, ": ", join(changes.said));
+      said_ = cat("step ", before_->step, ": ", join(changes.said));
       changes_.push_back(said_);
     }
     learner_.load(file, where);
@@ -246,6 +270,7 @@ class Run {
   RunFolder folder_;
   const Observer& observer_;
   at::Device device_;
+  std::optional<CheckpointInfo> before_;  // of the run that goes on
   Supply supply_;
   Learner learner_;
   std::unique_ptr<RunLog> log_;
@@ -256,6 +281,9 @@ class Run {
   std::string said_;                  // the one of this start
   std::string initial_weights_;
   bool initial_class_conditional_ = false;
+  Provenance history_;  // up to where this process began
+  Stage stage_;         // what it does since
+  int64_t stage_begin_ = 0;
   int64_t saved_at_ = -1, pictured_at_ = -1;
 };
 

@@ -140,7 +140,7 @@ TEST(TorchFile, WhatIsWrittenIsWhatPythonLoadsWithWeightsOnly) {
                                         {"mask", at::ones({3}, at::kBool)}};
   for (const auto dtype : {at::kDouble, at::kHalf, at::kBFloat16, at::kInt, at::kShort, at::kChar, at::kByte})
     tensors.emplace(c10::toString(dtype), at::arange(5).to(dtype));
-  io::write_torch(folder / "a.pt", tensors);
+  io::write_torch(folder / "a.pt", tensors, {{"made_by", "a note that torch does not look at"}});
   io::write_tensors(folder / "a.safetensors", {tensors, {}});
   const auto python = test::run_python(
       "import sys, torch, zipfile\n"
@@ -153,6 +153,7 @@ TEST(TorchFile, WhatIsWrittenIsWhatPythonLoadsWithWeightsOnly) {
       {(folder / "a.pt").string(), (folder / "a.safetensors").string()});
   EXPECT_EQ(python.status, 0) << python.output;
   expect_same(io::read_weights(folder / "a.pt").tensors, io::read_tensors(folder / "a.safetensors").tensors);
+  EXPECT_EQ(io::read_weights(folder / "a.pt").metadata.at("made_by"), "a note that torch does not look at");
   EXPECT_THAT(message_of<Error>([&] { io::write_torch(folder / "b.pt", {{"x", at::zeros({1}, at::kUInt16)}}); }),
               HasSubstr("no storage class for UInt16"));
 }

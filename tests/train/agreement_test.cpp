@@ -42,6 +42,17 @@ TEST(Agreement, CountsEachPatchOfAMap) {
   EXPECT_THROW(agreement.see({0}, at::zeros({1, 3}, at::kLong)), Error);
 }
 
+TEST(Agreement, CountsAnImageOnceAStep) {
+  Agreement agreement(4, 1);
+  const std::vector<int64_t> thrice{0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3};
+  agreement.see(thrice, at::zeros({12}, at::kLong));
+  EXPECT_LT(agreement.value(), 0) << "seen thrice, but in one step";
+  agreement.see({0, 0, 0, 0, 0}, at::zeros({5}, at::kLong));
+  EXPECT_LT(agreement.value(), 0) << "one image of four";
+  agreement.see({1, 2, 3}, at::tensor({0, 0, 1}, at::kLong));
+  EXPECT_GT(agreement.value(), 0.5);
+}
+
 TEST(Agreement, ForgetsWhatWasLongAgo) {
   Agreement agreement(10, 1);
   for (int64_t pass = 0; pass < 20; ++pass) agreement.see(images(10), at::full({10}, pass, at::kLong));  // flickers

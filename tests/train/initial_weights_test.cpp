@@ -42,7 +42,7 @@ TEST_F(InitialWeights, TakeWhatFitsWhenAskedAndSayWhatDoesNot) {
   EXPECT_THAT(taken.unfit, Contains(HasSubstr("pos_embed")));
   EXPECT_THAT(taken.unused, Contains("label_emb.weight"));
   EXPECT_THAT(taken.fresh, Contains("cls_token"));
-  EXPECT_TRUE(taken.class_conditional);
+  EXPECT_EQ(taken.provenance.verdict(), train::Verdict::kNo);
   EXPECT_TRUE(network.tensors("").at("patch_embed.proj.bias").eq(3).all().item<bool>());
   EXPECT_TRUE(at::equal(network.tensors("").at("pos_embed"), before));
   EXPECT_THAT(train::to_text(taken), HasSubstr("took 1 tensors of public.safetensors"));
@@ -59,7 +59,7 @@ TEST_F(InitialWeights, OfAnotherConditionNeedNoPermission) {
       auto network = train::build_network(config, 4, at::kCPU);
       const auto taken = train::start_from(network, folder_ / "w.safetensors");
       EXPECT_GE(taken.taken, 30) << from << " to " << to;
-      EXPECT_EQ(taken.class_conditional, from == "label");
+      EXPECT_EQ(taken.provenance.verdict() == train::Verdict::kNo, from == "label");
       EXPECT_EQ(taken.fresh.empty() && taken.unused.empty(), from == to);
     }
   }

@@ -22,13 +22,16 @@ TEST(Recluster, IsDueAtTheChangeAndRegularlyAfter) {
   train::RunConfig config;
   config.condition.source = "recluster";
   config.train.steps = 100;
-  config.condition.change = 0.3;
   config.condition.recluster = 0.25;
-  std::vector<int64_t> due;
-  for (int64_t step = 0; step < 100; ++step) {
-    if (train::recluster_due(config, step)) due.push_back(step);
-  }
-  EXPECT_EQ(due, (std::vector<int64_t>{30, 55, 80}));
+  const auto due = [&](int64_t first) {
+    std::vector<int64_t> out;
+    for (int64_t step = 0; step < 100; ++step) {
+      if (train::recluster_due(config, first, step)) out.push_back(step);
+    }
+    return out;
+  };
+  EXPECT_EQ(due(30), (std::vector<int64_t>{30, 55, 80}));
+  EXPECT_EQ(due(60), (std::vector<int64_t>{60, 85})) << "the change that came, whatever is configured";
   config.condition.source = "online";
-  EXPECT_FALSE(train::recluster_due(config, 30));
+  EXPECT_FALSE(train::recluster_due(config, 30, 30));
 }

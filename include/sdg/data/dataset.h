@@ -1,5 +1,8 @@
 #pragma once
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +21,13 @@ class ImageSource {
   virtual Tensor read(int64_t index) const = 0;
   /// How messages call the image, e.g. a path.
   virtual std::string name(int64_t index) const = 0;
+
+  /// What a fingerprint is made of (data/fingerprint.h). The name below the root, with '/'; "" where images have none.
+  virtual std::string short_name(int64_t) const { return {}; }
+  /// Bytes that hold the image; 0 where that is not known without reading it.
+  virtual uint64_t stored_size(int64_t) const { return 0; }
+  /// The file that holds it, undecoded; nothing where images are no files.
+  virtual std::optional<std::vector<std::byte>> stored(int64_t) const { return std::nullopt; }
 };
 
 /// Labels are kept apart from images, so that code that gets no LabelSource cannot read them.

@@ -25,6 +25,8 @@ struct LatentCard {
   std::string autoencoder;             ///< its files, as load_autoencoder takes them
   std::string encoder_id, decoder_id;  ///< fingerprints of its weights; "" where unknown
   std::string images;                  ///< the data set that was encoded
+  std::string images_fingerprint;      ///< of it (data/fingerprint.h), as text; "" in older files
+  std::string provenance;              ///< chain of what made the latents (train/provenance.h); "" in older files
 
   int64_t image_size() const { return size * factor; }
 };
@@ -58,6 +60,8 @@ class LatentSource {
   Tensor means(at::IntArrayRef indices) const;
   /// The means in raw units, float32 [n, C, S, S], from `first` on.
   Tensor raw_means(int64_t first, int64_t count) const;
+  /// Everything that is stored of the images, each [N, C, S, S]: for fingerprints.
+  std::vector<Tensor> stored() const;
 
  private:
   std::string where_;

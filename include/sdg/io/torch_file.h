@@ -96,6 +96,8 @@ class TorchFile {
   /// tensors and NumPy's arrays are copies.
   Tensor tensor(const StoredTensor& stored) const;
   bool is_legacy() const;  ///< the format before PyTorch 1.6
+  /// Texts that stand beside the pickle (see write_torch), by name; those of more than 1 MiB are left out.
+  std::map<std::string, std::string> notes() const;
 
  private:
   struct State;
@@ -108,7 +110,9 @@ bool looks_like_legacy_torch(std::string_view first_bytes);
 
 /// Writes a state dict as torch.save does (zip, OrderedDict of tensors), so that torch.load reads it with
 /// weights_only=True; atomically. Tensors are moved to the CPU and made contiguous. Throws Error for a type that
-/// torch's files have no storage class for (unsigned integers above 8 bits, 8-bit floats).
-void write_torch(const std::filesystem::path& path, const std::map<std::string, Tensor>& tensors);
+/// torch's files have no storage class for (unsigned integers above 8 bits, 8-bit floats). `notes` stand as members
+/// extra/NAME beside the pickle, as torch.jit keeps such files; torch.load does not look at them.
+void write_torch(const std::filesystem::path& path, const std::map<std::string, Tensor>& tensors,
+                 const std::map<std::string, std::string>& notes = {});
 
 }  // namespace sdg::io

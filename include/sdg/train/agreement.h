@@ -15,7 +15,8 @@ class Agreement {
   Agreement(int64_t images, int64_t patches);
   static constexpr int64_t kRemembered = 16384;
 
-  /// One step's images (indices into the data set) and their clusters, int64 [n] or [n, L].
+  /// One step's images (indices into the data set) and their clusters, int64 [n] or [n, L]. An image that is there more
+  /// than once, as where the data set is smaller than the batch, counts once.
   void see(const std::vector<int64_t>& index, const Tensor& ids);
 
   /// Smoothed share of entries that kept their cluster, over about the last 2,000 images seen again (or all, where the

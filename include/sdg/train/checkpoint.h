@@ -4,9 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "sdg/data/fingerprint.h"
 #include "sdg/data/latents.h"
 #include "sdg/io/tensor_file.h"
 #include "sdg/train/network.h"
+#include "sdg/train/provenance.h"
 
 namespace sdg::train {
 
@@ -26,6 +28,9 @@ struct CheckpointInfo {
   std::string initial_weights;                         ///< what the weights began as; empty for random ones
   bool initial_class_conditional = false;              ///< was that a network that knows labels
   bool converted = false;                              ///< made from somebody else's weights
+  sdg::data::Fingerprint fingerprint;                  ///< of the training data; unknown in older checkpoints
+  std::string conditions;                              ///< digest of the indices that were given (GivenConditions::key)
+  Provenance provenance;  ///< every stage that made the weights; empty in older checkpoints
 };
 
 /// Adds the metadata to `file`: format, sdg and LibTorch version, config (as YAML), step, provenance.

@@ -4,7 +4,9 @@
 
 #include "sdg/cluster/kmeans.h"
 #include "sdg/core/progress.h"
+#include "sdg/data/fingerprint.h"
 #include "sdg/io/tensor_file.h"
+#include "sdg/train/provenance.h"
 #include "sdg/train/run_config.h"
 
 /// The offline variant: features of a finished network (or of anything else) are clustered once by k-means, and the
@@ -30,16 +32,23 @@ PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& optio
 
 /// How such labels came to be; stored beside them, so that `audit` can follow the chain.
 struct PseudoLabelOrigin {
-  std::string made_from;   ///< checkpoint, run or file of features
-  std::string label_free;  ///< its own audit: yes, no, unknown; empty where nothing is known
-  std::string tapped;      ///< "depth 1, t 0.85, pooling flat"
+  std::string made_from{};          ///< checkpoint, run or file of features
+  std::string label_free{};         ///< its own audit: yes, no, unknown; empty where nothing is known
+  std::string tapped{};             ///< "depth 1, t 0.85, pooling flat"
+  Provenance provenance{};          ///< of the network whose features they are
+  sdg::data::Fingerprint images{};  ///< of the data set they were made for, where that is known
+  std::string recipe{};             ///< digest of all that they follow from; "" where nobody needs to make them again
 };
 
-/// `ids` and metadata: made_from, label_free, tapped, clusters, inertia.
+/// `ids` and metadata: made_from, label_free, tapped, clusters, inertia, the chain, data_fingerprint and recipe.
 io::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLabelOrigin& origin);
 
 /// What a file of indices says of its making; empty for files that say nothing (text, npy).
 PseudoLabelOrigin pseudo_label_origin(const std::filesystem::path& path);
+
+/// The same of a file of features, as `sdg features --store` writes them; of others only its path. The data set is told
+/// only where the features are those of all its images.
+PseudoLabelOrigin feature_origin(const std::filesystem::path& path);
 
 /// "depth 1, t 0.85, pooling flat", as PseudoLabelOrigin::tapped; `depth` as resolved.
 std::string tap_text(const RunConfig& config, int64_t depth);

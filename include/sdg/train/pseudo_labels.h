@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <string>
 
 #include "sdg/core/tensor.h"
 
@@ -10,5 +11,8 @@ namespace sdg::train {
 /// column; a first line without a number is a heading). Throws Error, naming file and line, for anything else, for
 /// negative indices, indices of 2^20 and more, and for another number of images.
 Tensor read_indices(const std::filesystem::path& path, int64_t images);
+
+/// Digest of such indices, by which a run knows those it was trained on again.
+std::string condition_key(const Tensor& ids);
 
 }  // namespace sdg::train

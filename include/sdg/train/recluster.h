@@ -5,8 +5,9 @@
 
 namespace sdg::train {
 
-/// Steps at which source recluster clusters anew: change_step, and every condition.recluster of the steps after it.
-bool recluster_due(const RunConfig& config, int64_t step);
+/// Steps at which source recluster clusters anew: `first`, where conditions begin (Learner::change_at), and every
+/// condition.recluster of the steps after it.
+bool recluster_due(const RunConfig& config, int64_t first, int64_t step);
 
 /// Clusters of all images by k-means on the network's features (what source online does with Sinkhorn and a head),
 /// int64 [data set size]. `previous` (may be undefined) gives the numbers: see keep_numbers.
