@@ -21,7 +21,7 @@ constexpr const char* kExamples =
 
 int execute(const Arguments& arguments) {
   const auto path = train::find_checkpoint(arguments.run, arguments.checkpoint);
-  const auto info = train::parse_info(io::read_tensor_header(path), path.string());
+  const auto info = train::parse_info(io::read_tensors(path), path.string());
   const auto found = train::audit(info);
   const auto verdict = train::to_text(found.label_free);
   if (arguments.json) {

@@ -11,6 +11,7 @@
 #include "sdg/core/text.h"
 #include "sdg/io/atomic_file.h"
 #include "sdg/io/chart.h"
+#include "sdg/io/folder_lock.h"
 #include "sdg/io/html_page.h"
 #include "sdg/io/image.h"
 #include "sdg/io/tensor_file.h"
@@ -269,9 +270,7 @@ int execute(const Arguments& arguments) {
   auto trained = load(arguments.source, device);
   const fs::path folder = arguments.out.empty() ? train::RunFolder::of_checkpoint(trained.path).root() / "clusters"
                                                 : fs::path(arguments.out);
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  SDG_CHECK(!failed, folder.string(), ": cannot make the folder: ", failed.message());
+  const io::FolderLock lock(folder, "sdg clusters");
   Report(arguments, std::move(trained), device).write(folder);
   say(cat("wrote ", (folder / "index.html").string(), ", ids.safetensors and ids.csv"));
   return 0;

@@ -9,6 +9,7 @@
 #include "sdg/core/error.h"
 #include "sdg/data/latents.h"
 #include "sdg/data/listing.h"
+#include "sdg/io/folder_lock.h"
 #include "sdg/io/image.h"
 #include "sdg/train/latent_images.h"
 
@@ -60,6 +61,7 @@ int execute(const Arguments& arguments) {
   const auto decoder = train::load_decoder(latents.card(), arguments.autoencoder, device);
   const auto to_images = train::decode_with(decoder, device, arguments.tile);
 
+  const io::FolderLock lock(arguments.out, "sdg decode");
   FileNames names;
   ProgressBar bar("decode", "img/s");
   for (int64_t done = 0; done < count;) {

@@ -11,6 +11,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/io/folder_lock.h"
 #include "sdg/io/html_page.h"
 #include "sdg/io/image.h"
 #include "sdg/train/assign.h"
@@ -247,9 +248,7 @@ int execute(const Arguments& arguments) {
   if (!arguments.store.empty()) return store(arguments, trained, device);
   Report report(arguments, trained, device);
   const auto folder = results_folder(arguments, trained);
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  SDG_CHECK(!failed, folder.string(), ": cannot make the folder: ", failed.message());
+  const io::FolderLock lock(folder, "sdg features");
   return report.write(folder);
 }
 

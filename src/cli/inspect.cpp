@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "sdg/core/error.h"
+#include "sdg/io/verify.h"
 #include "sdg/io/weights.h"
 #include "sdg/model/autoencoder_kl.h"
 #include "sdg/model/find_network.h"
@@ -14,13 +15,14 @@ namespace {
 
 struct Arguments {
   std::string file, entry, family;
-  bool json = false;
+  bool json = false, verify = false;
 };
 
 constexpr const char* kExamples =
     "  sdg inspect DiT-XL-2-256x256.pt                  tensors, shapes, and which network they are\n"
     "  sdg inspect 0050000.pt --entry opt               another part of the file\n"
-    "  sdg inspect runs/digits/checkpoints/last.safetensors --json\n";
+    "  sdg inspect runs/digits/checkpoints/last.safetensors --json\n"
+    "  sdg inspect runs/digits/checkpoints/best.safetensors --verify    is every bit what was written?\n";
 
 constexpr size_t kMetadataShown = 200;  // characters of one value
 
@@ -111,6 +113,7 @@ void print(const std::string& file, const nlohmann::ordered_json& all) {
   }
   std::printf("%zu tensors, %lld elements, %lld bytes\n", all["tensors"].size(), all["elements"].get<long long>(),
               all["bytes"].get<long long>());
+  if (all.contains("checksum")) std::printf("checksum: %s\n", all["checksum"].get<std::string>().c_str());
   for (const auto& line : all["choice"]) std::printf("choice: %s\n", line.get<std::string>().c_str());
   const auto& network = all["network"];
   if (network.is_null()) {
@@ -134,10 +137,13 @@ void print(const std::string& file, const nlohmann::ordered_json& all) {
 }
 
 int execute(const Arguments& arguments) {
+  SDG_CHECK(!arguments.verify || io::verify_tensors(arguments.file), arguments.file,
+            ": has no checksum to be compared with: it is from another program or from before sdg-checkpoint-2");
   const auto weights = io::read_weights(arguments.file, arguments.entry);
   const auto family = arguments.family.empty() ? train::family_hint(weights) : arguments.family;
   const auto place = model::find_network(weights.tensors);
-  const auto all = report(weights, place, model::recognise(place.tensors, family));
+  auto all = report(weights, place, model::recognise(place.tensors, family));
+  if (arguments.verify) all["checksum"] = "sound";
   if (arguments.json) {
     std::printf("%s\n", all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
@@ -163,6 +169,8 @@ Command inspect_command() {
         app.add_option("--as", arguments->family, "decide between networks with the same tensors: dit or sit")
             ->type_name("FAMILY");
         app.add_flag("--json", arguments->json, "one JSON object instead of a listing");
+        app.add_flag("--verify", arguments->verify,
+                     "read the whole file and compare it with the checksum in it; a checkpoint without one fails");
         return [arguments] { return execute(*arguments); };
       }};
 }

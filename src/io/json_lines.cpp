@@ -41,16 +41,32 @@ bool keeps(const std::string& line, int64_t last_step) {
   return !row.is_object() || step == row.end() || !step->is_number_integer() || step->get<int64_t>() <= last_step;
 }
 
-std::string kept_part(const std::string& text, int64_t last_step) {
-  std::string out;
+struct Parts {
+  std::string kept, cut;  // whole lines; a torn last line is in neither
+};
+
+Parts divide(const std::string& text, int64_t last_step) {
+  Parts out;
   for (size_t at = 0; at < text.size();) {
     const size_t end = text.find('\n', at);
     const std::string line = text.substr(at, end - at);
     const bool torn = end == std::string::npos && !json::accept(line);  // a crash in the middle of a line
-    if (!torn && keeps(line, last_step)) out += line + '\n';
+    if (!torn) (keeps(line, last_step) ? out.kept : out.cut) += line + '\n';
     at = end == std::string::npos ? text.size() : end + 1;
   }
   return out;
+}
+
+void append(const std::filesystem::path& path, std::string_view text) {
+  Descriptor descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (descriptor.get() < 0) throw_errno(path, "cannot write");
+  while (!text.empty()) {  // one call as a rule, so that a line is whole or absent
+    const ssize_t written = ::write(descriptor.get(), text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw_errno(path, "cannot write");
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+  if (::close(descriptor.release()) != 0) throw_errno(path, "cannot write");  // where network file systems say so
 }
 
 }  // namespace
@@ -60,22 +76,16 @@ JsonLines::JsonLines(std::filesystem::path path, int64_t keep_up_to_step) : path
   std::ifstream file(path_, std::ios::binary);
   SDG_CHECK(file.good(), path_.string(), ": cannot read");
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const std::string kept = kept_part(text, keep_up_to_step);
-  if (kept != text) write_atomically(path_, [&](std::ostream& out) { out << kept; });
+  const auto parts = divide(text, keep_up_to_step);
+  if (!parts.cut.empty()) append(path_.string() + ".bak", parts.cut);
+  if (parts.kept != text) write_atomically(path_, [&](std::ostream& out) { out << parts.kept; });
 }
 
 void JsonLines::write(int64_t step, const Row& row) {
   std::string line = "{\"step\":" + std::to_string(step);
   for (const auto& [name, value] : row) line += "," + quoted(name) + ":" + number_text(value);
   line += "}\n";
-  const Descriptor descriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (descriptor.get() < 0) throw_errno(path_, "cannot write");
-  for (std::string_view rest = line; !rest.empty();) {  // one call as a rule, so that a line is whole or absent
-    const ssize_t written = ::write(descriptor.get(), rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw_errno(path_, "cannot write");
-    rest.remove_prefix(static_cast<size_t>(written));
-  }
+  append(path_, line);
 }
 
 bool JsonLines::holds(int64_t step, const std::string& name) const {

@@ -35,8 +35,7 @@ OpenedFile::OpenedFile(const std::filesystem::path& path)
   size = static_cast<uint64_t>(status.st_size);
 }
 
-MappedFile::MappedFile(const std::filesystem::path& path) {
-  const OpenedFile file(path);
+MappedFile::MappedFile(const OpenedFile& file, const std::filesystem::path& path) {
   size_ = static_cast<size_t>(file.size);
   if (size_ == 0) return;  // an empty mapping is not allowed, an empty file is
   // Private and writable: a stray in-place operation changes this process's copy, never the file.
@@ -49,6 +48,17 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
 MappedFile::~MappedFile() {
   name_.reset();
   if (data_) ::munmap(data_, size_);
+}
+
+void read_exactly(const OpenedFile& file, uint64_t offset, std::span<std::byte> into, const std::string& where) {
+  while (!into.empty()) {
+    const ssize_t count = ::pread(file.descriptor.get(), into.data(), into.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno(where, "cannot read");
+    SDG_CHECK(count > 0, where, ": ends at byte ", offset, ", ", into.size(), " more were expected");
+    into = into.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
 }
 
 }  // namespace sdg::io

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "io/signal_safe_impl.h"
@@ -36,7 +37,8 @@ struct OpenedFile {
 /// A whole file mapped privately: writes to it stay in this process.
 class MappedFile {
  public:
-  explicit MappedFile(const std::filesystem::path& path);
+  explicit MappedFile(const std::filesystem::path& path) : MappedFile(OpenedFile(path), path) {}
+  MappedFile(const OpenedFile& file, const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -47,6 +49,9 @@ class MappedFile {
   size_t size_ = 0;
   std::optional<NamedMapping> name_;  // for the message, should the file be shortened meanwhile
 };
+
+/// Fills `into` from `offset` on. Throws Error, beginning with `where`, for a file that ends before.
+void read_exactly(const OpenedFile& file, uint64_t offset, std::span<std::byte> into, const std::string& where);
 
 /// "path: what: No such file or directory", from errno.
 [[noreturn]] void throw_errno(const std::filesystem::path& path, std::string_view what);

@@ -6,12 +6,15 @@
 #include <bit>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "io/posix_impl.h"
+#include "io/seal_impl.h"
 #include "io/tensor_header_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/io/verify.h"
 
 static_assert(std::endian::native == std::endian::little, "safetensors are little-endian and are mapped as they are");
 
@@ -38,6 +41,11 @@ Tensor view_of(const TensorEntry& entry, const std::shared_ptr<MappedFile>& file
   return at::from_blob(bytes.data(), entry.shape, [file](void*) {}, options);
 }
 
+std::string_view header_text(const MappedFile& file, const TensorHeader& header) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  return {reinterpret_cast<const char*>(file.bytes().data()), header.data_start};
+}
+
 // In the order of the file.
 std::vector<TensorEntry> entries_of(const TensorFile& file, const std::string& where) {
   std::vector<TensorEntry> entries;
@@ -62,8 +70,10 @@ const Tensor& TensorFile::at(const std::string& name, const std::string& where) 
 
 TensorFile read_tensors(const std::filesystem::path& path) {
   const std::string where = path.string();
-  const auto file = std::make_shared<MappedFile>(path);
+  const OpenedFile opened(path);
+  const auto file = std::make_shared<MappedFile>(opened, path);
   TensorHeader header = parse_tensor_header(file->bytes(), where);
+  if (is_sealed(header.metadata)) check_seal(opened, header, header_text(*file, header), where);
   TensorFile out;
   out.metadata = std::move(header.metadata);
   for (const auto& entry : header.entries) {
@@ -74,6 +84,15 @@ TensorFile read_tensors(const std::filesystem::path& path) {
     }
   }
   return out;
+}
+
+bool verify_tensors(const std::filesystem::path& path) {
+  const OpenedFile opened(path);
+  const MappedFile file(opened, path);
+  const TensorHeader header = parse_tensor_header(file.bytes(), path.string());
+  if (!is_sealed(header.metadata)) return false;
+  check_seal(opened, header, header_text(file, header), path.string());
+  return true;
 }
 
 TensorFile read_tensor_header(const std::filesystem::path& path) {
@@ -93,13 +112,20 @@ TensorFile read_tensor_header(const std::filesystem::path& path) {
 
 void write_tensors(const std::filesystem::path& path, const TensorFile& file) {
   auto entries = entries_of(file, path.string());
-  const std::string header = tensor_header_bytes(entries, file.metadata, path.string());
+  auto metadata = file.metadata;
+  const bool sealed = is_sealed(metadata);
+  if (sealed) metadata[kSealKey] = Seal::blank();
+  const std::string header = tensor_header_bytes(entries, metadata, path.string());
+  std::optional<Seal> seal;
+  if (sealed) seal.emplace(header, path.string());
   write_atomically(path, [&](std::ostream& out) {
     out << header;
     for (const auto& entry : entries) {  // one at a time on the CPU
       const Tensor data = file.tensors.at(entry.name).detach().to(at::kCPU).resolve_neg().resolve_conj().contiguous();
       out.write(static_cast<const char*>(data.const_data_ptr()), static_cast<std::streamsize>(data.nbytes()));
+      if (seal) seal->add({static_cast<const std::byte*>(data.const_data_ptr()), data.nbytes()});
     }
+    if (seal) out.seekp(static_cast<std::streamoff>(seal->place())) << seal->hex();
   });
 }
 

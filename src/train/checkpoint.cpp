@@ -9,11 +9,22 @@
 #include "sdg/core/error.h"
 #include "sdg/core/version.h"
 #include "sdg/nn/init.h"
+#include "sdg/train/recovery.h"
 
 namespace sdg::train {
 namespace {
-constexpr const char* kFormat = "sdg-checkpoint-1";
+// From 2 on with a checksum over the whole file (io/verify.h).
+constexpr const char *kFormat = "sdg-checkpoint-2", *kFormatWithoutChecksum = "sdg-checkpoint-1";
+
+io::TensorFile read_checkpoint(const std::filesystem::path& path) {
+  try {
+    return io::read_tensors(path);
+  } catch (const Error& error) {
+    throw Error(error.what() + sound_neighbour(path));
+  }
 }
+
+}  // namespace
 
 void describe(io::TensorFile& file, const CheckpointInfo& info) {
   auto config = info.config;
@@ -47,7 +58,8 @@ CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) 
     SDG_CHECK(found != file.metadata.end(), where, ": not an sdg checkpoint: no metadata `", key, "`");
     return found->second;
   };
-  SDG_CHECK(get("format") == kFormat, where, ": checkpoint format ", get("format"), ", this program reads ", kFormat);
+  SDG_CHECK(get("format") == kFormat || get("format") == kFormatWithoutChecksum, where, ": checkpoint format ",
+            get("format"), ", this program reads ", kFormat, " and ", kFormatWithoutChecksum);
   CheckpointInfo info;
   try {
     info.config = parse_config(get("config"), where);
@@ -87,7 +99,7 @@ CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) 
 
 Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& device, const std::string& weights) {
   SDG_CHECK_USAGE(weights == "ema" || weights == "model", "weights must be ema or model, got ", weights);
-  const auto file = io::read_tensors(checkpoint);
+  const auto file = read_checkpoint(checkpoint);
   Trained trained;
   trained.path = checkpoint.string();
   trained.info = parse_info(file, trained.path);

@@ -64,10 +64,14 @@ void TrainOptions::visit(config::Fields& fields) {
           .unit = "steps",
           .min = 1,
           .resume = config::Resume::kFree});
-  fields("keep", &keep,
-         {.help = "Numbered checkpoints kept beside `last` and `best`; older ones are removed.",
-          .min = 0,
-          .resume = config::Resume::kFree});
+  fields(
+      "keep", &keep,
+      {.help =
+           "Numbered checkpoints kept beside `last` and `best`; older ones are removed. `last` is another name of the "
+           "newest, so two always stay, whatever smaller number is given: one damaged file must not be the whole "
+           "run.",
+       .min = 0,
+       .resume = config::Resume::kFree});
 }
 
 void ConditionOptions::visit(config::Fields& fields) {

@@ -15,6 +15,12 @@ class RunFigures {
   double cluster_loss() const { return cluster_loss_; }
   /// Is the smoothed loss the lowest so far? Then it is remembered as that.
   bool is_best();
+  /// Is the lowest loss that of now?
+  bool at_best() const { return smooth_loss() == best_loss_; }
+  bool has_best() const { return best_loss_ < std::numeric_limits<double>::infinity(); }
+  bool same_best(const RunFigures& other) const { return best_loss_ == other.best_loss_; }
+  /// The next scheduled checkpoint is the best then.
+  void forget_best() { best_loss_ = std::numeric_limits<double>::infinity(); }
 
   /// double [4], for checkpoints.
   Tensor state() const;

@@ -7,9 +7,10 @@
 
 namespace sdg::train {
 
-std::optional<CheckpointInfo> read_before(const RunConfig& config, const RunFolder& folder) {
-  if (!folder.has_checkpoint()) return {};
-  auto before = parse_info(io::read_tensor_header(folder.last()), folder.last().string());
+std::optional<CheckpointInfo> read_before(const RunConfig& config, const RunFolder& folder,
+                                          const std::optional<Recovery>& found) {
+  if (!found) return {};
+  auto before = parse_info(io::read_tensor_header(found->checkpoint), found->checkpoint.string());
   const auto changes = resume_changes(before.config, config);
   SDG_CHECK_USAGE(changes.refused.empty(), folder.root().string(),
                   ": holds a run of another configuration: ", join(changes.refused), "; ", changes.instead);

@@ -9,6 +9,7 @@
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/given_conditions.h"
 #include "sdg/train/latent_images.h"
+#include "sdg/train/recovery.h"
 #include "sdg/train/run_folder.h"
 
 namespace sdg::train {
@@ -24,9 +25,10 @@ struct Supply {
   bool pictures = true;            // can what is drawn be shown
 };
 
-/// What the folder's checkpoint says of the run that goes on; nothing for a new one. Throws UsageError where it is a
-/// run of another configuration: before anything is made, so that a run that is refused leaves no trace.
-std::optional<CheckpointInfo> read_before(const RunConfig& config, const RunFolder& folder);
+/// What the checkpoint that was found says of the run that goes on; nothing for a new one. Throws UsageError where it
+/// is a run of another configuration: before anything is made, so that a run that is refused leaves no trace.
+std::optional<CheckpointInfo> read_before(const RunConfig& config, const RunFolder& folder,
+                                          const std::optional<Recovery>& found);
 
 /// Opens the data, compares them with what `before` (null for a new run) knows, and gets the given indices; what takes
 /// time is told to `on_event` (may be empty). Throws UsageError where data and configuration do not go together, Error

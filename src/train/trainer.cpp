@@ -11,11 +11,13 @@
 #include "sdg/core/log.h"
 #include "sdg/core/text.h"
 #include "sdg/io/atomic_file.h"
+#include "sdg/io/folder_lock.h"
 #include "sdg/train/audit.h"
 #include "sdg/train/checkpoint.h"
 #include "sdg/train/cluster_study.h"
 #include "sdg/train/initial_weights.h"
 #include "sdg/train/recluster.h"
+#include "sdg/train/recovery.h"
 #include "sdg/train/resume_rules.h"
 #include "train/run_figures.h"
 #include "train/run_log.h"
@@ -39,7 +41,8 @@ class Run {
         folder_(folder),
         observer_(observer),
         device_(parse_device(config.device)),
-        before_(read_before(config, folder)),
+        recovery_(find_recovery(folder)),
+        before_(read_before(config, folder, recovery_)),
         supply_(open_supply(config, folder, device_, observer.on_event, before_ ? &*before_ : nullptr)),
         learner_(config, device_, supply_.given.ids, supply_.given.classes, supply_.dataset->size()) {}
 
@@ -48,15 +51,18 @@ class Run {
     outcome.resumed = before_.has_value();
     if (outcome.resumed) {
       restore();
-      outcome.idle = learner_.steps_done() >= config_.train.steps && !pictures_owed();
+      outcome.idle = learner_.steps_done() >= config_.train.steps && !pictures_owed() && notes_.empty();
       if (outcome.idle) return ended(outcome);
     } else if (!config_.model.weights.empty()) {
       begin_with(start_from(learner_.student(), config_.model.weights, config_.model.weights_match));
     }
+    if (!recovery_ && std::filesystem::exists(folder_.metrics()))
+      notes_.push_back(cat(folder_.root().string(), ": holds no checkpoint; what metrics.jsonl held is kept as .bak"));
     begin_stage();
     folder_.create();
     write_config();
     start_message(outcome.resumed);
+    for (const auto& note : notes_) log::warning(note);  // after the log file is open, so that it is told there too
     for (const auto& note : supply_.notes) {
       if (observer_.on_event) observer_.on_event(note);
     }
@@ -236,8 +242,8 @@ class Run {
   }
 
   void restore() {
-    const auto where = folder_.last().string();
-    const auto file = io::read_tensors(folder_.last());
+    const auto where = recovery_->checkpoint.string();
+    const auto file = io::read_tensors(recovery_->checkpoint);
     initial_weights_ = before_->initial_weights;
     initial_class_conditional_ = before_->initial_class_conditional;
     const auto changes = resume_changes(before_->config, config_);
@@ -250,6 +256,20 @@ class Run {
     learner_.load(file, where);
     figures_.restore(file.at("figures", where), where);
     saved_at_ = learner_.steps_done();
+    notes_ = settle(folder_, *recovery_);
+    settle_best();
+  }
+
+  void settle_best() {
+    if (figures_.at_best()) {  // perhaps killed before it was called so
+      if (recovery_->best_step != saved_at_) folder_.make_best(recovery_->checkpoint);
+    } else if (recovery_->best_step < 0 && figures_.has_best()) {
+      const auto again = find_best(folder_, figures_);
+      if (again) folder_.make_best(*again);
+      if (!again) figures_.forget_best();
+      notes_.push_back(cat(folder_.best().string(), " is lost: ",
+                           again ? again->filename().string() : "the next checkpoint", " takes its place"));
+    }
   }
 
   void write_config() {
@@ -270,7 +290,8 @@ class Run {
   RunFolder folder_;
   const Observer& observer_;
   at::Device device_;
-  std::optional<CheckpointInfo> before_;  // of the run that goes on
+  std::optional<Recovery> recovery_;      // the checkpoint that it goes on from
+  std::optional<CheckpointInfo> before_;  // what that says
   Supply supply_;
   Learner learner_;
   std::unique_ptr<RunLog> log_;
@@ -281,8 +302,9 @@ class Run {
   std::string said_;                  // the one of this start
   std::string initial_weights_;
   bool initial_class_conditional_ = false;
-  Provenance history_;  // up to where this process began
-  Stage stage_;         // what it does since
+  std::vector<std::string> notes_;  // on what was found in the folder
+  Provenance history_;              // up to where this process began
+  Stage stage_;                     // what it does since
   int64_t stage_begin_ = 0;
   int64_t saved_at_ = -1, pictured_at_ = -1;
 };
@@ -290,6 +312,8 @@ class Run {
 }  // namespace
 
 Outcome train(const RunConfig& config, const RunFolder& folder, const Observer& observer) {
+  const io::FolderLock lock(folder.root(), "sdg train");
+  if (lock.held()) folder.remove_temporaries();
   Run run(config, folder, observer);
   return run.execute();
 }

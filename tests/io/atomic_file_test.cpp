@@ -104,3 +104,49 @@ TEST(AtomicFile, AWriteThatFailsHalfWayLeavesTheOldFileAndNothingBeside) {
   EXPECT_EQ(read_text(folder / "a.bin"), "old");
   EXPECT_EQ(count_files(folder.path()), 1);
 }
+
+TEST(AtomicFile, TheStreamCanGoBack) {
+  const TemporaryFolder folder;
+  io::write_atomically(folder / "a.txt", [](std::ostream& out) {
+    out << "abc" << std::string(100'000, 'x');
+    out.seekp(1) << "Z";
+  });
+  EXPECT_EQ(read_text(folder / "a.txt"), "aZc" + std::string(100'000, 'x'));
+}
+
+TEST(AtomicFile, NamesOfFilesBesideAreUniqueAndKnown) {
+  const TemporaryFolder folder;
+  const auto beside = [&](const std::string& target) {
+    std::string name;
+    io::write_atomically(folder / target, [&](std::ostream&) {
+      for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+        if (entry.path().filename().string().front() == '.') name = entry.path().filename().string();
+    });
+    return name;
+  };
+  const auto first = beside("last.safetensors"), second = beside("last.safetensors");
+  EXPECT_NE(first, second);
+  EXPECT_EQ(io::target_of_temporary(first), "last.safetensors");
+  const std::string longest(255, 'n');  // names end there
+  EXPECT_EQ(beside(longest).size(), 255U);
+  EXPECT_EQ(io::target_of_temporary(".a.png.tmp.4711"), "a.png");  // of earlier versions
+  for (const auto* other : {"", ".", "a.png", ".a.png", ".a.png.tmp", ".a.png.tmp.", "a.png.tmp.4711"})
+    EXPECT_EQ(io::target_of_temporary(other), "") << other;
+}
+
+TEST(AtomicFile, ALinkIsTheSameFileAndACopyIsNot) {
+  const TemporaryFolder folder;
+  const std::string content(3'000'000, 'x');
+  test::write_text(folder / "a", content);
+  for (int again = 0; again < 2; ++again) {  // the second time both names are one file already
+    io::link_atomically(folder / "a", folder / "link");
+    EXPECT_TRUE(std::filesystem::equivalent(folder / "a", folder / "link"));
+    EXPECT_EQ(count_files(folder.path()), 2);
+  }
+  io::copy_atomically(folder / "a", folder / "link");
+  EXPECT_FALSE(std::filesystem::equivalent(folder / "a", folder / "link"));
+  EXPECT_EQ(read_text(folder / "link"), content);
+  EXPECT_EQ(count_files(folder.path()), 2);
+  EXPECT_THAT(message_of<Error>([&] { io::link_atomically(folder / "a", folder / "none" / "b"); }),
+              HasSubstr("none/b: cannot write: No such file"));
+}

@@ -55,6 +55,11 @@ TEST(JsonLines, AResumedRunCutsOffTheStepsItWillLogAgain) {
   log.write(4, {{"loss", 44}});
   EXPECT_EQ(read_text(folder / "log.jsonl"),
             "{\"step\":1,\"loss\":1}\n{\"step\":2,\"loss\":2}\n{\"step\":3,\"loss\":3}\n{\"step\":4,\"loss\":44}\n");
+  const std::string cut = "{\"step\":4,\"loss\":4}\n{\"step\":5,\"loss\":5}\n";
+  EXPECT_EQ(read_text(folder / "log.jsonl.bak"), cut);
+  io::JsonLines(folder / "log.jsonl", 3);
+  EXPECT_EQ(read_text(folder / "log.jsonl.bak"), cut + "{\"step\":4,\"loss\":44}\n")
+      << "nothing is lost the second time";
 }
 
 TEST(JsonLines, ATornLastLineGoesAndAWholeOneStays) {

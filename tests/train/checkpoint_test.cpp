@@ -67,7 +67,7 @@ TEST_F(Checkpoint, IsReadByPythonsSafetensors) {
       "from safetensors import safe_open\n"
       "from safetensors.torch import load_file, save_file\n"
       "with safe_open(sys.argv[1], 'pt') as f: meta = f.metadata()\n"
-      "assert meta['format'] == 'sdg-checkpoint-1' and meta['step'] == '10', meta\n"
+      "assert meta['format'] == 'sdg-checkpoint-2' and meta['step'] == '10', meta\n"
       "assert 'clusters: 4' in meta['config'], meta['config']\n"
       "save_file(load_file(sys.argv[1]), sys.argv[2])\n",
       {path.string(), copy.string()});

@@ -48,13 +48,66 @@ TEST(RunFolder, KeepsTheNewestNumberedTheLastAndTheBest) {
   EXPECT_EQ(step_of(run.checkpoints() / "step-00003000.safetensors"), 3000);
 }
 
-TEST(RunFolder, KeepZeroLeavesTheLastReadable) {
+TEST(RunFolder, WhateverIsKeptOneDamagedFileIsNotTheWholeRun) {
+  const test::TemporaryFolder folder;
+  for (const int64_t keep : {0, 1, 2}) {
+    const train::RunFolder run(folder / std::to_string(keep));
+    run.create();
+    run.save(file_of(1), 1, true, keep);
+    EXPECT_FALSE(std::filesystem::equivalent(run.last(), run.checkpoints() / "step-00000001.safetensors")) << "a copy";
+    run.save(file_of(2), 2, false, keep);
+    EXPECT_TRUE(std::filesystem::equivalent(run.last(), run.checkpoints() / "step-00000002.safetensors"));
+    run.save(file_of(3), 3, true, keep);
+    EXPECT_THAT(names(run.checkpoints()),
+                UnorderedElementsAre("last.safetensors", "best.safetensors", "step-00000002.safetensors",
+                                     "step-00000003.safetensors"));
+    EXPECT_EQ(step_of(run.last()), 3);
+  }
+}
+
+TEST(RunFolder, OnlyFilesOfItsOwnNamesAreRemoved) {
   const test::TemporaryFolder folder;
   const train::RunFolder run(folder / "run");
   run.create();
-  for (const int64_t step : {1, 2}) run.save(file_of(step), step, false, 0);
-  EXPECT_THAT(names(run.checkpoints()), UnorderedElementsAre("last.safetensors"));
-  EXPECT_EQ(step_of(run.last()), 2);
+  const std::vector<std::string> others{"step-00000001-my-favourite.safetensors",
+                                        "step-1.safetensors",
+                                        "step-000000001.safetensors",
+                                        "step-0000001x.safetensors",
+                                        "step--0000001.safetensors",
+                                        "step-00000001.safetensors.damaged",
+                                        "step-00000001.SAFETENSORS",
+                                        "step-.safetensors",
+                                        "my.safetensors",
+                                        ".my.safetensors.tmp.4711",
+                                        "step-00000040.safetensors"};  // of a later step: somebody put it there
+  for (const auto& name : others) io::write_tensors(run.checkpoints() / name, file_of(0));
+  for (const int64_t step : {5, 6, 7, 8}) run.save(file_of(step), step, false, 2);
+  run.remove_temporaries();
+  auto expected = others;
+  for (const auto* name : {"last.safetensors", "step-00000007.safetensors", "step-00000008.safetensors"})
+    expected.emplace_back(name);
+  EXPECT_THAT(names(run.checkpoints()), ::testing::UnorderedElementsAreArray(expected));
+  EXPECT_EQ(train::RunFolder::numbered_step("step-123456789.safetensors"), 123456789);
+  EXPECT_EQ(train::RunFolder::numbered_step("step-00000040.safetensors"), 40);
+}
+
+TEST(RunFolder, WhatKilledSavesLeftIsRemovedAndNothingElse) {
+  const test::TemporaryFolder folder;
+  const train::RunFolder run(folder / "run");
+  run.create();
+  for (const auto* name : {"checkpoints/.step-00000040.safetensors.tmp.4711",
+                           "checkpoints/.step-00000040.safetensors.tmp.node-7.4711.0123456789abcdef",
+                           "checkpoints/.last.safetensors.tmp.node.1.0", "checkpoints/best.safetensors.link",
+                           "pictures/.samples-40.png.tmp.1", ".config.yaml.tmp.1", ".metrics.jsonl.tmp.a.1.2"})
+    test::write_text(run.root() / name, "x");
+  const std::vector<std::string> others{".notes.txt.tmp.1", ".config.yaml", "x.link"};
+  for (const auto& name : others) test::write_text(run.root() / name, "x");
+  test::write_text(run.checkpoints() / ".mine.safetensors.tmp.1", "x");
+  run.remove_temporaries();
+  EXPECT_THAT(names(run.checkpoints()), UnorderedElementsAre(".mine.safetensors.tmp.1"));
+  EXPECT_THAT(names(run.pictures()), ::testing::IsEmpty());
+  EXPECT_THAT(names(run.root()), UnorderedElementsAre("checkpoints", "pictures", "tensorboard", ".notes.txt.tmp.1",
+                                                      ".config.yaml", "x.link"));
 }
 
 TEST(RunFolder, ASaveThatFailsLeavesTheEarlierCheckpoint) {
@@ -99,4 +152,7 @@ TEST(FindCheckpoint, SaysWhereItLooked) {
   made.save(file_of(1), 1, false, 1);
   EXPECT_EQ(train::find_checkpoint(run.string(), ""), made.last());
   EXPECT_EQ(train::find_checkpoint("", made.last().string()), made.last());
+  std::filesystem::remove(made.last());
+  EXPECT_TRUE(made.has_checkpoint());
+  EXPECT_EQ(train::find_checkpoint(run.string(), ""), made.checkpoints() / "step-00000001.safetensors");
 }

@@ -13,7 +13,7 @@ using Row = std::vector<std::pair<std::string, double>>;
 class JsonLines {
  public:
   /// Opens for appending; lines whose "step" is beyond `keep_up_to_step` are cut off first (they are logged again after
-  /// a resume), and so is a torn last line. -1 keeps everything.
+  /// a resume) and added to `path`.bak; a torn last line is cut off too. -1 keeps everything.
   explicit JsonLines(std::filesystem::path path, int64_t keep_up_to_step = -1);
   void write(int64_t step, const Row& row);
   /// Is there a line of that step with that name?

@@ -15,7 +15,7 @@ namespace sdg::train {
 ///   log.txt                what was said on the terminal, with times
 ///   tensorboard/           the same figures and pictures for TensorBoard
 ///   pictures/              sample grids and cluster sheets by step
-///   checkpoints/           last.safetensors, best.safetensors, step-NNNNNNNN.safetensors
+///   checkpoints/           last.safetensors, best.safetensors, step-NNNNNNNN.safetensors; NAME.damaged: see recovery.h
 class RunFolder {
  public:
   explicit RunFolder(std::filesystem::path root);
@@ -38,11 +38,24 @@ class RunFolder {
   std::filesystem::path last() const { return checkpoints() / "last.safetensors"; }
   std::filesystem::path best() const { return checkpoints() / "best.safetensors"; }
 
-  bool has_checkpoint() const { return std::filesystem::exists(last()); }
+  /// A checkpoint of any of the three kinds: a run without `last` is none that has not begun.
+  bool has_checkpoint() const;
+  /// The step in a name of exactly the form step-NNNNNNNN.safetensors; files of other names are not ours.
+  static std::optional<int64_t> numbered_step(const std::string& name);
+  /// The numbered checkpoints, oldest first.
+  std::vector<std::filesystem::path> numbered() const;
 
-  /// Writes the numbered checkpoint of `step`, makes `last` (and `best`) the same file by hard link (or copy, where the
-  /// file system has no links), then removes numbered ones beyond `keep`. Each name is replaced atomically.
+  /// Writes the numbered checkpoint of `step`, makes `last` (and `best`) the same file, see below, then removes older
+  /// numbered ones beyond `keep`, but never the one before: one damaged file must not be the whole run. Each name is
+  /// replaced atomically.
   void save(const io::TensorFile& file, int64_t step, bool best, int64_t keep) const;
+  /// `last` becomes the same file as `checkpoint` by hard link, which costs nothing; a copy of it where no other
+  /// numbered checkpoint is there to fall back on, or where the file system has no links.
+  void make_last(const std::filesystem::path& checkpoint) const;
+  void make_best(const std::filesystem::path& checkpoint) const;
+
+  /// Removes the hidden files that killed saves of this run left. Only for who holds the folder's lock.
+  void remove_temporaries() const;
 
  private:
   std::filesystem::path root_;

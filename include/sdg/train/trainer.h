@@ -32,10 +32,11 @@ struct Outcome {
   std::filesystem::path checkpoint;
 };
 
-/// Trains `config` in `folder`. A folder that holds a checkpoint is gone on with, and the run that was stopped equals
-/// the one that never was, bit for bit on the CPU. Options that differ are taken as their declarations allow, with a
-/// line of what changed after which step; throws UsageError for those that may not. A picture or row of the last
-/// checkpoint that is missing is made up for; a finished run is left alone.
+/// Trains `config` in `folder`, which no other process may do meanwhile (io/folder_lock.h). A folder that holds a
+/// checkpoint is gone on with from the newest sound one (train/recovery.h says what happens to damaged ones), and the
+/// run that was stopped equals the one that never was, bit for bit on the CPU. Options that differ are taken as their
+/// declarations allow, with a line of what changed after which step; throws UsageError for those that may not. A
+/// picture or row of the last checkpoint that is missing is made up for; a finished run is left alone.
 Outcome train(const RunConfig& config, const RunFolder& folder, const Observer& observer);
 
 }  // namespace sdg::train
