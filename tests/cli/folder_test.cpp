@@ -4,6 +4,7 @@
 #include "cli/tiny_program.h"
 #include "sdg/io/folder_lock.h"
 #include "sdg/io/tensor_file.h"
+#include "train/tiny_run.h"
 
 using namespace sdg;
 using test::expect_failure;
@@ -51,14 +52,9 @@ TEST_F(Program, OfTwoProcessesStartedAtOnceOneTrains) {
   test::RunningProgram b(folder_.path(), "train --run run " + kTiny + "--set train.steps=60");
   const auto one = a.wait(), two = b.wait();
   EXPECT_EQ(std::min(one.code, two.code), 0) << one.err << two.err;
+  // The other came while the first was at work, or after it had finished, when there was nothing left to do.
   const auto& other = one.code == 0 ? two : one;
-  // Either it came while the first was at work, or after it had finished, when there was nothing left to do.
-  if (other.code != 0) {
-    EXPECT_EQ(other.code, 1);
-    EXPECT_THAT(other.err, HasSubstr("in use by process"));
-  } else {
-    EXPECT_THAT(other.err, HasSubstr("going on at step 60"));
-  }
+  if (other.code != 0) expect_failure(other, 1, "in use by process");
   EXPECT_EQ(io::read_tensors(last()).metadata.at("step"), "60");
   EXPECT_FALSE(fs::exists(io::FolderLock::file_of(folder_ / "run")));
 }
@@ -87,15 +83,15 @@ TEST_F(Program, EveryCommandThatLoadsACheckpointNoticesAFlippedBit) {
 
 TEST_F(Program, ADamagedLastNamesTheSoundCheckpointAndResumingMendsIt) {
   train_run("--set train.save_every=2");
-  auto bytes = test::read_text(last());
-  fs::resize_file(last(), bytes.size() / 3);  // and with it its other names
+  fs::copy_file(last(), folder_ / "whole.safetensors");
+  fs::resize_file(last(), fs::file_size(last()) / 3);  // and with it its other names
   expect_failure(sdg("sample --run run --count 1"), 1, "step-00000004.safetensors (step 4): name it with --checkpoint");
   const auto resumed = sdg("train --resume run --set train.save_every=2");
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_THAT(resumed.err, AllOf(HasSubstr("truncated"), HasSubstr("last.safetensors.damaged"),
                                  HasSubstr("steps 5 to 6 are done again")));
   EXPECT_THAT(test::read_text(folder_ / "run" / "log.txt"), HasSubstr("steps 5 to 6 are done again"));
-  EXPECT_EQ(test::read_text(last()), bytes);
+  test::expect_same_tensors(last(), folder_ / "whole.safetensors");
 }
 
 TEST_F(Program, VerifyRefusesWhatHasNoChecksum) {
@@ -106,7 +102,7 @@ TEST_F(Program, VerifyRefusesWhatHasNoChecksum) {
 TEST_F(SmallDisk, AFullOneLeavesTheEarlierCheckpointAndEndsWithOneError) {
   uintmax_t used = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder_ / "run"))
-    if (entry.is_regular_file()) used += 4096 + entry.file_size();
+    if (entry.is_regular_file()) used += 4096 + entry.file_size() / entry.hard_link_count();
   const auto size = fs::file_size(last());
   const auto before = test::read_text(last());
   // One half of a checkpoint fits beside what is there.
@@ -133,11 +129,4 @@ TEST_F(SmallDisk, AReadOnlyFolderIsNamedAtOnce) {
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(test::read_text(folder_ / "code"), "1\n");
   EXPECT_THAT(test::read_text(folder_ / "err"), HasSubstr("disk/run: cannot write there: Read-only file system\n"));
-}
-
-TEST_F(Program, OutputThatCannotBeWrittenIsAFailure) {
-  if (!fs::is_character_file("/dev/full")) GTEST_SKIP() << "no /dev/full here";
-  const auto result = sdg("--version", "'" SDG_PROGRAM "' config digits.yaml >/dev/full 2>err; echo $? >code;");
-  EXPECT_EQ(test::read_text(folder_ / "code"), "1\n") << result.err;
-  EXPECT_THAT(test::read_text(folder_ / "err"), HasSubstr("standard output: No space left on device"));
 }
