@@ -181,6 +181,7 @@ void copy_atomically(const fs::path& source, const fs::path& target) {
 
 void link_atomically(const fs::path& source, const fs::path& target) {
   const auto made = beside(target);
+  const UnfinishedFile unfinished(made);
   if (::link(source.c_str(), made.c_str()) != 0)
     return copy_atomically(source, target);  // no links in this file system
   const bool renamed = ::rename(made.c_str(), target.c_str()) == 0;

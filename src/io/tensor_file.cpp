@@ -46,6 +46,7 @@ std::string_view header_text(const MappedFile& file, const TensorHeader& header)
   return {reinterpret_cast<const char*>(file.bytes().data()), header.data_start};
 }
 
+// In the order of the file.
 std::vector<TensorEntry> entries_of(const TensorFile& file, const std::string& where) {
   std::vector<TensorEntry> entries;
   for (const auto& [name, tensor] : file.tensors) {

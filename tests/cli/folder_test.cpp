@@ -66,12 +66,12 @@ TEST_F(Program, EveryCommandThatLoadsACheckpointNoticesAFlippedBit) {
   fs::create_directories(folder_ / "other/checkpoints");
   test::write_text(last("other"), bytes);
   const std::string file = "other/checkpoints/last.safetensors";
-  for (const std::string command :
-       {"train --run other " + kTiny, "sample --checkpoint " + file, "sample --run other", "inspect " + file,
-        "inspect --verify " + file, "audit --checkpoint " + file, "eval-fid --run other --count 8",
-        "eval-clusters --run other", "clusters --run other", "convert " + file + " o.pt --to public",
-        "sweep --run other --guidance 1 --count 8", "kmeans --run other --out ids.safetensors",
-        "train --run third " + kTiny + "--set model.weights=" + file}) {
+  for (const auto& command : std::vector<std::string>{
+           "train --run other " + kTiny, "sample --checkpoint " + file, "sample --run other", "inspect " + file,
+           "inspect --verify " + file, "audit --checkpoint " + file, "eval-fid --run other --count 8",
+           "eval-clusters --run other", "clusters --run other", "convert " + file + " o.pt --to public",
+           "sweep --run other --guidance 1 --count 8", "kmeans --run other --out ids.safetensors",
+           "train --run third " + kTiny + "--set model.weights=" + file}) {
     const auto result = sdg(command);
     expect_failure(result, 1, "last.safetensors: damaged: the checksum of its bytes is ");
   }
