@@ -27,10 +27,14 @@ int execute(const Arguments& arguments) {
   const auto verdict = train::to_text(found.label_free);
   if (arguments.json) {
     const auto stages = nlohmann::ordered_json::parse(train::to_json(train::provenance_of(info)));
-    const nlohmann::ordered_json out{{"checkpoint", path.string()}, {"label_free", verdict},
-                                     {"reasons", found.reasons},    {"stages", stages},
-                                     {"data", info.data},           {"step", info.step}};
-    std::printf("%s\n", io::json_text(out).c_str());
+    auto out = io::in_utf8(nlohmann::ordered_json{{"checkpoint", path.string()},
+                                                  {"label_free", verdict},
+                                                  {"reasons", found.reasons},
+                                                  {"stages", nullptr},
+                                                  {"data", info.data},
+                                                  {"step", info.step}});
+    out["stages"] = stages;  // in UTF-8 already
+    std::printf("%s\n", out.dump().c_str());
     return 0;
   }
   std::printf("%s\nlabel-free: %s\n", path.string().c_str(), verdict.c_str());

@@ -1,8 +1,8 @@
 // Fingerprints as text, and in words what differs between two.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "io/json_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
 #include "sdg/data/fingerprint.h"
@@ -105,7 +105,7 @@ std::string to_text(const Fingerprint& fingerprint) {
     out["classes"] = fingerprint.classes;
     out["class_sizes"] = fingerprint.class_sizes;
   }
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // names for messages; classes_id decides
+  return io::nested_json_text(out);
 }
 
 Fingerprint parse_fingerprint(const std::string& text, const std::string& where) {
@@ -121,6 +121,7 @@ Fingerprint parse_fingerprint(const std::string& text, const std::string& where)
     out.masks = json.value("masks", std::string());
     out.classes_id = json.value("classes_id", std::string());
     out.classes = json.value("classes", std::vector<std::string>());
+    for (auto& name : out.classes) name = from_utf8(name);
     out.class_sizes = json.value("class_sizes", std::vector<int64_t>());
     return out;
   } catch (const nlohmann::json::exception& error) {

@@ -33,7 +33,7 @@ void describe(io::TensorFile& file, const CheckpointInfo& info) {
   file.metadata["config"] = config::to_yaml(config::Fields::of(config));
   file.metadata["step"] = std::to_string(info.step);
   file.metadata["samples"] = std::to_string(info.samples);
-  if (!info.changes.empty()) file.metadata["changes"] = nlohmann::json(info.changes).dump();
+  if (!info.changes.empty()) file.metadata["changes"] = io::nested_json_text(nlohmann::json(info.changes));
   file.metadata["classes"] = std::to_string(info.classes);
   file.metadata["class_names"] = io::nested_json_text(nlohmann::json(info.class_names));
   file.metadata["data"] = info.data;
@@ -67,6 +67,7 @@ CheckpointInfo parse_info(const io::TensorFile& file, const std::string& where) 
     info.samples = file.metadata.contains("samples") ? std::stoll(get("samples")) : info.step * info.config.train.batch;
     if (file.metadata.contains("changes"))
       info.changes = nlohmann::json::parse(get("changes")).get<std::vector<std::string>>();
+    for (auto& change : info.changes) change = from_utf8(change);
     info.classes = std::stoll(get("classes"));
     info.class_names = nlohmann::json::parse(get("class_names")).get<std::vector<std::string>>();
     for (auto& name : info.class_names) name = from_utf8(name);

@@ -1,8 +1,8 @@
 #include "sdg/train/provenance.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "io/json_impl.h"
 #include "sdg/core/error.h"
 
 namespace sdg::train {
@@ -78,7 +78,7 @@ std::string to_json(const Provenance& provenance) {
     if (stage.last > stage.first) row["steps"] = {stage.first, stage.last};
     out.push_back(std::move(row));
   }
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // paths are in it for people
+  return io::nested_json_text(out);
 }
 
 Provenance parse_provenance(const std::map<std::string, std::string>& metadata, const std::string& where) {
@@ -87,8 +87,8 @@ Provenance parse_provenance(const std::map<std::string, std::string>& metadata, 
   if (found == metadata.end() || found->second.empty()) return out;
   try {
     for (const auto& row : nlohmann::json::parse(found->second)) {
-      Stage stage{row.at("what").get<std::string>(), parse_verdict(row.at("label_free").get<std::string>())};
-      stage.of = row.value("of", std::string());
+      Stage stage{from_utf8(row.at("what").get<std::string>()), parse_verdict(row.at("label_free").get<std::string>())};
+      stage.of = from_utf8(row.value("of", std::string()));
       stage.key = row.value("key", std::string());
       if (row.contains("steps")) {
         stage.first = row.at("steps").at(0).get<int64_t>();
