@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/tiny_program.h"
+#include "sdg/core/error.h"
 #include "sdg/io/folder_lock.h"
 #include "sdg/io/tensor_file.h"
 #include "train/tiny_run.h"

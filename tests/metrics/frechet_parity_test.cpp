@@ -19,8 +19,8 @@ Gaussian gaussian_of(const Tensor& features) {
 TEST(FrechetParity, DistancesAreExactAndWithinPublicToolsOwnError) {
   test::for_each_fixture("frechet", [](test::Fixture& f) {
     for (const std::string name : f.config.at("cases")) {
-      const Gaussian a{f.in(name + ".mu1"), f.in(name + ".sigma1"), 0},
-          b{f.in(name + ".mu2"), f.in(name + ".sigma2"), 0};
+      const Gaussian a{f.in(name + ".mu1"), f.in(name + ".sigma1"), 0, {}, {}, {}},
+          b{f.in(name + ".mu2"), f.in(name + ".sigma2"), 0, {}, {}, {}};
       const Tensor distance = scalar(frechet_distance(a, b));
       f.compare(name + ".exact", distance);
       for (const char* tool : {".pytorch_fid", ".torchmetrics"}) {
