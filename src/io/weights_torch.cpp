@@ -235,6 +235,7 @@ Weights read_torch(const std::filesystem::path& path, const std::string& entry, 
   const TorchValue& root = file.root();
   if (const auto* dict = root.get<TorchValue::Dict>()) {
     for (const auto& [key, value] : dict->items) {
+      SDG_CHECK(key.size() < kMaxName, where, ": a name has more than ", kMaxName, " characters");
       const auto* inner = value->get<TorchValue::Dict>();  // an object of which nothing is known is no part
       const bool is_part =
           inner ? !inner->is_record || !inner->items.empty() : value->get<TorchValue::List>() != nullptr;
