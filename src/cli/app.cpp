@@ -3,11 +3,9 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <optional>
-#include <system_error>
 
 #include "cli/command.h"
 #include "cli/log_file.h"
@@ -37,13 +35,6 @@ void check_command_name(const std::string& name) {
   const auto meant = config::closest(name, names);
   throw UsageError(
       cat("unknown command ", name, meant.empty() ? "" : "; did you mean " + meant + "?", "; see sdg --help"));
-}
-
-// What was printed counts as done only when it is out: a full disk must not end with 0.
-int after_output(int code) {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  return report(cat("cannot write to standard output: ", std::generic_category().message(errno)),
-                code == 0 ? kFailure : code);
 }
 
 int parse_error(const CLI::App& app, const CLI::ParseError& error) {
@@ -88,7 +79,7 @@ int run_command(int argc, char** argv) {
   }
   try {
     for (const auto& [sub, runner] : runners) {
-      if (sub->parsed()) return after_output(runner());
+      if (sub->parsed()) return runner();
     }
   } catch (const UsageError& error) {
     return report(error.what(), kUsage);

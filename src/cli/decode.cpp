@@ -17,7 +17,6 @@
 #include "sdg/data/latents.h"
 #include "sdg/data/listing.h"
 #include "sdg/io/digest.h"
-#include "sdg/io/folder_lock.h"
 #include "sdg/io/image_folder.h"
 #include "sdg/train/latent_images.h"
 
@@ -86,7 +85,6 @@ int execute(const Arguments& arguments) {
   const auto decoder = train::load_decoder(latents.card(), arguments.autoencoder, device);
   const auto to_images = train::decode_with(decoder, device, arguments.tile);
 
-  const io::FolderLock lock(arguments.out, "sdg decode");
   const auto names = names_of(latents);
   const std::set<std::string> ours(names.begin(), names.end());
   io::ImageFolder folder(arguments.out,

@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "cli/command.h"
-#include "cli/sampling.h"
 #include "cli/process.h"
+#include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"

@@ -41,6 +41,18 @@ std::vector<std::string> files_in(const fs::path& folder) {
   return out;
 }
 
+// What a process that was killed left behind while it wrote an image.
+void remove_temporaries(const fs::path& folder, const std::function<bool(const std::string&)>& is_ours) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const auto target = target_of_temporary(entry.path().filename().string());
+    if (target.empty() || !entry.is_regular_file()) continue;
+    const auto path = (entry.path().parent_path() / target).lexically_relative(folder).generic_string();
+    if (is_ours(path)) found.push_back(entry.path());
+  }
+  for (const auto& path : found) fs::remove(path);
+}
+
 void remove_all(const fs::path& folder, const std::vector<std::string>& files) {
   for (const auto& file : files) {
     fs::remove(folder / file);
@@ -57,6 +69,7 @@ ImageFolder::ImageFolder(fs::path folder, const ImageFolderPlan& plan) : folder_
   SDG_CHECK(!fs::exists(folder_, failed) || fs::is_directory(folder_, failed), folder_.string(),
             ": expected a folder, got a file");
   lock_ = std::make_unique<FolderLock>(folder_, plan.program);
+  if (lock_->held()) remove_temporaries(folder_, plan.writes);
   const auto mark = folder_ / kMark;
   const bool incomplete = fs::exists(mark);
   const auto files = files_in(folder_);

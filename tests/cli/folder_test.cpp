@@ -38,7 +38,7 @@ class SmallDisk : public Program {
 
 TEST_F(Program, ASecondProcessInTheFolderIsRefusedAndNamesTheFirst) {
   test::RunningProgram first(folder_.path(), kLong);
-  ASSERT_TRUE(first.says("20/4000", 60) || first.says("condition", 60)) << first.err();
+  ASSERT_TRUE(first.says("condition", 60)) << first.err();
   expect_failure(sdg(kLong), 1, "run: in use by process ");
   expect_failure(sdg("train --resume run"), 1, "(sdg train, since 2");
   first.send(SIGKILL);
@@ -89,7 +89,7 @@ TEST_F(Program, ADamagedLastNamesTheSoundCheckpointAndResumingMendsIt) {
   expect_failure(sdg("sample --run run --count 1"), 1, "step-00000004.safetensors (step 4): name it with --checkpoint");
   const auto resumed = sdg("train --resume run --set train.save_every=2");
   EXPECT_EQ(resumed.code, 0) << resumed.err;
-  EXPECT_THAT(resumed.err, AllOf(HasSubstr("truncated"), HasSubstr("last.safetensors.damaged"),
+  EXPECT_THAT(resumed.err, AllOf(HasSubstr("truncated"), HasSubstr("step-00000006.safetensors.damaged"),
                                  HasSubstr("steps 5 to 6 are done again")));
   EXPECT_THAT(test::read_text(folder_ / "run" / "log.txt"), HasSubstr("steps 5 to 6 are done again"));
   test::expect_same_tensors(last(), folder_ / "whole.safetensors");

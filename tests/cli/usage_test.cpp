@@ -68,3 +68,8 @@ TEST_F(Program, NamesDataThatCannotBeTrainedOn) {
 TEST_F(Program, RefusesMoreClustersThanImages) {
   expect_failure(sdg("train --run run " + kTiny + "--set cluster.clusters=5000"), 2, "5000 clusters");
 }
+
+TEST_F(Program, TheOptionsPageIsWhatTheDeclarationsSay) {
+  EXPECT_EQ(sdg("config --markdown").out, test::read_text(SDG_SOURCE_DIR "/docs/config.md"))
+      << "write it anew: sdg config --markdown > docs/config.md";
+}
