@@ -94,7 +94,7 @@ def main():
         while kills < arguments.kills:
             run = os.path.join(folder, f"run{runs}")
             runs += 1
-            finished = False
+            finished, cut = False, {}  # sizes of the files that were cut: one killed early has not yet set them aside
             while not finished:
                 process = subprocess.Popen(command(run, arguments.steps), stderr=subprocess.PIPE, text=True)
                 resumes += 1
@@ -120,6 +120,8 @@ def main():
                 kills += 1
                 inside_saves += bool(temporaries(run))
                 for name in numbered(run):
+                    if cut.get(name) == os.path.getsize(os.path.join(run, "checkpoints", name)):
+                        continue
                     found = tensors(os.path.join(run, "checkpoints", name))
                     wanted = tensors(os.path.join(whole, "checkpoints", name))
                     compared += 1
@@ -129,6 +131,7 @@ def main():
                 if kills % 2 == 0 and len(numbered(run)) > 1:
                     newest = os.path.join(run, "checkpoints", numbered(run)[-1])
                     os.truncate(newest, draw.randrange(os.path.getsize(newest)))
+                    cut[os.path.basename(newest)] = os.path.getsize(newest)
                     cuts += 1
             for name in ("last", "best"):
                 found = tensors(os.path.join(run, "checkpoints", name + ".safetensors"))
