@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 
 #include "cli/command.h"
@@ -99,7 +100,17 @@ void print(const Arguments& arguments, const metrics::FeatureExtractor& extracto
   std::printf(")\n");
 }
 
+// Statistics may replace statistics, and nothing else.
+void check_statistics_file(const std::string& path) {
+  namespace fs = std::filesystem;
+  SDG_CHECK_USAGE(fs::path(path).extension() == ".npz", "--save-statistics: expected a name that ends in .npz, got ",
+                  path);
+  SDG_CHECK_USAGE(!fs::exists(path) || (fs::is_regular_file(path) && train::holds_statistics(path)),
+                  "--save-statistics: ", path, " is there and holds no statistics; choose another name");
+}
+
 void check_arguments(const Arguments& arguments, const CLI::App& app) {
+  if (!arguments.save_statistics.empty()) check_statistics_file(arguments.save_statistics);
   const bool from_images = !arguments.images.empty(), named = !arguments.reference.path.empty();
   if (from_images) {
     refuse(app, kDrawingOptions, "says how to draw, and --images draws nothing");

@@ -17,6 +17,7 @@ bool is_finite(const Tensor& x) {
 }
 
 void check_finite(const Tensor& x, std::string_view where, std::string_view name) {
+  SDG_CHECK(!x.is_complex(), where, ": ", name, " holds complex numbers; expected real ones");
   SDG_CHECK(is_finite(x), where, ": ", name, " holds NaN or infinity");
 }
 

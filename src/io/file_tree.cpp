@@ -76,11 +76,12 @@ class Circles {
 
   void close(size_t folder) {
     if (low_[folder] != order_[folder]) return;
-    for (size_t member = open_.size(); member != folder;) {
+    size_t member = folder;
+    do {
       member = open_.back();
       open_.pop_back();
       circle_[member] = static_cast<int64_t>(folder);
-    }
+    } while (member != folder);
   }
 
   const FileTree& tree_;

@@ -1,6 +1,7 @@
 #include "sdg/io/image_folder.h"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <system_error>
 #include <vector>
@@ -91,6 +92,14 @@ ImageFolder::~ImageFolder() {
   std::error_code ignored;
   if (!lock_ || wrote_ || goes_on_) return;
   fs::remove(folder_ / kMark, ignored);  // nothing is there that could be taken for all
+}
+
+bool ImageFolder::has(const std::string& path) const {
+  constexpr std::string_view kEnd("\0\0\0\0IEND\xae\x42\x60\x82", 12);  // of every PNG
+  std::ifstream in(folder_ / path, std::ios::binary);
+  std::array<char, kEnd.size()> last{};
+  in.seekg(-static_cast<std::streamoff>(last.size()), std::ios::end);
+  return in.read(last.data(), last.size()) && std::string_view(last.data(), last.size()) == kEnd;
 }
 
 void ImageFolder::write(const std::string& path, const Tensor& image) {

@@ -23,6 +23,8 @@ class Machine {
       const auto opcode = number<uint8_t>();
       if (opcode == kStop) break;
       if (!data(opcode) && !container(opcode) && !object(opcode)) {
+        SDG_CHECK(opcode != 'P', pool_.where(),
+                  ": tensors in pickle protocol 0 are not read; save with protocol 2 or later");
         fail(cat("opcode ", static_cast<int>(opcode), " is not one that plain data needs"));
       }
     }

@@ -15,6 +15,7 @@
 #include <array>
 #include <limits>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "io/crc32_impl.h"
@@ -86,11 +87,31 @@ Tensor decode_stb(std::span<const std::byte> bytes, const std::string& name, con
   return pixels.permute({2, 0, 1}).contiguous();  // [C, H, W]
 }
 
+// Colours that a short palette leaves out are black, as in Pillow; stb_image would take them from uninitialised memory.
+// The PNG (whose chunks have been checked) with 256 colours; empty where it has no palette or all of them.
+std::string with_whole_palette(std::span<const std::byte> bytes) {
+  constexpr size_t kSignature = 8, kAround = 12, kColours = 3 * 256, kColourType = 25;
+  if (bytes.size() <= kColourType || std::to_integer<int>(bytes[kColourType]) != 3) return {};
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  for (size_t at = kSignature; at + kAround <= bytes.size();) {
+    const auto length = static_cast<size_t>(big_endian(bytes, at));
+    if (std::string_view(text + at + 4, 4) == "PLTE" && length < kColours) {
+      std::string out(text, at);
+      out += std::string("\0\0\3\0PLTE", 8);
+      out.append(text + at + 8, length).append(kColours - length + 4, '\0');  // stb_image reads no checksum
+      return out.append(text + at + kAround + length, bytes.size() - at - kAround - length);
+    }
+    at += kAround + length;
+  }
+  return {};
+}
+
 }  // namespace
 
 Tensor decode_png(std::span<const std::byte> bytes, const std::string& name) {
   check_png_chunks(bytes, name);
-  return decode_stb(bytes, name, "PNG");
+  const auto whole = with_whole_palette(bytes);
+  return decode_stb(whole.empty() ? bytes : std::as_bytes(std::span(whole)), name, "PNG");
 }
 
 Tensor decode_bmp(std::span<const std::byte> bytes, const std::string& name) {

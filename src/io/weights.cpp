@@ -131,9 +131,10 @@ Weights read_weights(const fs::path& path, const std::string& entry) {
                                      out.unread.begin()->second),
             out.entries.empty() ? "" : cat("; it has ", join_first(out.entries, 20)));
   if (!out.unread.empty()) {
-    const auto& [name, why] = *out.unread.begin();
-    log::warning(cat(file.string(), ": ", out.unread.size(), " tensor", out.unread.size() > 1 ? "s" : "",
-                     " cannot be read; '", name, "' ", why));
+    std::vector<std::string> each;
+    for (const auto& [name, why] : out.unread) each.push_back(cat("'", name, "' ", why));
+    log::warning(cat(file.string(), ": ", each.size(), " tensor", each.size() > 1 ? "s" : "", " cannot be read; ",
+                     join_first(each)));
   }
   out.stripped = strip_wrappers(out.tensors, out.notes);
   if (!passed_over.empty())

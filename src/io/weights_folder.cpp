@@ -29,7 +29,9 @@ struct Candidate {
   bool known() const { return std::find(kStems.begin(), kStems.end(), stem) != kStems.end(); }
   auto rank() const {
     const int precision = variant.empty() || variant == "fp32" ? 0 : variant == "fp16" || variant == "bf16" ? 1 : 2;
-    return std::tuple(container, precision, std::find(kStems.begin(), kStems.end(), stem) - kStems.begin(), name);
+    const bool torch = container >= 2;
+    return std::tuple(torch, precision, container, std::find(kStems.begin(), kStems.end(), stem) - kStems.begin(),
+                      name);
   }
 };
 

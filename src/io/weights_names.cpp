@@ -116,9 +116,9 @@ double number_in_name(const std::string& name) {
   for (size_t i = 0; i < name.size(); ++i) {
     if (!std::isdigit(static_cast<unsigned char>(name[i]))) continue;
     double value = 0;
-    const auto [end, failed] =
-        std::from_chars(name.data() + i, name.data() + name.size(), value, std::chars_format::fixed);
-    if (failed == std::errc()) greatest = std::max(greatest, value);
+    const auto [end, failed] = std::from_chars(name.data() + i, name.data() + name.size(), value);  // also 1e-3
+    const bool version = i > 0 && (name[i - 1] == 'v' || name[i - 1] == 'V');
+    if (failed == std::errc() && !version) greatest = std::max(greatest, value);
     i = std::max(i, static_cast<size_t>(end - name.data()) - (end > name.data() + i ? 1 : 0));
   }
   return greatest;

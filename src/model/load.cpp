@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "sdg/core/error.h"
+#include "sdg/core/finite.h"
 #include "sdg/core/shape.h"
 #include "sdg/core/text.h"
 #include "sdg/model/catalog.h"
@@ -49,8 +50,12 @@ void load_weights(torch::nn::Module& module, const std::map<std::string, Tensor>
   SDG_CHECK(complaint.empty(), where, ": these weights do not fit the network", complaint);
 
   const at::NoGradGuard no_grad;
-  for (auto& [name, target] : targets)
-    if (!matches(name, ignored)) target.copy_(tensors.at(prefix + name));
+  for (auto& [name, target] : targets) {
+    if (matches(name, ignored)) continue;
+    const auto& source = tensors.at(prefix + name);
+    check_finite(source, where, prefix + name);
+    target.copy_(source);
+  }
 }
 
 }  // namespace sdg::model

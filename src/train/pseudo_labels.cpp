@@ -1,5 +1,7 @@
 #include "sdg/train/pseudo_labels.h"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <fstream>
 #include <vector>
@@ -33,6 +35,12 @@ bool parse_index(std::string_view text, int64_t& index) {
   return failed == std::errc() && end == text.data() + text.size();
 }
 
+// Words, not a number that is none of ours: "1.5", "0x1f", 10^20.
+bool is_heading(std::string_view line) {
+  const auto last = line.substr(line.find_last_of(",;\t") + 1);
+  return std::none_of(last.begin(), last.end(), [](unsigned char c) { return std::isdigit(c); });
+}
+
 Tensor from_text(const std::filesystem::path& path) {
   std::ifstream in(path);
   SDG_CHECK(in.good(), path.string(), ": cannot be read");
@@ -40,10 +48,11 @@ Tensor from_text(const std::filesystem::path& path) {
   int64_t number = 0;
   for (std::string line; std::getline(in, line);) {
     ++number;
+    if (number == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);  // as spreadsheets write it
     if (line.empty()) continue;
     int64_t index = 0;
     const bool read = parse_index(line, index);
-    if (!read && number == 1) continue;
+    if (!read && number == 1 && is_heading(line)) continue;
     SDG_CHECK(read, path.string(), ":", number, ": expected an index, got \"", line.substr(0, 40), "\"");
     out.push_back(index);
   }
@@ -60,7 +69,10 @@ Tensor read_indices(const std::filesystem::path& path, int64_t images) {
             ids.scalar_type());
   SDG_CHECK(ids.dim() == 1 && ids.size(0) == images, path.string(), ": expected one index for each of ", images,
             " images, got ", ids.sizes());
+  const bool unsigned_64 = ids.scalar_type() == at::kUInt64;
   ids = ids.to(at::kLong).contiguous();
+  SDG_CHECK(!unsigned_64 || ids.min().item<int64_t>() >= 0, path.string(), ": expected indices below ", kMostIndices,
+            ", got one of 2^63 or more");
   SDG_CHECK(ids.min().item<int64_t>() >= 0, path.string(), ": indices must not be negative, got ",
             ids.min().item<int64_t>());
   const auto most = ids.max().item<int64_t>();

@@ -24,11 +24,16 @@ struct Candidate {
 
 Candidate candidate(const fs::path& path) {
   Candidate out{path, RunFolder::numbered_step(path.filename().string()).value_or(-1), ""};
+  if (!fs::is_regular_file(path)) {
+    out.reason = cat(path.string(), ": expected a file, it is none");
+    return out;
+  }
   const io::RandomAccessFile can_be_opened(path);  // a missing permission is not damage
   try {
     const auto file = io::read_tensor_header(path);
     const auto step = file.metadata.find("step");
-    if (out.step < 0 && step != file.metadata.end()) out.step = std::stoll(step->second);
+    // What it says counts, not its name: a copy of an older one is old.
+    if (step != file.metadata.end()) out.step = std::stoll(step->second);
   } catch (const Error& error) {
     out.reason = error.what();
   } catch (const std::exception&) {
@@ -79,6 +84,7 @@ std::vector<Candidate> candidates(const RunFolder& folder) {
 }
 
 int64_t last_logged_step(const RunFolder& folder) {
+  if (!fs::is_regular_file(folder.metrics())) return 0;
   std::ifstream in(folder.metrics());
   int64_t step = 0;
   for (std::string line; std::getline(in, line);) {

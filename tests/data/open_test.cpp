@@ -130,6 +130,15 @@ TEST(OpenData, ALoopOfLinksListsEachImageOnce) {
   EXPECT_THAT(log.lines, Contains(HasSubstr("4 entries are left out: cat/dogs (a link that leads back to itself)")));
 }
 
+TEST(OpenData, AnAliasOfASiblingIsNoLoopWhicheverSiblingItIs) {
+  for (const std::string sibling : {"a", "b", "c", "d"}) {
+    const TemporaryFolder folder;
+    for (const std::string name : {"a", "b", "c", "d"}) write_image(folder / "set" / name / "0.png", 1);
+    fs::create_directory_symlink(sibling, folder / "set/l");
+    EXPECT_THAT(open(folder / "set").description, EndsWith(": 5 images, 5 classes")) << sibling;
+  }
+}
+
 TEST(OpenData, AnAliasOfAClassIsAClass) {
   const TemporaryFolder folder;
   fill(folder);

@@ -269,6 +269,25 @@ save_file(tensors, f"{out}/expected.safetensors")
   }
 }
 
+// libpng and Pillow: colours that the palette leaves out are black.
+TEST(Image, IndexesBeyondAShortPaletteAreBlackAsInPillow) {
+  SDG_NEEDS_PYTHON("PIL numpy safetensors");
+  const TemporaryFolder folder;
+  const auto result = test::run_python(R"(
+import struct, sys, zlib, numpy as np
+from PIL import Image
+from safetensors.numpy import save_file
+chunk = lambda kind, data: struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+rows = b''.join(b'\0' + bytes(range(16 * i, 16 * i + 16)) for i in range(16))
+png = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 16, 16, 8, 3, 0, 0, 0)) + chunk(b'PLTE', bytes(range(100, 148)))
+open(sys.argv[1] + '/short.png', 'wb').write(png + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
+save_file({'x': np.array(Image.open(sys.argv[1] + '/short.png').convert('RGB')).transpose(2, 0, 1).copy()}, sys.argv[1] + '/x.safetensors')
+)",
+                                       {folder.path().string()});
+  ASSERT_EQ(result.status, 0) << result.output;
+  EXPECT_TRUE(at::equal(io::read_image(folder / "short.png"), io::read_tensors(folder / "x.safetensors").at("x")));
+}
+
 TEST(Image, DecodesRealPhotosAsPillowDoes) {
   SDG_NEEDS_PYTHON("PIL numpy safetensors");
   const auto photos = std::filesystem::path(SDG_SOURCE_DIR) / ".." / "shared" / "data" / "imagenet-photos.tar";

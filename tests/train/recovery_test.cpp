@@ -72,6 +72,18 @@ TEST_F(Recovery, AMissingLastIsTheNewestNumberedOne) {
   EXPECT_THAT(said_, HasSubstr("step-00000008.safetensors, the newest sound checkpoint (step 8)\n"));
 }
 
+TEST_F(Recovery, ACopyOfAnOlderOneUnderAnotherNumberIsOld) {
+  fs::copy_file(numbered(6), run_.checkpoints() / "step-99999999.safetensors");
+  expect_resumed_as_if_nothing_had_happened(8);
+}
+
+TEST_F(Recovery, AFolderInTheNewestOnesPlaceIsNoCheckpoint) {
+  fs::remove(run_.last());
+  fs::create_directory(run_.last());
+  expect_resumed_as_if_nothing_had_happened(8);
+  EXPECT_THAT(said_, HasSubstr("expected a file"));
+}
+
 TEST_F(Recovery, ADamagedNewestFileCostsTheStepsSinceTheOneBefore) {
   flip(numbered(8));  // and with it `last`, which is the same file
   expect_resumed_as_if_nothing_had_happened(6);

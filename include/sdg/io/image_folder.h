@@ -32,7 +32,8 @@ class ImageFolder {
 
   /// Does it hold the beginning of the same images, from a process that was stopped?
   bool goes_on() const { return goes_on_; }
-  bool has(const std::string& path) const { return std::filesystem::exists(folder_ / path); }
+  /// Is that image there, to its last byte?
+  bool has(const std::string& path) const;
   /// uint8 [C, H, W] to a path below the folder.
   void write(const std::string& path, const Tensor& image);
   /// Takes the mark away.
