@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 data=$(realpath "$1") out=${2:-initial_values} seeds=${3:-0 1 2} steps=${4:-600} families=${5:-uvit dit sit adm}
 sdg=${SDG:-build/release/sdg} python=${PYTHON:-.venv/bin/python}
 size=$("$python" -c 'import sys, safetensors; print(safetensors.safe_open(sys.argv[1], "pt").get_slice("images").get_shape()[-1])' "$data")
-steps_shown="100 200 300 $steps"
+steps_shown=$(printf '%s\n' 100 200 300 "$steps" | awk -v last="$steps" '$1 <= last && !seen[$1]++' | xargs)
 
 row() { # name, seed, run
   "$python" - "$1" "$2" "$3/metrics.jsonl" $steps_shown <<'PY'
@@ -18,8 +18,8 @@ print(f"| {sys.argv[1]} | {sys.argv[2]} | " + " | ".join(f"{rows[int(s)]:.3f}" f
 PY
 }
 
-echo "| network, initial values | seed | 100 | 200 | 300 | $steps |"
-echo "| --- | --- | ---: | ---: | ---: | ---: |"
+echo "| network, initial values | seed | ${steps_shown// / | } |"
+echo "| --- | --- |$(for _ in $steps_shown; do printf ' ---: |'; done)"
 for family in $families; do
   model=$family-tiny/4 inits=public
   [[ $family == adm ]] && model=adm-tiny
