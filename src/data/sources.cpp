@@ -1,12 +1,12 @@
 #include "data/sources.h"
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/core/text.h"
+#include "sdg/io/file_kind.h"
 
 namespace sdg::data {
 namespace {
@@ -51,11 +51,8 @@ std::string by_suffix(const std::map<std::string, int64_t>& counts) {
 // Class folders of a data set that is split into parts lie one level deeper.
 bool are_splits(const std::vector<std::string>& names) {
   static const std::set<std::string> kSplits{"train", "training", "val", "valid", "validation", "test", "testing"};
-  return !names.empty() && std::all_of(names.begin(), names.end(), [](std::string name) {
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return kSplits.contains(name);
-  });
+  return !names.empty() && std::all_of(names.begin(), names.end(),
+                                       [](const std::string& name) { return kSplits.contains(io::lower_case(name)); });
 }
 
 void report(const Listing& listing, const std::vector<std::string>& left_out, const std::string& what) {

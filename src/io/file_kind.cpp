@@ -35,15 +35,6 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-bool is_web_page(std::string_view text) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front()))) text.remove_prefix(1);
-  std::string begin(text.substr(0, 14));
-  std::transform(begin.begin(), begin.end(), begin.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return begin.starts_with("<!doctype html") || begin.starts_with("<html") || begin.starts_with("<head");
-}
-
 bool is_pointer(std::string_view text) {
   return text.starts_with("version https://git-lfs.github.com/spec/");
 }
@@ -77,11 +68,22 @@ std::filesystem::path unpacked_name(const std::filesystem::path& path, const Pac
 
 }  // namespace
 
-std::string lower_suffix(const std::filesystem::path& path) {
-  std::string suffix = path.extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return suffix;
+  return out;
+}
+
+std::string lower_suffix(const std::filesystem::path& path) {
+  return lower_case(path.extension().string());
+}
+
+bool is_web_page(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front()))) text.remove_prefix(1);
+  const auto begin = lower_case(text.substr(0, 14));
+  return begin.starts_with("<!doctype html") || begin.starts_with("<html") || begin.starts_with("<head");
 }
 
 std::string other_kind(std::span<const std::byte> begin) {

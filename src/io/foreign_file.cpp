@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sdg/core/error.h"
+#include "sdg/io/file_kind.h"
 
 namespace sdg::io {
 namespace {
@@ -34,12 +35,6 @@ constexpr std::array kBeginnings{
 };
 constexpr size_t kTarMagicAt = 257, kShown = 40;  // bytes
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
-  return out;
-}
-
 std::string git_lfs(std::string_view text) {
   const auto at = text.find("\nsize ");
   if (at == std::string_view::npos) return {};
@@ -53,11 +48,10 @@ std::string kind_of_text(std::string_view text) {
   if (text.starts_with(kMark)) text.remove_prefix(kMark.size());
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front()))) text.remove_prefix(1);
   if (text.empty()) return {};
-  const auto start = lower(text.substr(0, 100));
+  const auto start = lower_case(text.substr(0, 100));
   if (start.starts_with("version https://git-lfs"))
     return cat("a Git LFS pointer: the file itself", git_lfs(text), " was not fetched (git lfs pull)");
-  if (start.starts_with("<!doctype html") || start.starts_with("<html") || start.starts_with("<head"))
-    return "an HTML page: the download gave a page instead of the file";
+  if (is_web_page(text)) return "an HTML page: the download gave a page instead of the file";
   if (start.starts_with("<?xml")) return "an XML document: the download gave a message instead of the file";
   const bool readable = std::all_of(text.begin(), text.end(),
                                     [](unsigned char c) { return c >= ' ' || c == '\n' || c == '\r' || c == '\t'; });

@@ -1,14 +1,13 @@
 #include "sdg/train/measure.h"
 
 #include <algorithm>
-#include <cctype>
-#include <filesystem>
 
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/core/parallel.h"
 #include "sdg/core/text.h"
 #include "sdg/data/crop.h"
+#include "sdg/io/file_kind.h"
 #include "sdg/io/npz.h"
 #include "sdg/metrics/statistics.h"
 #include "sdg/train/assign.h"
@@ -20,10 +19,7 @@ constexpr int64_t kAtOnce = 128;
 constexpr int64_t kBytesAtOnce = int64_t{1} << 29;  // photographs at their own size are large
 
 bool is_npz(const std::string& path) {
-  auto suffix = std::filesystem::path(path).extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return suffix == ".npz";
+  return io::lower_suffix(path) == ".npz";
 }
 
 Tensor prepared(const Tensor& image, int64_t size) {

@@ -3,8 +3,12 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace sdg::io {
+
+/// A-Z as a-z.
+std::string lower_case(std::string_view text);
 
 /// The suffix in lower case, with its dot: ".png" of "a/B.PNG", "" of "a" and ".hidden".
 std::string lower_suffix(const std::filesystem::path& path);
@@ -13,6 +17,9 @@ std::string lower_suffix(const std::filesystem::path& path);
 /// are enough): "the file is empty", "a Git LFS pointer, not the file itself; …", "a web page (HTML); …",
 /// "gzip-compressed", "a zip archive". Empty where it is none of these.
 std::string other_kind(std::span<const std::byte> begin);
+
+/// Does a file begin as a web page does, behind a byte order mark and white space?
+bool is_web_page(std::string_view text);
 
 /// How to make a tar of a compressed one, or a folder of a zip, for the end of a message: "; unpack it first: gzip -dc
 /// 'x.tar.gz' > 'x.tar'". Empty where nothing is packed.
