@@ -20,3 +20,18 @@ function(sdg_add_test name)
   gtest_discover_tests(${program} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES ENVIRONMENT "OMP_NUM_THREADS=1" ${label})
 endfunction()
+
+# sdg_add_room_tests(ROOM): the tests of tests/ROOM. What ends in _parity_test.cpp compares with stored outputs of public code
+# and is a program of its own, labelled parity.
+function(sdg_add_room_tests room)
+  file(GLOB tests CONFIGURE_DEPENDS ${room}/*_test.cpp)
+  set(parity ${tests})
+  list(FILTER tests EXCLUDE REGEX "_parity_test.cpp$")
+  list(FILTER parity INCLUDE REGEX "_parity_test.cpp$")
+  if(tests)
+    sdg_add_test(${room} SOURCES ${tests})
+  endif()
+  if(parity)
+    sdg_add_test(${room}_parity LABEL parity SOURCES ${parity})
+  endif()
+endfunction()

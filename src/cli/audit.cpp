@@ -4,9 +4,9 @@
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
+#include "sdg/checkpoint/audit.h"
+#include "sdg/checkpoint/run_folder.h"
 #include "sdg/core/error.h"
-#include "sdg/train/audit.h"
-#include "sdg/train/run_folder.h"
 
 namespace sdg::cli {
 namespace {
@@ -21,12 +21,12 @@ constexpr const char* kExamples =
     "  sdg audit --checkpoint converted.safetensors --json\n";
 
 int execute(const Arguments& arguments) {
-  const auto path = train::find_checkpoint(arguments.run, arguments.checkpoint);
-  const auto info = train::parse_info(io::read_tensors(path), path.string());
-  const auto found = train::audit(info);
-  const auto verdict = train::to_text(found.label_free);
+  const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
+  const auto info = checkpoint::parse_info(tensors::read_tensors(path), path.string());
+  const auto found = checkpoint::audit(info);
+  const auto verdict = to_text(found.label_free);
   if (arguments.json) {
-    const auto stages = nlohmann::ordered_json::parse(train::to_json(train::provenance_of(info)));
+    const auto stages = nlohmann::ordered_json::parse(to_json(checkpoint::provenance_of(info)));
     auto out = io::in_utf8(nlohmann::ordered_json{{"checkpoint", path.string()},
                                                   {"label_free", verdict},
                                                   {"reasons", found.reasons},

@@ -1,4 +1,4 @@
-#include "sdg/train/bench.h"
+#include "sdg/bench/bench.h"
 
 #include <cstdio>
 #include <memory>
@@ -6,9 +6,9 @@
 #include "cli/command.h"
 #include "cli/declared.h"
 #include "cli/terminal.h"
+#include "sdg/bench/cluster_bench.h"
 #include "sdg/core/device.h"
 #include "sdg/core/parallel.h"
-#include "sdg/train/cluster_bench.h"
 
 namespace sdg::cli {
 namespace {
@@ -31,7 +31,7 @@ constexpr const char* kExamples =
     "  tools/bench.sh                                   the same beside a plain PyTorch step\n";
 
 int report_load(const std::string& checkpoint) {
-  const auto report = train::bench_load(checkpoint);
+  const auto report = bench::bench_load(checkpoint);
   const auto gigabytes = [](int64_t bytes) { return static_cast<double>(bytes) * 1e-9; };
   std::printf("loaded in %.2f s, first forward pass %.2f s; file %.3f GB, peak memory %.3f GB = %.2f of the file\n",
               report.load_seconds, report.forward_seconds, gigabytes(report.file_bytes), gigabytes(report.peak_bytes),
@@ -39,11 +39,11 @@ int report_load(const std::string& checkpoint) {
   return 0;
 }
 
-train::RunConfig config_of(const Arguments& arguments, const char* otherwise) {
-  return train::load_config(arguments.config.empty() ? otherwise : arguments.config, arguments.set);
+recipe::RunConfig config_of(const Arguments& arguments, const char* otherwise) {
+  return recipe::load_config(arguments.config.empty() ? otherwise : arguments.config, arguments.set);
 }
 
-void print_rows(const std::vector<train::ClusterBenchRow>& rows) {
+void print_rows(const std::vector<bench::ClusterBenchRow>& rows) {
   std::printf("| what | ms | share of a step |\n| --- | ---: | ---: |\n");
   for (const auto& row : rows)
     std::printf("| %s | %.2f | %.3g %% |\n", row.what.c_str(), row.milliseconds, 100 * row.share);
@@ -52,7 +52,7 @@ void print_rows(const std::vector<train::ClusterBenchRow>& rows) {
 int report_sinkhorn(const Arguments& arguments) {
   const auto config = config_of(arguments, "imagenet256.yaml");
   ProgressBar bar("rounds", "round/s");
-  const auto report = train::bench_sinkhorn(config, arguments.images, arguments.rounds, bar.callback());
+  const auto report = bench::bench_sinkhorn(config, arguments.images, arguments.rounds, bar.callback());
   bar.finish();
   const auto number = [](int64_t value) { return static_cast<long long>(value); };
   std::printf("%s, B %lld, K %lld, features %lld, D %lld, %d threads\n\n", config.model.name.c_str(),
@@ -70,7 +70,7 @@ int report_sinkhorn(const Arguments& arguments) {
 int report_early_exit(const Arguments& arguments) {
   const auto config = config_of(arguments, "digits.yaml,paper.yaml");
   ProgressBar bar("rounds", "round/s");
-  const auto report = train::bench_early_exit(config, arguments.rounds, bar.callback());
+  const auto report = bench::bench_early_exit(config, arguments.rounds, bar.callback());
   bar.finish();
   std::printf("%s, batch %lld, views %s, pooling %s, depth %lld, %d threads\n\n", config.model.name.c_str(),
               static_cast<long long>(config.train.batch), config.cluster.views.c_str(), config.cluster.pooling.c_str(),
@@ -86,7 +86,7 @@ int execute(const Arguments& arguments) {
   if (arguments.sinkhorn) return report_sinkhorn(arguments);
   if (arguments.early_exit) return report_early_exit(arguments);
   const auto config = config_of(arguments, "digits.yaml");
-  const auto report = train::bench(config, arguments.rounds);
+  const auto report = bench::bench(config, arguments.rounds);
   std::printf("%s, batch %lld, %d threads (%s); matrix-product peak %.1f GFLOP/s float32\n\n",
               config.model.name.c_str(), static_cast<long long>(config.train.batch), report.threads,
               cpu_features().c_str(), report.peak_gflops);

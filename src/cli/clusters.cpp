@@ -7,22 +7,22 @@
 #include "cli/declared.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
+#include "sdg/checkpoint/audit.h"
+#include "sdg/checkpoint/run_folder.h"
+#include "sdg/checkpoint/same_data.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
+#include "sdg/evaluate/pictures.h"
+#include "sdg/image/image.h"
 #include "sdg/io/atomic_file.h"
-#include "sdg/io/chart.h"
 #include "sdg/io/folder_lock.h"
-#include "sdg/io/html_page.h"
-#include "sdg/io/image.h"
-#include "sdg/io/tensor_file.h"
 #include "sdg/metrics/clustering.h"
-#include "sdg/train/assign.h"
-#include "sdg/train/audit.h"
-#include "sdg/train/cluster_study.h"
-#include "sdg/train/pictures.h"
-#include "sdg/train/run_folder.h"
-#include "sdg/train/same_data.h"
+#include "sdg/network/assign.h"
+#include "sdg/report/chart.h"
+#include "sdg/report/html_page.h"
+#include "sdg/study/cluster_study.h"
+#include "sdg/tensors/tensor_file.h"
 
 namespace sdg::cli {
 namespace {
@@ -54,26 +54,26 @@ std::string fixed(double value, int digits = 3) {
 /// The pieces of the page, which share the run and its data.
 class Report {
  public:
-  Report(const Arguments& arguments, train::Trained trained, const at::Device& device)
+  Report(const Arguments& arguments, checkpoint::Trained trained, const at::Device& device)
       : arguments_(arguments),
         trained_(std::move(trained)),
         device_(device),
         config_(trained_.info.config),
         opened_(data::open_data(config_.data, config_.config_dir)),
-        to_images_(train::to_images_of(trained_.info, arguments.source.autoencoder, device)),
+        to_images_(latents::to_images_of(trained_.info, arguments.source.autoencoder, device)),
         dataset_(opened_, config_.data),
-        indices_(train::evaluation_subset(dataset_, arguments.images, 0)),
+        indices_(network::evaluation_subset(dataset_, arguments.images, 0)),
         page_(cat("Clusters of ", trained_.path)) {
-    train::check_own_data(trained_, opened_);
+    checkpoint::check_own_data(trained_, opened_);
     ProgressBar bar("assign", "img/s");
-    ids_ = train::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());
+    ids_ = study::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());
     clusters_ = config_.condition.source == "online" ? config_.cluster.clusters
                                                      : std::max(trained_.info.classes, ids_.max().item<int64_t>() + 1);
   }
 
   void write(const fs::path& folder) {
     overview();
-    if (!train::patch_level(config_))
+    if (!network::patch_level(config_))
       contact_sheets();
     else
       overlays();
@@ -85,11 +85,11 @@ class Report {
 
  private:
   void overview() {
-    const auto sizes = train::cluster_sizes(ids_, clusters_);
+    const auto sizes = study::cluster_sizes(ids_, clusters_);
     std::vector<double> sorted(sizes.counts.begin(), sizes.counts.end());
     page_.paragraph(cat(config_.model.name, ", condition ", config_.condition.source, ", step ", trained_.info.step,
                         ", data ", trained_.info.data, ". ", ids_.numel(),
-                        train::patch_level(config_) ? " patches of " : " assignments of ", indices_.size(),
+                        network::patch_level(config_) ? " patches of " : " assignments of ", indices_.size(),
                         " images."));
     std::vector<std::vector<std::string>> rows{{"figure", "value"},
                                                {"clusters", std::to_string(clusters_)},
@@ -108,7 +108,7 @@ class Report {
     for (size_t i = 1; i < rows.size(); ++i) std::printf("%-34s %s\n", rows[i][0].c_str(), rows[i][1].c_str());
     page_.heading("Sizes");
     std::sort(sorted.rbegin(), sorted.rend());
-    page_.picture(io::draw(io::BarChart{"images a cluster, largest first", "rank", "images", sorted}), "");
+    page_.picture(report::draw(report::BarChart{"images a cluster, largest first", "rank", "images", sorted}), "");
     if (!sizes.dead.empty()) page_.paragraph(cat("Without a member: ", join(sizes.dead), "."));
     if (!sizes.dominant.empty()) page_.paragraph(cat("Dominant: ", join(sizes.dominant), "."));
     order_.resize(static_cast<size_t>(clusters_));
@@ -121,11 +121,11 @@ class Report {
   }
 
   Tensor draw(int64_t cluster, int64_t count) const {
-    auto options = train::sampling_defaults(config_);
+    auto options = generate::sampling_defaults(config_);
     options.count = count;
     options.cluster = cluster;
     options.to_images = to_images_;
-    return train::generate(config_, trained_.network, trained_.prior, device_, options).images;
+    return generate::generate(config_, trained_.network, trained_.prior, device_, options).images;
   }
 
   // Training images as a person sees them.
@@ -155,7 +155,7 @@ class Report {
         const auto drawn = draw(cluster, n);
         for (int64_t i = 0; i < n; ++i) cells.push_back(drawn[i]);
       }
-      page_.picture(io::image_grid(at::stack(cells), static_cast<int64_t>(cells.size()), 2, scale()),
+      page_.picture(image::image_grid(at::stack(cells), static_cast<int64_t>(cells.size()), 2, scale()),
                     cat("cluster ", cluster, ", ", counts_[static_cast<size_t>(cluster)], " of ", indices_.size()));
       bar.update(++done, static_cast<int64_t>(order_.size()));
     }
@@ -164,7 +164,7 @@ class Report {
   void overlays() {
     page_.heading("Images and their maps of clusters, one colour a cluster");
     const auto count = std::min<int64_t>(arguments_.shown, static_cast<int64_t>(indices_.size()));
-    page_.picture(train::overlay_sheet(ids_.slice(0, 0, count), indices_, dataset_, to_images_), "");
+    page_.picture(evaluate::overlay_sheet(ids_.slice(0, 0, count), indices_, dataset_, to_images_), "");
   }
 
   void history() {
@@ -181,12 +181,12 @@ class Report {
     Tensor before;
     int64_t before_step = 0;
     for (const auto& file : files) {
-      const auto other = train::load_trained(file, device_);
+      const auto other = checkpoint::load_trained(file, device_);
       ProgressBar bar(cat("step ", other.info.step), "img/s");
-      const auto ids = train::condition_ids(other, opened_, dataset_, indices_, device_, bar.callback());
+      const auto ids = study::condition_ids(other, opened_, dataset_, indices_, device_, bar.callback());
       if (before.defined())
         rows.push_back({std::to_string(before_step), std::to_string(other.info.step),
-                        percent(train::churn(before, ids)),
+                        percent(study::churn(before, ids)),
                         fixed(metrics::cluster_scores(before.flatten(), ids.flatten()).nmi)});
       before = ids;
       before_step = other.info.step;
@@ -195,15 +195,15 @@ class Report {
   }
 
   void memorisation() {
-    auto options = train::sampling_defaults(config_);
+    auto options = generate::sampling_defaults(config_);
     options.count = arguments_.generated;
     options.to_images = to_images_;
-    const auto drawn = train::generate(config_, trained_.network, trained_.prior, device_, options).images;
+    const auto drawn = generate::generate(config_, trained_.network, trained_.prior, device_, options).images;
     // Decoding takes its time: of latents only some are compared.
     constexpr size_t kDecoded = 512;
     const auto compared = to_images_ ? std::min(kDecoded, indices_.size()) : indices_.size();
     const auto training = pictures({indices_.begin(), indices_.begin() + static_cast<int64_t>(compared)});
-    const auto near = train::nearest_training(drawn, training);
+    const auto near = study::nearest_training(drawn, training);
     page_.heading("Generated images and their nearest training images");
     auto sorted = near.distance;
     std::sort(sorted.begin(), sorted.end());
@@ -223,21 +223,21 @@ class Report {
     std::vector<Tensor> cells;
     for (const auto i : order) cells.push_back(drawn[i]);
     for (const auto i : order) cells.push_back(training[near.index[static_cast<size_t>(i)]]);
-    page_.picture(io::image_grid(at::stack(cells), static_cast<int64_t>(order.size()), 2, scale()),
+    page_.picture(image::image_grid(at::stack(cells), static_cast<int64_t>(order.size()), 2, scale()),
                   "The generated images nearest to training images (above), and those (below)");
   }
 
   void export_ids(const fs::path& folder) {
-    io::TensorFile file;
+    tensors::TensorFile file;
     file.tensors["ids"] = ids_;
     file.tensors["indices"] = at::tensor(indices_);
-    const auto chain = train::provenance_of(trained_.info);
+    const auto chain = checkpoint::provenance_of(trained_.info);
     file.metadata = {{"made_from", trained_.path},
-                     {"label_free", train::to_text(chain.verdict())},
-                     {train::kProvenanceKey, train::to_json(chain)}};
+                     {"label_free", to_text(chain.verdict())},
+                     {checkpoint::kProvenanceKey, to_json(chain)}};
     if (static_cast<int64_t>(indices_.size()) == dataset_.size())
       file.metadata["data_fingerprint"] = data::to_text(data::fingerprint(opened_));
-    io::write_tensors(folder / "ids.safetensors", file);
+    tensors::write_tensors(folder / "ids.safetensors", file);
     io::write_atomically(folder / "ids.csv", [&](std::ostream& out) {
       out << "index,cluster\n";
       const auto flat = ids_.dim() == 1 ? ids_ : std::get<0>(ids_.mode(1));
@@ -250,17 +250,19 @@ class Report {
   }
 
   // Decoded latents are large enough as they are.
-  int64_t scale() const { return to_images_ ? 1 : std::max<int64_t>(1, train::picture_scale(config_.data.size) / 2); }
+  int64_t scale() const {
+    return to_images_ ? 1 : std::max<int64_t>(1, evaluate::picture_scale(config_.data.size) / 2);
+  }
 
   const Arguments& arguments_;
-  train::Trained trained_;
+  checkpoint::Trained trained_;
   at::Device device_;
-  const train::RunConfig& config_;
+  const recipe::RunConfig& config_;
   data::OpenedData opened_;
-  train::ToImages to_images_;
+  latents::ToImages to_images_;
   data::Dataset dataset_;
   std::vector<int64_t> indices_;
-  io::HtmlPage page_;
+  report::HtmlPage page_;
   Tensor ids_;
   int64_t clusters_ = 0;
   std::vector<int64_t> order_, counts_;
@@ -270,9 +272,9 @@ int execute(const Arguments& arguments, const CLI::App& app) {
   const auto device = parse_device(arguments.source.device);
   auto trained = load(arguments.source, device);
   SDG_CHECK_USAGE(!trained.info.converted, trained.path, ": a converted checkpoint knows no data set to show");
-  if (train::patch_level(trained.info.config))
+  if (network::patch_level(trained.info.config))
     refuse(app, {"--per-cluster"}, "a patch-level run is shown by images and their maps");
-  const fs::path folder = arguments.out.empty() ? train::RunFolder::of_checkpoint(trained.path).root() / "clusters"
+  const fs::path folder = arguments.out.empty() ? checkpoint::RunFolder::of_checkpoint(trained.path).root() / "clusters"
                                                 : fs::path(arguments.out);
   const io::FolderLock lock(folder, "sdg clusters");
   Report(arguments, std::move(trained), device).write(folder);

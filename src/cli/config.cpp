@@ -5,7 +5,7 @@
 #include "sdg/config/find.h"
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
-#include "sdg/train/run_config.h"
+#include "sdg/recipe/run_config.h"
 
 namespace sdg::cli {
 namespace {
@@ -28,13 +28,13 @@ int execute(const Arguments& arguments) {
     return 0;
   }
   if (arguments.markdown || arguments.help_options) {
-    train::RunConfig defaults;
+    recipe::RunConfig defaults;
     const auto fields = config::Fields::of(defaults);
     const auto text = arguments.markdown ? config::to_markdown(fields) : config::to_yaml(fields, {.comments = true});
     std::printf("%s", text.c_str());
     return 0;
   }
-  auto resolved = train::load_config(arguments.name, arguments.set);
+  auto resolved = recipe::load_config(arguments.name, arguments.set);
   std::printf("%s", config::to_yaml(config::Fields::of(resolved), {.comments = arguments.comments}).c_str());
   return 0;
 }

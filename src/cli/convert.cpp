@@ -2,11 +2,11 @@
 
 #include "cli/command.h"
 #include "cli/terminal.h"
+#include "sdg/checkpoint/audit.h"
+#include "sdg/checkpoint/run_folder.h"
+#include "sdg/convert/convert.h"
 #include "sdg/core/error.h"
-#include "sdg/io/torch_file.h"
-#include "sdg/train/audit.h"
-#include "sdg/train/convert.h"
-#include "sdg/train/run_folder.h"
+#include "sdg/tensors/torch_file.h"
 
 namespace sdg::cli {
 namespace {
@@ -23,7 +23,7 @@ constexpr const char* kExamples =
     "  sdg convert old.pth big.safetensors --set data.size=64       position embeddings for another size\n"
     "  sdg convert runs/digits digits.pt --to public --entry ema\n";
 
-int to_public(const Arguments& arguments, const io::Weights& weights) {
+int to_public(const Arguments& arguments, const tensors::Weights& weights) {
   SDG_CHECK_USAGE(arguments.set.empty() && arguments.family.empty(),
                   "--set and --as describe a network: they do not go with --to public");
   const auto extension = fs::path(arguments.out).extension();
@@ -31,13 +31,13 @@ int to_public(const Arguments& arguments, const io::Weights& weights) {
   SDG_CHECK_USAGE(torch || extension == ".safetensors",
                   "the name of a public file ends in .pt, .pth or .safetensors, got ", arguments.out);
   std::map<std::string, std::string> notes;
-  const auto chain = train::provenance_of(weights.metadata, arguments.in);
-  if (!chain.empty()) notes[train::kProvenanceKey] = train::to_json(chain);
+  const auto chain = checkpoint::provenance_of(weights.metadata, arguments.in);
+  if (!chain.empty()) notes[checkpoint::kProvenanceKey] = to_json(chain);
   if (torch) {
-    io::write_torch(arguments.out, weights.tensors, notes);
+    tensors::write_torch(arguments.out, weights.tensors, notes);
   } else {
     notes["format"] = "pt";
-    io::write_tensors(arguments.out, {weights.tensors, notes});
+    tensors::write_tensors(arguments.out, {weights.tensors, notes});
   }
   say(cat("wrote ", weights.tensors.size(), " tensors to ", arguments.out));
   return 0;
@@ -45,18 +45,18 @@ int to_public(const Arguments& arguments, const io::Weights& weights) {
 
 int execute(const Arguments& arguments) {
   const bool folder = std::filesystem::is_directory(arguments.in) && arguments.to == "public";
-  const auto in = folder ? train::find_checkpoint(arguments.in, "").string() : arguments.in;
-  const auto weights = io::read_weights(in, arguments.entry);
+  const auto in = folder ? checkpoint::find_checkpoint(arguments.in, "").string() : arguments.in;
+  const auto weights = tensors::read_weights(in, arguments.entry);
   say(cat(in, ": ", weights.format, weights.entry.empty() ? "" : ", entry " + weights.entry));
   if (arguments.to == "public") {
     for (const auto& note : weights.notes) say(note);
-    if (const auto also = io::also_holds(weights); !also.empty()) say(also + "; --entry takes another");
+    if (const auto also = tensors::also_holds(weights); !also.empty()) say(also + "; --entry takes another");
     return to_public(arguments, weights);
   }
   const auto converted =
-      train::convert_public(weights, arguments.in, {.family = arguments.family, .overrides = arguments.set});
+      convert::convert_public(weights, arguments.in, {.family = arguments.family, .overrides = arguments.set});
   for (const auto& note : converted.notes) warn(note);
-  io::write_tensors(arguments.out, converted.file);
+  tensors::write_tensors(arguments.out, converted.file);
   say(cat("wrote ", converted.network.options.name, ", ", converted.tensors, " tensors, to ", arguments.out));
   return 0;
 }

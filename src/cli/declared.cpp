@@ -2,12 +2,12 @@
 
 #include "sdg/config/value.h"
 #include "sdg/core/error.h"
-#include "sdg/train/run_config.h"
+#include "sdg/recipe/run_config.h"
 
 namespace sdg::cli {
 
 const config::Field& declared(const std::string& path) {
-  static train::RunConfig config;
+  static recipe::RunConfig config;
   static const auto fields = config::Fields::of(config);
   const auto* field = fields.find(path);
   SDG_CHECK(field, "no option ", path, " is declared");

@@ -16,9 +16,9 @@
 #include "sdg/core/finite.h"
 #include "sdg/data/latents.h"
 #include "sdg/data/listing.h"
+#include "sdg/image/image_folder.h"
 #include "sdg/io/digest.h"
-#include "sdg/io/image_folder.h"
-#include "sdg/train/latent_images.h"
+#include "sdg/latents/latent_images.h"
 
 namespace sdg::cli {
 namespace {
@@ -82,16 +82,16 @@ int execute(const Arguments& arguments) {
   const int64_t size = latents.size();
   SDG_CHECK_USAGE(arguments.first < size, "--first: expected 0 to ", size - 1, ", got ", arguments.first);
   const int64_t count = std::min(arguments.count.value_or(size), size - arguments.first);
-  const auto decoder = train::load_decoder(latents.card(), arguments.autoencoder, device);
-  const auto to_images = train::decode_with(decoder, device, arguments.tile);
+  const auto decoder = latents::load_decoder(latents.card(), arguments.autoencoder, device);
+  const auto to_images = latents::decode_with(decoder, device, arguments.tile);
 
   const auto names = names_of(latents);
   const std::set<std::string> ours(names.begin(), names.end());
-  io::ImageFolder folder(arguments.out,
-                         {.program = "sdg decode",
-                          .content = content_of(arguments, latents, count, decoder->decoder_id(), device),
-                          .writes = [&](const std::string& path) { return ours.contains(path); },
-                          .overwrite = arguments.overwrite});
+  image::ImageFolder folder(arguments.out,
+                            {.program = "sdg decode",
+                             .content = content_of(arguments, latents, count, decoder->decoder_id(), device),
+                             .writes = [&](const std::string& path) { return ours.contains(path); },
+                             .overwrite = arguments.overwrite});
   const auto name = [&](int64_t i) { return names[static_cast<size_t>(arguments.first + i)]; };
   int64_t done = 0;
   while (folder.goes_on() && done < count && folder.has(name(done))) ++done;

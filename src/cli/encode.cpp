@@ -9,9 +9,9 @@
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
-#include "sdg/io/tensor_file.h"
-#include "sdg/io/tensor_stream.h"
-#include "sdg/train/encode.h"
+#include "sdg/latents/encode.h"
+#include "sdg/tensors/tensor_file.h"
+#include "sdg/tensors/tensor_stream.h"
 
 namespace sdg::cli {
 namespace {
@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::string autoencoder, in, out, device = "auto";
   std::optional<double> scale, shift;
-  train::EncodeOptions options;
+  latents::EncodeOptions options;
 };
 
 constexpr const char* kExamples =
@@ -40,7 +40,7 @@ std::string absolute_files(const std::string& files) {
 }
 
 void report_psnr(const fs::path& file) {
-  const auto values = io::read_tensors(file).at("psnr", file.string());
+  const auto values = tensors::read_tensors(file).at("psnr", file.string());
   std::printf("PSNR of the reconstructions: mean %.2f dB, lowest %.2f, highest %.2f (%lld images)\n",
               values.mean().item<double>(), values.min().item<double>(), values.max().item<double>(),
               static_cast<long long>(values.numel()));
@@ -65,11 +65,11 @@ int execute(const Arguments& arguments) {
 
   catch_signals();
   ProgressBar bar("encode", "img/s");
-  const auto result = train::encode(opened, *autoencoder, device, arguments.out, options, bar.callback(),
-                                    [] { return caught_signal() != 0; });
+  const auto result = latents::encode(opened, *autoencoder, device, arguments.out, options, bar.callback(),
+                                      [] { return caught_signal() != 0; });
   bar.finish();
   if (!result.finished) {
-    say(cat("stopped; what is done is in ", io::TensorStream::partial_path(arguments.out).string(),
+    say(cat("stopped; what is done is in ", tensors::TensorStream::partial_path(arguments.out).string(),
             ", the same command goes on from there"));
     return 128 + caught_signal();
   }

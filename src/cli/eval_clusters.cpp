@@ -6,12 +6,12 @@
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
+#include "sdg/checkpoint/same_data.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
-#include "sdg/train/assign.h"
-#include "sdg/train/cluster_study.h"
-#include "sdg/train/evaluate.h"
-#include "sdg/train/same_data.h"
+#include "sdg/evaluate/evaluate.h"
+#include "sdg/network/assign.h"
+#include "sdg/study/cluster_study.h"
 
 namespace sdg::cli {
 namespace {
@@ -27,19 +27,19 @@ constexpr const char* kExamples =
     "labels\n";
 
 // Clusters of source online are what the head says now, those of other sources are stored.
-train::ClusterReport report_of(const train::Trained& trained, const data::OpenedData& opened,
-                               const data::Dataset& dataset, const std::optional<int64_t>& count,
-                               const at::Device& device, ProgressBar& bar) {
+evaluate::ClusterReport report_of(const checkpoint::Trained& trained, const data::OpenedData& opened,
+                                  const data::Dataset& dataset, const std::optional<int64_t>& count,
+                                  const at::Device& device, ProgressBar& bar) {
   const auto& config = trained.info.config;
   if (config.condition.source == "online") {
-    return train::evaluate_clusters(config, trained.network, dataset, {opened.labels.get(), opened.masks.get()}, device,
-                                    bar.callback());
+    return evaluate::evaluate_clusters(config, trained.network, dataset, {opened.labels.get(), opened.masks.get()},
+                                       device, bar.callback());
   }
   SDG_CHECK_USAGE(config.condition.source != "label", trained.path,
                   ": condition.source is label, there are no clusters to score");
-  train::ClusterReport report;
-  report.indices = train::evaluation_subset(dataset, count.value_or(dataset.size()), 0);
-  report.assignments = train::condition_ids(trained, opened, dataset, report.indices, device);
+  evaluate::ClusterReport report;
+  report.indices = network::evaluation_subset(dataset, count.value_or(dataset.size()), 0);
+  report.assignments = study::condition_ids(trained, opened, dataset, report.indices, device);
   report.images = report.assignments.numel();
   report.used = std::get<0>(at::_unique(report.assignments)).numel();
   if (opened.labels) {
@@ -57,7 +57,7 @@ int execute(const Arguments& arguments) {
   const auto& config = trained.info.config;
   SDG_CHECK_USAGE(!trained.info.converted, trained.path, ": a converted checkpoint knows no data set to score");
   const auto opened = data::open_data(config.data, "");
-  train::check_own_data(trained, opened);
+  checkpoint::check_own_data(trained, opened);
   const data::Dataset dataset(opened, config.data);
   ProgressBar bar("clusters", "img/s");
   const auto report = report_of(trained, opened, dataset, arguments.count, device, bar);
@@ -91,7 +91,7 @@ int execute(const Arguments& arguments) {
         "against the masks (%lld pixels): mIoU %.4f, pixel accuracy %.4f, clusters matched to classes one to one\n"
         "each cluster as the class it overlaps most: mIoU %.4f, pixel accuracy %.4f\n",
         static_cast<long long>(cut->pixels), cut->miou, cut->accuracy, cut->miou_majority, cut->accuracy_majority);
-  } else if (train::patch_level(config)) {
+  } else if (network::patch_level(config)) {
     std::printf("%s has no masks to score the clusters of patches against\n", opened.description.c_str());
   } else {
     std::printf("%s has no labels to score against\n", opened.description.c_str());

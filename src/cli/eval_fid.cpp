@@ -9,8 +9,8 @@
 #include "cli/terminal.h"
 #include "io/json_impl.h"
 #include "sdg/core/device.h"
-#include "sdg/train/evaluate.h"
-#include "sdg/train/measure.h"
+#include "sdg/evaluate/evaluate.h"
+#include "sdg/evaluate/measure.h"
 
 namespace sdg::cli {
 namespace {
@@ -32,28 +32,28 @@ constexpr const char* kExamples =
 /// What is measured.
 struct Measured {
   metrics::Gaussian statistics;
-  std::string text;            // as messages name it
-  bool stored = false;         // read from a file of statistics
-  train::GenerateOptions how;  // of what was drawn
+  std::string text;               // as messages name it
+  bool stored = false;            // read from a file of statistics
+  generate::GenerateOptions how;  // of what was drawn
 };
 
-Measured measure_images(const Arguments& arguments, metrics::FeatureExtractor& extractor) {
+Measured measure_images(const Arguments& arguments, vision::FeatureExtractor& extractor) {
   Measured out;
   out.text = arguments.images;
-  out.stored = train::holds_statistics(arguments.images);
+  out.stored = evaluate::holds_statistics(arguments.images);
   ProgressBar bar("images", "img/s");
   const auto size = out.stored ? 0 : arguments.reference.size;
-  out.statistics = train::measure(arguments.images, extractor, {.size = size}, bar.callback());
+  out.statistics = evaluate::measure(arguments.images, extractor, {.size = size}, bar.callback());
   return out;
 }
 
-Measured measure_drawn(const Arguments& arguments, const train::Trained& trained, metrics::FeatureExtractor& extractor,
-                       const at::Device& device) {
+Measured measure_drawn(const Arguments& arguments, const checkpoint::Trained& trained,
+                       vision::FeatureExtractor& extractor, const at::Device& device) {
   Measured out;
   out.text = trained.path;
   out.how = generate_options(arguments.sampling, trained, trained.info.config.eval.count, device);
   ProgressBar bar("sample", "img/s");
-  out.statistics = train::sample_statistics(trained, out.how, device, extractor, bar.callback());
+  out.statistics = evaluate::sample_statistics(trained, out.how, device, extractor, bar.callback());
   return out;
 }
 
@@ -62,8 +62,8 @@ ordered_json count_of(const metrics::Gaussian& statistics) {
   return statistics.count > 0 ? ordered_json(statistics.count) : ordered_json();
 }
 
-void print(const Arguments& arguments, const metrics::FeatureExtractor& extractor, double distance,
-           const Measured& measured, const Reference& reference, const train::Trained* drawn_from) {
+void print(const Arguments& arguments, const vision::FeatureExtractor& extractor, double distance,
+           const Measured& measured, const Reference& reference, const checkpoint::Trained* drawn_from) {
   const auto& how = measured.how;
   if (arguments.json) {
     ordered_json out{{"metric", extractor.metric_name()},
@@ -105,7 +105,7 @@ void check_statistics_file(const std::string& path) {
   namespace fs = std::filesystem;
   SDG_CHECK_USAGE(fs::path(path).extension() == ".npz", "--save-statistics: expected a name that ends in .npz, got ",
                   path);
-  SDG_CHECK_USAGE(!fs::exists(path) || (fs::is_regular_file(path) && train::holds_statistics(path)),
+  SDG_CHECK_USAGE(!fs::exists(path) || (fs::is_regular_file(path) && evaluate::holds_statistics(path)),
                   "--save-statistics: ", path, " is there and holds no statistics; choose another name");
 }
 
@@ -117,10 +117,10 @@ void check_arguments(const Arguments& arguments, const CLI::App& app) {
     refuse(app, {"--weights", "--autoencoder"}, "says how to draw, and --images draws nothing");
   }
   if (!from_images && !named) refuse(app, {"--size"}, "the run's data are measured as the network sees them");
-  if (!from_images && named && train::holds_statistics(arguments.reference.path))
+  if (!from_images && named && evaluate::holds_statistics(arguments.reference.path))
     refuse(app, {"--size"}, "statistics hold for the size they were made at");
-  if (from_images && train::holds_statistics(arguments.images) &&
-      (!named || train::holds_statistics(arguments.reference.path)))
+  if (from_images && evaluate::holds_statistics(arguments.images) &&
+      (!named || evaluate::holds_statistics(arguments.reference.path)))
     refuse(app, {"--size"}, "there are no images to bring to a size");
 }
 
@@ -128,7 +128,7 @@ int execute(const Arguments& arguments, const CLI::App& app) {
   check_arguments(arguments, app);
   const auto device = parse_device(arguments.sampling.device);
   const bool from_images = !arguments.images.empty();
-  std::optional<train::Trained> run;
+  std::optional<checkpoint::Trained> run;
   if (!from_images || given(app, "--run") || given(app, "--checkpoint")) run = load(arguments.sampling, device);
   const auto* info = run ? &run->info : nullptr;
   const auto extractor = extractor_of(arguments.reference, info ? &info->config.eval : nullptr, device);

@@ -8,17 +8,17 @@
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
+#include "sdg/checkpoint/same_data.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
+#include "sdg/image/image.h"
 #include "sdg/io/atomic_file.h"
 #include "sdg/io/folder_lock.h"
-#include "sdg/io/html_page.h"
-#include "sdg/io/image.h"
-#include "sdg/train/assign.h"
-#include "sdg/train/feature_store.h"
-#include "sdg/train/feature_table.h"
-#include "sdg/train/same_data.h"
+#include "sdg/network/assign.h"
+#include "sdg/report/html_page.h"
+#include "sdg/study/feature_store.h"
+#include "sdg/study/feature_table.h"
 
 namespace sdg::cli {
 namespace {
@@ -56,14 +56,14 @@ constexpr const char* kHowToRead =
     "each map's own range: compare maps by their numbers, and differences with what another --seed changes.";
 
 data::OpenedData opened_data(const Arguments& arguments, const data::DataOptions& options,
-                             const train::Trained& trained) {
+                             const checkpoint::Trained& trained) {
   auto opened = data::open_data(options, arguments.data.empty() ? trained.info.config.config_dir : "");
-  if (arguments.data.empty()) train::check_own_data(trained, opened);
+  if (arguments.data.empty()) checkpoint::check_own_data(trained, opened);
   return opened;
 }
 
 // The folder of a run, or the working folder for a checkpoint that lies elsewhere.
-fs::path results_folder(const Arguments& arguments, const train::Trained& trained) {
+fs::path results_folder(const Arguments& arguments, const checkpoint::Trained& trained) {
   if (!arguments.out.empty()) return arguments.out;
   const auto folder = fs::path(trained.path).parent_path();
   return folder.filename() == "checkpoints" ? folder.parent_path() / "features" : fs::path("features");
@@ -76,8 +76,8 @@ Tensor labels_of(const data::OpenedData& opened, const std::vector<int64_t>& ind
   return labels.min().item<int64_t>() < labels.max().item<int64_t>() ? labels : Tensor();
 }
 
-train::FeatureStudyOptions study_options(const Arguments& arguments) {
-  train::FeatureStudyOptions options;
+study::FeatureStudyOptions study_options(const Arguments& arguments) {
+  study::FeatureStudyOptions options;
   if (!arguments.times.empty()) options.times = arguments.times;
   options.depths = arguments.depths;
   options.poolings = arguments.poolings;
@@ -88,18 +88,18 @@ train::FeatureStudyOptions study_options(const Arguments& arguments) {
   return options;
 }
 
-std::string best_line(const std::vector<train::FeatureRow>& rows, const train::Measure& measure) {
-  const auto* best = train::best_tap(rows, measure);
+std::string best_line(const std::vector<study::FeatureRow>& rows, const study::Measure& measure) {
+  const auto* best = study::best_tap(rows, measure);
   if (!best) return "";  // stopped after the raw pixels
   char value[32];
   std::snprintf(value, sizeof value, "%.3f", best->*measure.value);
-  return cat("best ", measure.title, " ", value, ": ", train::tap_options(best->tap), "\n");
+  return cat("best ", measure.title, " ", value, ": ", study::tap_options(best->tap), "\n");
 }
 
 /// Runs the study and writes what it found.
 class Report {
  public:
-  Report(const Arguments& arguments, train::Trained& trained, const at::Device& device)
+  Report(const Arguments& arguments, checkpoint::Trained& trained, const at::Device& device)
       : arguments_(arguments),
         trained_(trained),
         device_(device),
@@ -107,14 +107,14 @@ class Report {
         opened_(opened_data(arguments, data_options_, trained)),
         dataset_(opened_, data_options_),
         options_(study_options(arguments)) {
-    train::taps_of(options_, trained_);  // a wrong tap stops here, before anything that takes time
+    study::taps_of(options_, trained_);  // a wrong tap stops here, before anything that takes time
     const auto count = arguments.count > 0 ? arguments.count : kCount;
-    indices_ = train::evaluation_subset(dataset_, count, 0);
+    indices_ = network::evaluation_subset(dataset_, count, 0);
     labels_ = labels_of(opened_, indices_);
     SDG_CHECK_USAGE(labels_.defined() || !arguments.probes_chosen, "--neighbours: ", opened_.description,
                     ": no two classes of labels, so there is no k-NN probe");
-    split_ = train::probe_split(static_cast<int64_t>(indices_.size()), options_.test_share, options_.seed);
-    clusters_ = train::study_clusters(options_, trained, static_cast<int64_t>(indices_.size()));
+    split_ = study::probe_split(static_cast<int64_t>(indices_.size()), options_.test_share, options_.seed);
+    clusters_ = study::study_clusters(options_, trained, static_cast<int64_t>(indices_.size()));
   }
 
   int write(const fs::path& folder) {
@@ -122,9 +122,9 @@ class Report {
     {
       ProgressBar bar("taps", "taps/s");
       const auto progress = [&](int64_t done, int64_t total) {
-        bar.update(done / train::kTapWork, total / train::kTapWork);
+        bar.update(done / study::kTapWork, total / study::kTapWork);
       };
-      rows_ = train::study_features(trained_, dataset_, indices_, labels_, options_, device_, progress);
+      rows_ = study::study_features(trained_, dataset_, indices_, labels_, options_, device_, progress);
     }
     write_table(folder);
     page(folder);
@@ -150,9 +150,9 @@ class Report {
 
   void write_table(const fs::path& folder) const {
     const auto& info = trained_.info;
-    const auto table = train::feature_table(rows_);
+    const auto table = study::feature_table(rows_);
     std::string best;
-    for (const auto& measure : train::measures_in(rows_)) best += best_line(rows_, measure);
+    for (const auto& measure : study::measures_in(rows_)) best += best_line(rows_, measure);
     const std::string note = labels_.defined() ? kLabelled : kUnlabelled;
     io::write_atomically(folder / "table.md", [&](std::ostream& out) {
       out << sentence() << "\n" << note << "\n\n" << table << "\n" << best;
@@ -171,69 +171,69 @@ class Report {
                                       {"seed", arguments_.seed},
                                       {"complete", caught_signal() == 0}};
     io::write_atomically(folder / "results.json",
-                         [&](std::ostream& out) { out << train::to_json(rows_, io::json_text(head)) << "\n"; });
+                         [&](std::ostream& out) { out << to_json(rows_, io::json_text(head)) << "\n"; });
     std::printf("%s\n%s", table.c_str(), best.c_str());
     std::fflush(stdout);
   }
 
   void page(const fs::path& folder) const {
-    io::HtmlPage page(cat("Features of ", trained_.path));
+    report::HtmlPage page(cat("Features of ", trained_.path));
     page.paragraph(sentence());
     page.paragraph(labels_.defined() ? kLabelled : kUnlabelled);
     page.paragraph(kHowToRead);
-    for (const auto& measure : train::measures_in(rows_)) {
-      if (!train::best_tap(rows_, measure)) continue;
+    for (const auto& measure : study::measures_in(rows_)) {
+      if (!study::best_tap(rows_, measure)) continue;
       page.heading(measure.title);
       page.paragraph(best_line(rows_, measure));
-      for (const auto& pooling : train::poolings_in(rows_)) {
-        const auto picture = io::draw(train::feature_map(rows_, measure, pooling));
-        io::write_png(folder / cat(measure.key, "-", pooling, ".png"), picture);
+      for (const auto& pooling : study::poolings_in(rows_)) {
+        const auto picture = report::draw(study::feature_map(rows_, measure, pooling));
+        image::write_png(folder / cat(measure.key, "-", pooling, ".png"), picture);
         page.picture(picture, "");
       }
     }
     page.heading("All taps");
-    page.table(train::feature_cells(rows_));
+    page.table(study::feature_cells(rows_));
     page.write(folder / "index.html");
   }
 
   const Arguments& arguments_;
-  const train::Trained& trained_;
+  const checkpoint::Trained& trained_;
   at::Device device_;
   data::DataOptions data_options_;
   data::OpenedData opened_;
   data::Dataset dataset_;
-  train::FeatureStudyOptions options_;
+  study::FeatureStudyOptions options_;
   std::vector<int64_t> indices_;
   Tensor labels_;
-  train::ProbeSplit split_;
+  study::ProbeSplit split_;
   int64_t clusters_ = 0;
-  std::vector<train::FeatureRow> rows_;
+  std::vector<study::FeatureRow> rows_;
 };
 
 // The one tap that --store means: what was asked for, and the run's own where nothing was.
-train::Tap stored_tap(const Arguments& arguments, const train::Trained& trained) {
+study::Tap stored_tap(const Arguments& arguments, const checkpoint::Trained& trained) {
   SDG_CHECK_USAGE(arguments.depths.size() <= 1 && arguments.times.size() <= 1 && arguments.poolings.size() <= 1,
                   "--store: writes one tap; give one depth, one time and one pooling");
   const auto& config = trained.info.config;
-  train::FeatureStudyOptions options;
+  study::FeatureStudyOptions options;
   options.depths = arguments.depths;
-  if (options.depths.empty()) options.depths = {train::feature_depth(config, *trained.network.model)};
+  if (options.depths.empty()) options.depths = {network::feature_depth(config, *trained.network.model)};
   options.times = arguments.times;
   if (options.times.empty()) options.times = {config.cluster.teacher_time};
   options.poolings = arguments.poolings;
   if (options.poolings.empty()) options.poolings = {config.cluster.pooling};
-  return train::taps_of(options, trained).front();
+  return study::taps_of(options, trained).front();
 }
 
-int store(const Arguments& arguments, const train::Trained& trained, const at::Device& device) {
+int store(const Arguments& arguments, const checkpoint::Trained& trained, const at::Device& device) {
   const auto tap = stored_tap(arguments, trained);
   const auto options = data_options(arguments.data, trained);
   const auto opened = opened_data(arguments, options, trained);
   const data::Dataset dataset(opened, options);
   const auto count = arguments.count > 0 ? arguments.count : dataset.size();
-  const auto indices = train::evaluation_subset(dataset.size(), count, 0);
+  const auto indices = network::evaluation_subset(dataset.size(), count, 0);
   ProgressBar bar("features", "img/s");
-  const bool whole = train::store_features(arguments.store, trained, arguments.source.weights, opened, dataset, indices,
+  const bool whole = study::store_features(arguments.store, trained, arguments.source.weights, opened, dataset, indices,
                                            tap, device, bar.callback(), [] { return caught_signal() != 0; });
   bar.finish();
   if (!whole) {

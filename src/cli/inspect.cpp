@@ -2,13 +2,13 @@
 
 #include "cli/command.h"
 #include "io/json_impl.h"
+#include "sdg/convert/convert.h"
 #include "sdg/core/error.h"
-#include "sdg/io/verify.h"
-#include "sdg/io/weights.h"
 #include "sdg/model/autoencoder_kl.h"
 #include "sdg/model/find_network.h"
 #include "sdg/model/taesd.h"
-#include "sdg/train/convert.h"
+#include "sdg/tensors/verify.h"
+#include "sdg/tensors/weights.h"
 
 namespace sdg::cli {
 namespace {
@@ -35,7 +35,7 @@ std::string dtype_name(const Tensor& tensor) {
   return found == kNames.end() ? name : found->second;
 }
 
-nlohmann::ordered_json report(const io::Weights& weights, const model::FoundNetwork& place,
+nlohmann::ordered_json report(const tensors::Weights& weights, const model::FoundNetwork& place,
                               const std::optional<model::Recognised>& network) {
   nlohmann::ordered_json out;
   out["file"] = weights.file.filename().string();
@@ -47,7 +47,7 @@ nlohmann::ordered_json report(const io::Weights& weights, const model::FoundNetw
   out["stripped"] = weights.stripped;
   out["prefix"] = place.prefix;
   out["prefixes"] = place.others;
-  out["choice"] = train::chosen_notes(weights, place);
+  out["choice"] = convert::chosen_notes(weights, place);
   out["metadata"] = weights.metadata;
   int64_t elements = 0, bytes = 0;
   auto& tensors = out["tensors"] = nlohmann::ordered_json::array();
@@ -137,10 +137,10 @@ void print(const std::string& file, const nlohmann::ordered_json& all) {
 }
 
 int execute(const Arguments& arguments) {
-  SDG_CHECK(!arguments.verify || io::verify_tensors(arguments.file), arguments.file,
+  SDG_CHECK(!arguments.verify || tensors::verify_tensors(arguments.file), arguments.file,
             ": has no checksum to be compared with: it is from another program or from before sdg-checkpoint-2");
-  const auto weights = io::read_weights(arguments.file, arguments.entry);
-  const auto family = arguments.family.empty() ? train::family_hint(weights) : arguments.family;
+  const auto weights = tensors::read_weights(arguments.file, arguments.entry);
+  const auto family = arguments.family.empty() ? convert::family_hint(weights) : arguments.family;
   const auto place = model::find_network(weights.tensors);
   auto all = report(weights, place, model::recognise(place.tensors, family));
   if (arguments.verify) all["checksum"] = "sound";

@@ -7,18 +7,18 @@
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
+#include "sdg/checkpoint/audit.h"
+#include "sdg/checkpoint/run_folder.h"
+#include "sdg/checkpoint/same_data.h"
+#include "sdg/conditions/offline_kmeans.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/io/file_kind.h"
-#include "sdg/io/tensor_file.h"
 #include "sdg/metrics/clustering.h"
-#include "sdg/train/assign.h"
-#include "sdg/train/audit.h"
-#include "sdg/train/cluster_study.h"
-#include "sdg/train/offline_kmeans.h"
-#include "sdg/train/run_folder.h"
-#include "sdg/train/same_data.h"
+#include "sdg/network/assign.h"
+#include "sdg/study/cluster_study.h"
+#include "sdg/tensors/tensor_file.h"
 
 namespace sdg::cli {
 namespace {
@@ -29,7 +29,7 @@ struct Arguments {
   std::string run, checkpoint, features, data, pooling, out = "ids.safetensors", device = "auto", weights = "ema";
   std::optional<int64_t> depth, clusters;
   std::optional<double> time;
-  train::OfflineKmeans how;
+  conditions::OfflineKmeans how;
   int64_t seed = 0;
   bool json = false;
 };
@@ -43,7 +43,7 @@ constexpr const char* kExamples =
 
 struct Features {
   Tensor values;  // [N, F]
-  train::PseudoLabelOrigin origin;
+  conditions::PseudoLabelOrigin origin;
   int64_t clusters = 10;  // where --clusters does not say
   Tensor labels;          // for evaluation only; undefined where there are none
 };
@@ -55,7 +55,7 @@ Tensor labels_of(const data::OpenedData& opened) {
 // The images that rows of features are of, where `sdg features --store` wrote which; undefined elsewhere.
 Tensor rows_of(const fs::path& features, int64_t count) {
   if (io::lower_suffix(features) == ".npy") return {};
-  const auto file = io::read_tensors(features);
+  const auto file = tensors::read_tensors(features);
   const auto found = file.tensors.find("indices");
   const bool fits = found != file.tensors.end() && found->second.scalar_type() == at::kLong &&
                     found->second.dim() == 1 && found->second.size(0) == count &&
@@ -65,8 +65,8 @@ Tensor rows_of(const fs::path& features, int64_t count) {
 
 Features from_file(const Arguments& arguments) {
   Features out;
-  out.values = train::read_features(arguments.features);
-  out.origin = train::feature_origin(arguments.features);
+  out.values = conditions::read_features(arguments.features);
+  out.origin = conditions::feature_origin(arguments.features);
   if (!arguments.data.empty()) {
     data::DataOptions options;
     options.path = arguments.data;
@@ -77,7 +77,7 @@ Features from_file(const Arguments& arguments) {
                     out.values.size(0), " rows for ", opened.size(), " images of ", arguments.data);
     SDG_CHECK_USAGE(!rows.defined() || rows.max().item<int64_t>() < opened.size(), arguments.features, ": holds image ",
                     rows.max().item<int64_t>(), ", but ", arguments.data, " has only ", opened.size());
-    train::check_made_for(out.origin.images, images, arguments.features, arguments.data);
+    checkpoint::check_made_for(out.origin.images, images, arguments.features, arguments.data);
     out.origin.images = images;
     out.labels = labels_of(opened);
     if (rows.defined() && out.labels.defined()) out.labels = out.labels.index_select(0, rows);
@@ -87,8 +87,8 @@ Features from_file(const Arguments& arguments) {
 
 Features from_network(const Arguments& arguments) {
   const auto device = parse_device(arguments.device);
-  const auto path = train::find_checkpoint(arguments.run, arguments.checkpoint);
-  const auto trained = train::load_trained(path, device, arguments.weights);
+  const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
+  const auto trained = checkpoint::load_trained(path, device, arguments.weights);
   auto config = trained.info.config;
   auto& tap = config.cluster;
   tap.level = "image";
@@ -102,21 +102,21 @@ Features from_network(const Arguments& arguments) {
   Features out;
   out.clusters = tap.clusters;
   out.origin.made_from = trained.path;
-  out.origin.provenance = train::provenance_of(trained.info);
-  out.origin.label_free = train::to_text(out.origin.provenance.verdict());
-  if (arguments.data.empty()) train::check_own_data(trained, opened);
+  out.origin.provenance = checkpoint::provenance_of(trained.info);
+  out.origin.label_free = to_text(out.origin.provenance.verdict());
+  if (arguments.data.empty()) checkpoint::check_own_data(trained, opened);
   out.origin.images = data::fingerprint(opened);
-  out.origin.tapped = train::tap_text(config, train::feature_depth(config, *trained.network.model));
+  out.origin.tapped = conditions::tap_text(config, network::feature_depth(config, *trained.network.model));
   say(cat(trained.path, ": ", config.model.name, ", ", out.origin.tapped, "; ", opened.description));
   ProgressBar bar("features", "img/s");
-  const auto all = rng::indices(0, dataset.size());
-  out.values = train::extract_features(config, trained.network, dataset, all, device, bar.callback());
+  const auto all = rng::consecutive(0, dataset.size());
+  out.values = network::extract_features(config, trained.network, dataset, all, device, bar.callback());
   out.labels = labels_of(opened);
   if (out.labels.defined()) out.labels = out.labels.index_select(0, at::tensor(dataset.shown(all)));
   return out;
 }
 
-void print(const Arguments& arguments, const train::PseudoLabels& labels, const train::ClusterSizes& sizes,
+void print(const Arguments& arguments, const conditions::PseudoLabels& labels, const study::ClusterSizes& sizes,
            const Features& features, double seconds) {
   const auto used = labels.clusters - static_cast<int64_t>(sizes.dead.size());
   nlohmann::ordered_json row{
@@ -161,11 +161,11 @@ int execute(const Arguments& arguments) {
                   features.values.size(0), " images");
   const auto start = std::chrono::steady_clock::now();
   ProgressBar bar("k-means", how.kmeans.minibatch > 0 ? "passes/s" : "iterations/s");
-  const auto labels = train::cluster_features(features.values, how, bar.callback());
+  const auto labels = conditions::cluster_features(features.values, how, bar.callback());
   bar.finish();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  io::write_tensors(arguments.out, train::pseudo_label_file(labels, features.origin));
-  print(arguments, labels, train::cluster_sizes(labels.ids, labels.clusters), features, seconds);
+  tensors::write_tensors(arguments.out, conditions::pseudo_label_file(labels, features.origin));
+  print(arguments, labels, study::cluster_sizes(labels.ids, labels.clusters), features, seconds);
   say(cat("wrote ", arguments.out,
           ": train on it with --set condition.source=file --set condition.file=", arguments.out));
   return 0;

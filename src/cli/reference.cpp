@@ -4,9 +4,9 @@
 #include "cli/terminal.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
-#include "sdg/train/evaluate.h"
-#include "sdg/train/latent_images.h"
-#include "sdg/train/measure.h"
+#include "sdg/evaluate/evaluate.h"
+#include "sdg/evaluate/measure.h"
+#include "sdg/latents/latent_images.h"
 
 namespace sdg::cli {
 
@@ -29,42 +29,42 @@ void declare_reference(CLI::App& app, ReferenceArguments& arguments) {
       ->type_name("PIXELS");
 }
 
-std::unique_ptr<metrics::FeatureExtractor> extractor_of(const ReferenceArguments& arguments,
-                                                        const train::EvalOptions* run, const at::Device& device) {
+std::unique_ptr<vision::FeatureExtractor> extractor_of(const ReferenceArguments& arguments,
+                                                       const recipe::EvalOptions* run, const at::Device& device) {
   auto name = arguments.extractor;
   if (name.empty() && run) name = run->extractor;
   if (name.empty()) {
-    name = train::EvalOptions().extractor;
+    name = recipe::EvalOptions().extractor;
     warn(cat("neither --extractor nor a run says in whose features the distance is taken: those of ", name,
              ", which say little about other images; --extractor inception gives an FID"));
   }
   auto weights = arguments.weights;
   if (weights.empty() && run && run->extractor == name) weights = run->weights;
-  return metrics::make_extractor(name, weights, device);
+  return vision::make_extractor(name, weights, device);
 }
 
-Reference reference_of(const ReferenceArguments& arguments, const train::CheckpointInfo* run,
-                       metrics::FeatureExtractor& extractor) {
+Reference reference_of(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
+                       vision::FeatureExtractor& extractor) {
   Reference out;
   const auto& path = arguments.path.empty() && run ? run->config.eval.reference : arguments.path;
   ProgressBar bar("reference", "img/s");
   if (!path.empty()) {
     out.text = path;
-    out.stored = train::holds_statistics(path);
+    out.stored = evaluate::holds_statistics(path);
     SDG_CHECK_USAGE(!out.stored || arguments.count == 0, "--reference-count: ", path,
                     " holds statistics, of which no smaller number of images can be taken");
     const auto size = out.stored ? 0 : arguments.size;
-    out.statistics = train::measure(path, extractor, {.limit = arguments.count, .size = size}, bar.callback());
+    out.statistics = evaluate::measure(path, extractor, {.limit = arguments.count, .size = size}, bar.callback());
     return out;
   }
   SDG_CHECK_USAGE(run,
                   "--images needs something to compare with: --reference PATH (a data set, or an .npz with mu and "
                   "sigma), or --run DIR for a run's training data");
   SDG_CHECK_USAGE(!run->converted, "--reference: a converted checkpoint knows no data set; name what to compare with");
-  const auto options = train::reference_options(*run, true);
+  const auto options = latents::reference_options(*run, true);
   out.text = run->latents ? options.path : run->data;
-  out.statistics = train::dataset_statistics(train::open_images(options, run->config.config_dir), extractor,
-                                             arguments.count, bar.callback());
+  out.statistics = evaluate::dataset_statistics(latents::open_images(options, run->config.config_dir), extractor,
+                                                arguments.count, bar.callback());
   return out;
 }
 

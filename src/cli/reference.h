@@ -4,10 +4,10 @@
 #include <optional>
 #include <string>
 
+#include "sdg/checkpoint/checkpoint.h"
 #include "sdg/core/progress.h"
-#include "sdg/metrics/feature_extractor.h"
 #include "sdg/metrics/gaussian.h"
-#include "sdg/train/checkpoint.h"
+#include "sdg/vision/feature_extractor.h"
 
 /// What `eval-fid` and `sweep` share: in whose features a distance is taken, and to what.
 namespace sdg::cli {
@@ -22,8 +22,8 @@ void declare_reference(CLI::App& app, ReferenceArguments& arguments);
 
 /// The extractor that the arguments name, else the run's (null: there is no run, and the digits' network is taken,
 /// which is said). The run's weights count for the run's extractor only.
-std::unique_ptr<metrics::FeatureExtractor> extractor_of(const ReferenceArguments& arguments,
-                                                        const train::EvalOptions* run, const at::Device& device);
+std::unique_ptr<vision::FeatureExtractor> extractor_of(const ReferenceArguments& arguments,
+                                                       const recipe::EvalOptions* run, const at::Device& device);
 
 /// What a distance is taken to.
 struct Reference {
@@ -34,8 +34,8 @@ struct Reference {
 
 /// Of the path that the arguments name, else of the run's eval.reference, else of the run's training data, seen as the
 /// model sees them. `run` may be null where a path is named. Shows its progress.
-Reference reference_of(const ReferenceArguments& arguments, const train::CheckpointInfo* run,
-                       metrics::FeatureExtractor& extractor);
+Reference reference_of(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
+                       vision::FeatureExtractor& extractor);
 
 /// Images of one size against images of another: refused where one side are stored statistics, which were made for
 /// their size, else warned of. `what` names the measured images.

@@ -8,11 +8,11 @@
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
-#include "sdg/io/image.h"
-#include "sdg/io/image_folder.h"
-#include "sdg/io/npz.h"
-#include "sdg/train/content.h"
-#include "sdg/train/pictures.h"
+#include "sdg/evaluate/pictures.h"
+#include "sdg/generate/content.h"
+#include "sdg/image/image.h"
+#include "sdg/image/image_folder.h"
+#include "sdg/tensors/npz.h"
 
 namespace sdg::cli {
 namespace {
@@ -54,31 +54,32 @@ fs::path grid_path(const std::string& out) {
   return folder.string() + "-grid.png";
 }
 
-std::string content_of(const train::Trained& trained, const train::GenerateOptions& options, const std::string& decoder,
-                       const at::Device& device) {
+std::string content_of(const checkpoint::Trained& trained, const generate::GenerateOptions& options,
+                       const std::string& decoder, const at::Device& device) {
   io::Digest digest;
-  digest.text(train::content_digest(trained)).text(device.is_cpu() ? "cpu" : "gpu");
-  train::add_content(digest, options, decoder);
+  digest.text(generate::content_digest(trained)).text(device.is_cpu() ? "cpu" : "gpu");
+  generate::add_content(digest, options, decoder);
   return digest.hex();
 }
 
 void write_grid(const Arguments& arguments, int64_t count) {
   std::vector<Tensor> shown;
   for (int64_t i = 0; i < std::min(count, kGridImages); ++i)
-    shown.push_back(io::read_image(fs::path(arguments.out) / file_name(i)));
+    shown.push_back(image::read_image(fs::path(arguments.out) / file_name(i)));
   int64_t columns = 1;
   while (columns * columns < static_cast<int64_t>(shown.size())) ++columns;
   const auto images = at::stack(shown);
-  io::write_png(grid_path(arguments.out), io::image_grid(images, columns, 2, train::picture_scale(images.size(3))));
+  image::write_png(grid_path(arguments.out),
+                   image::image_grid(images, columns, 2, evaluate::picture_scale(images.size(3))));
 }
 
-int draw_folder(const Arguments& arguments, const train::Trained& trained, train::GenerateOptions options,
+int draw_folder(const Arguments& arguments, const checkpoint::Trained& trained, generate::GenerateOptions options,
                 const std::string& decoder, const at::Device& device) {
   const auto count = options.count;
-  io::ImageFolder folder(arguments.out, {.program = "sdg sample",
-                                         .content = content_of(trained, options, decoder, device),
-                                         .writes = is_ours,
-                                         .overwrite = arguments.overwrite});
+  image::ImageFolder folder(arguments.out, {.program = "sdg sample",
+                                            .content = content_of(trained, options, decoder, device),
+                                            .writes = is_ours,
+                                            .overwrite = arguments.overwrite});
   int64_t written = 0;
   while (folder.goes_on() && written < count && folder.has(file_name(written))) ++written;
   if (written > 0) say(cat(arguments.out, ": going on after ", written, " images of an earlier run"));
@@ -87,9 +88,9 @@ int draw_folder(const Arguments& arguments, const train::Trained& trained, train
     options.count = count - written;
     catch_signals();
     ProgressBar bar("sample", "img/s");
-    train::generate(
+    generate::generate(
         trained.info.config, trained.network, trained.prior, device, options,
-        [&](const train::Generated& piece) {
+        [&](const generate::Generated& piece) {
           for (int64_t i = 0; i < piece.images.size(0) && !caught_signal(); ++i)
             folder.write(file_name(written++), piece.images[i]);
           if (caught_signal()) throw Stopped();
@@ -102,13 +103,13 @@ int draw_folder(const Arguments& arguments, const train::Trained& trained, train
   return 0;
 }
 
-int draw_npz(const Arguments& arguments, const train::Trained& trained, const train::GenerateOptions& options,
+int draw_npz(const Arguments& arguments, const checkpoint::Trained& trained, const generate::GenerateOptions& options,
              const at::Device& device) {
   std::vector<Tensor> images, clusters;
   ProgressBar bar("sample", "img/s");
-  train::generate(
+  generate::generate(
       trained.info.config, trained.network, trained.prior, device, options,
-      [&](const train::Generated& piece) {
+      [&](const generate::Generated& piece) {
         images.push_back(piece.images);
         clusters.push_back(piece.clusters);
       },
@@ -117,7 +118,7 @@ int draw_npz(const Arguments& arguments, const train::Trained& trained, const tr
   const auto drawn = at::cat(images), conditions = at::cat(clusters);
   std::map<std::string, Tensor> arrays{{"arr_0", drawn.expand({-1, 3, -1, -1}).permute({0, 2, 3, 1}).contiguous()}};
   if (conditions.ge(0).all().item<bool>()) arrays["arr_1"] = conditions;
-  io::write_npz(arguments.npz, arrays);
+  tensors::write_npz(arguments.npz, arrays);
   say(cat("wrote ", drawn.size(0), " images to ", arguments.npz));
   return 0;
 }

@@ -5,18 +5,18 @@
 
 #include "cli/declared.h"
 #include "cli/terminal.h"
+#include "sdg/checkpoint/run_folder.h"
+#include "sdg/checkpoint/same_data.h"
 #include "sdg/core/error.h"
-#include "sdg/io/image.h"
-#include "sdg/train/assign.h"
-#include "sdg/train/latent_images.h"
-#include "sdg/train/run_folder.h"
-#include "sdg/train/same_data.h"
+#include "sdg/image/image.h"
+#include "sdg/latents/latent_images.h"
+#include "sdg/network/assign.h"
 
 namespace sdg::cli {
 namespace {
 
 // --class takes an index or one of the names that the checkpoint remembers.
-int64_t class_index(const std::string& text, const train::Trained& trained) {
+int64_t class_index(const std::string& text, const checkpoint::Trained& trained) {
   const auto& names = trained.info.class_names;
   const auto found = std::find(names.begin(), names.end(), text);
   if (found != names.end()) return found - names.begin();
@@ -29,10 +29,10 @@ int64_t class_index(const std::string& text, const train::Trained& trained) {
 
 // Grey values as cluster numbers, [L] row by row; larger pictures have one block of equal size a patch, whose middle
 // counts.
-Tensor painted_map(const std::string& path, const train::Trained& trained) {
+Tensor painted_map(const std::string& path, const checkpoint::Trained& trained) {
   SDG_CHECK_USAGE(trained.prior.defined() && trained.prior.dim() == 2,
                   "--map: needs a run with cluster.level patch that was trained with conditions");
-  const auto read = io::read_image(path);
+  const auto read = image::read_image(path);
   SDG_CHECK_USAGE(read.eq(read[0]).all().item<bool>(), path, ": a map of clusters must be grey, got colours");
   const auto picture = read[0].to(at::kLong);  // [H, W]
   int64_t side = 1;
@@ -46,7 +46,7 @@ Tensor painted_map(const std::string& path, const train::Trained& trained) {
 }
 
 // What the network sees in an image file, or in image N of the training data; [L].
-Tensor map_seen_in(const std::string& text, const train::Trained& trained, const at::Device& device) {
+Tensor map_seen_in(const std::string& text, const checkpoint::Trained& trained, const at::Device& device) {
   const auto& config = trained.info.config;
   SDG_CHECK_USAGE(trained.prior.defined() && trained.prior.dim() == 2,
                   "--map-from: needs a run with cluster.level patch that was trained with conditions");
@@ -66,16 +66,16 @@ Tensor map_seen_in(const std::string& text, const train::Trained& trained, const
   SDG_CHECK_USAGE(!number || !trained.info.converted,
                   "--map-from: a converted checkpoint knows no training images; name a file");
   const auto opened = data::open_data(options, number ? config.config_dir : "");
-  if (number) train::check_own_data(trained, opened);
+  if (number) checkpoint::check_own_data(trained, opened);
   const data::Dataset dataset(opened, options);
   SDG_CHECK_USAGE(index >= 0 && index < dataset.size(), "--map-from: the training data has images 0 to ",
                   dataset.size() - 1, ", got ", index);
-  return train::assign_clusters(config, trained.network, dataset, {index}, device)[0];
+  return network::assign_clusters(config, trained.network, dataset, {index}, device)[0];
 }
 
 // Refuses what this network or the other arguments leave without effect.
-void check_effect(const SamplingArguments& arguments, const train::Trained& trained,
-                  const train::GenerateOptions& options) {
+void check_effect(const SamplingArguments& arguments, const checkpoint::Trained& trained,
+                  const generate::GenerateOptions& options) {
   const auto& source = trained.info.config.condition.source;
   const bool of_labels = source == "label";
   SDG_CHECK_USAGE(arguments.config_class.empty() || of_labels, "--class: this run knows no labels (condition.source ",
@@ -99,7 +99,7 @@ void check_effect(const SamplingArguments& arguments, const train::Trained& trai
   }
   SDG_CHECK_USAGE(options.guidance_begin <= options.guidance_end, "--guidance-interval: begin ", options.guidance_begin,
                   " is after end ", options.guidance_end);
-  SDG_CHECK_USAGE(chosen.empty() || !train::draws_unconditionally(options), chosen,
+  SDG_CHECK_USAGE(chosen.empty() || !generate::draws_unconditionally(options), chosen,
                   ": guidance 0 draws without any condition; --guidance 1 follows it, more follows it more closely");
   SDG_CHECK_USAGE(!interval || options.guidance != 1,
                   "--guidance-interval: guidance is 1 inside as outside; name another with --guidance");
@@ -188,15 +188,15 @@ CLI::Validator solver_alias() {
       "");
 }
 
-train::Trained load(const SamplingArguments& arguments, const at::Device& device) {
-  const auto path = train::find_checkpoint(arguments.run, arguments.checkpoint);
-  auto trained = train::load_trained(path, device, arguments.weights);
+checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device) {
+  const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
+  auto trained = checkpoint::load_trained(path, device, arguments.weights);
   say(cat(path.string(), ": ", trained.info.config.model.name, ", condition ", trained.info.config.condition.source,
           ", step ", trained.info.step));
   return trained;
 }
 
-data::DataOptions data_options(const std::string& data, const train::Trained& trained) {
+data::DataOptions data_options(const std::string& data, const checkpoint::Trained& trained) {
   auto options = trained.info.config.data;
   if (data.empty()) {
     SDG_CHECK_USAGE(!trained.info.converted, trained.path,
@@ -209,9 +209,9 @@ data::DataOptions data_options(const std::string& data, const train::Trained& tr
   return options;
 }
 
-train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
-                                        int64_t default_count, const at::Device& device, std::string* decoder_id) {
-  auto options = train::sampling_defaults(trained.info.config);
+generate::GenerateOptions generate_options(const SamplingArguments& arguments, const checkpoint::Trained& trained,
+                                           int64_t default_count, const at::Device& device, std::string* decoder_id) {
+  auto options = generate::sampling_defaults(trained.info.config);
   options.count = arguments.count.value_or(default_count);
   options.batch = arguments.batch.value_or(options.batch);
   options.seed = arguments.seed.value_or(options.seed);
@@ -228,7 +228,7 @@ train::GenerateOptions generate_options(const SamplingArguments& arguments, cons
   if (!arguments.map.empty()) options.map = painted_map(arguments.map, trained);
   if (!arguments.map_from.empty()) options.map = map_seen_in(arguments.map_from, trained, device);
   if (!arguments.config_class.empty()) options.cluster = class_index(arguments.config_class, trained);
-  options.to_images = train::to_images_of(trained.info, arguments.autoencoder, device, decoder_id);
+  options.to_images = latents::to_images_of(trained.info, arguments.autoencoder, device, decoder_id);
   return options;
 }
 

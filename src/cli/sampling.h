@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "sdg/train/checkpoint.h"
-#include "sdg/train/generate.h"
+#include "sdg/checkpoint/checkpoint.h"
+#include "sdg/generate/generate.h"
 
 /// What `sample` and `eval-fid` share: which checkpoint, and how to draw from it.
 namespace sdg::cli {
@@ -38,18 +38,18 @@ void declare_weights(CLI::App& app, std::string& weights);
 void declare_device(CLI::App& app, std::string& device);
 
 /// Loads the checkpoint that the arguments mean and says on standard error which.
-train::Trained load(const SamplingArguments& arguments, const at::Device& device);
+checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device);
 
 /// What a command looks at besides the run's own data: `data` (a path, of any format), or that data where it is empty.
 /// Throws UsageError for a converted checkpoint, which knows none.
-data::DataOptions data_options(const std::string& data, const train::Trained& trained);
+data::DataOptions data_options(const std::string& data, const checkpoint::Trained& trained);
 
 /// The arguments over the checkpoint's own sampling options. `default_count` where neither says. Where the network
 /// draws latents, this loads what decodes them. Throws UsageError for arguments that this network or the other
 /// arguments leave without effect: nothing that was asked for is ignored. `decoder_id` as
 /// of to_images_of.
-train::GenerateOptions generate_options(const SamplingArguments& arguments, const train::Trained& trained,
-                                        int64_t default_count, const at::Device& device,
-                                        std::string* decoder_id = nullptr);
+generate::GenerateOptions generate_options(const SamplingArguments& arguments, const checkpoint::Trained& trained,
+                                           int64_t default_count, const at::Device& device,
+                                           std::string* decoder_id = nullptr);
 
 }  // namespace sdg::cli

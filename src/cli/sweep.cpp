@@ -14,13 +14,13 @@
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
+#include "sdg/evaluate/evaluate.h"
+#include "sdg/generate/content.h"
+#include "sdg/image/image.h"
 #include "sdg/io/atomic_file.h"
 #include "sdg/io/folder_lock.h"
-#include "sdg/io/image.h"
-#include "sdg/train/content.h"
-#include "sdg/train/evaluate.h"
-#include "sdg/train/latent_images.h"
-#include "sdg/train/sweep.h"
+#include "sdg/latents/latent_images.h"
+#include "sdg/study/sweep.h"
 
 namespace sdg::cli {
 namespace {
@@ -49,27 +49,27 @@ using References = std::map<std::string, Reference>;
 class Measurer {
  public:
   Measurer(const NamedRun& run, const Arguments& arguments, const at::Device& device, References& references)
-      : trained_(train::load_trained(run.checkpoint, device)), device_(device) {
+      : trained_(checkpoint::load_trained(run.checkpoint, device)), device_(device) {
     const auto& config = trained_.info.config;
     extractor_ = extractor_of(arguments.reference, &config.eval, device);
-    to_images_ = train::to_images_of(trained_.info, arguments.autoencoder, device, &decoder_);
+    to_images_ = latents::to_images_of(trained_.info, arguments.autoencoder, device, &decoder_);
     reference_ = &target(arguments.reference, references);
   }
-  const train::Trained& trained() const { return trained_; }
+  const checkpoint::Trained& trained() const { return trained_; }
   std::string metric() const { return extractor_->metric_name(); }
 
   /// Digest of all that decides a distance besides the settings of drawing.
   std::string content() const {
     io::Digest digest;
-    digest.text(train::content_digest(trained_)).text(decoder_).text(device_.is_cpu() ? "cpu" : "gpu");
+    digest.text(generate::content_digest(trained_)).text(decoder_).text(device_.is_cpu() ? "cpu" : "gpu");
     digest.text(extractor_->name()).text(extractor_->weights_digest());
-    return digest.text(train::content_digest(reference_->statistics)).hex();
+    return digest.text(generate::content_digest(reference_->statistics)).hex();
   }
 
-  double distance(train::GenerateOptions options, const std::string& title) {
+  double distance(generate::GenerateOptions options, const std::string& title) {
     options.to_images = to_images_;
     ProgressBar bar(title, "img/s");
-    const auto drawn = train::sample_statistics(trained_, options, device_, *extractor_, bar.callback());
+    const auto drawn = evaluate::sample_statistics(trained_, options, device_, *extractor_, bar.callback());
     bar.finish();
     check_sizes(drawn, trained_.path, false, *reference_);
     return metrics::frechet_distance(drawn, reference_->statistics);
@@ -80,7 +80,7 @@ class Measurer {
   const Reference& target(const ReferenceArguments& arguments, References& references) {
     const auto& info = trained_.info;
     const bool own_data = arguments.path.empty() && info.config.eval.reference.empty();
-    const auto options = own_data ? train::reference_options(info, true) : data::DataOptions();
+    const auto options = own_data ? latents::reference_options(info, true) : data::DataOptions();
     const auto key =
         cat(arguments.path, "\n", info.config.eval.reference, "\n", own_data, options.path, "\n", options.format, " ",
             options.size, " ", options.channels, " ", extractor_->name(), " ", extractor_->weights_digest());
@@ -89,16 +89,16 @@ class Measurer {
     return found->second;
   }
 
-  train::Trained trained_;
+  checkpoint::Trained trained_;
   at::Device device_;
-  std::unique_ptr<metrics::FeatureExtractor> extractor_;
-  train::ToImages to_images_;
+  std::unique_ptr<vision::FeatureExtractor> extractor_;
+  latents::ToImages to_images_;
   std::string decoder_;
   const Reference* reference_ = nullptr;
 };
 
-train::GenerateOptions options_of(const train::SweepRow& row, const std::optional<int64_t>& batch) {
-  train::GenerateOptions options;
+generate::GenerateOptions options_of(const study::SweepRow& row, const std::optional<int64_t>& batch) {
+  generate::GenerateOptions options;
   options.count = row.count;
   options.seed = row.seed;
   options.steps = row.steps;
@@ -129,10 +129,10 @@ std::vector<T> or_default(const std::vector<T>& list, const T& value) {
 
 // All combinations of the asked settings, each defaulting to the run's own; what changes nothing for a run has one
 // value.
-std::vector<train::SweepRow> points_of(const NamedRun& run, const Measurer& measurer, const Arguments& arguments) {
+std::vector<study::SweepRow> points_of(const NamedRun& run, const Measurer& measurer, const Arguments& arguments) {
   const auto& trained = measurer.trained();
   const auto& defaults = trained.info.config.sample;
-  train::SweepRow row;
+  study::SweepRow row;
   row.label = run.label;
   row.checkpoint = run.checkpoint.lexically_normal().string();
   row.step = trained.info.step;
@@ -147,7 +147,7 @@ std::vector<train::SweepRow> points_of(const NamedRun& run, const Measurer& meas
   const auto guidances = guided ? or_default(arguments.guidance, defaults.guidance) : std::vector<double>{1.0};
   const Interval own{defaults.guidance_begin, defaults.guidance_end};
   const auto intervals = guided ? or_default(intervals_of(arguments.intervals), own) : std::vector<Interval>{own};
-  std::vector<train::SweepRow> out;
+  std::vector<study::SweepRow> out;
   for (const auto& solver : or_default(arguments.solvers, defaults.solver)) {
     const bool own_steps = solver == "dopri5";
     if (own_steps && !(arguments.steps.empty() && arguments.grids.empty()))
@@ -172,7 +172,7 @@ std::vector<train::SweepRow> points_of(const NamedRun& run, const Measurer& meas
 
 /// The measured rows, and how many could not be.
 struct Outcome {
-  std::vector<train::SweepRow> rows;
+  std::vector<study::SweepRow> rows;
   int64_t failed = 0;
   bool stopped = false;
 };
@@ -186,8 +186,8 @@ void measure_run(const NamedRun& run, const std::string& number, Measurer& measu
       outcome.stopped = true;
       return;
     }
-    const auto counted = std::any_of(outcome.rows.begin(), outcome.rows.end(), [&](const train::SweepRow& row) {
-      return row.label == point.label && train::same_point(row, point);
+    const auto counted = std::any_of(outcome.rows.begin(), outcome.rows.end(), [&](const study::SweepRow& row) {
+      return row.label == point.label && study::same_point(row, point);
     });
     twice |= counted;
     if (counted) continue;
@@ -197,7 +197,7 @@ void measure_run(const NamedRun& run, const std::string& number, Measurer& measu
       try {
         point.value =
             measurer.distance(options_of(point, arguments.batch), cat(run.label, " ", number, " w ", point.guidance));
-      } catch (const train::NotFinite& error) {
+      } catch (const generate::NotFinite& error) {
         ++outcome.failed;
         warn(cat(run.checkpoint.string(), ": not measured: ", error.what()));
         continue;
@@ -234,10 +234,10 @@ int execute(const Arguments& arguments) {
     return 128 + caught_signal();
   }
   SDG_CHECK(!outcome.rows.empty(), "none of the ", outcome.failed, " points could be measured");
-  const auto table = train::sweep_table(outcome.rows);
+  const auto table = study::sweep_table(outcome.rows);
   io::write_atomically(folder / "table.md", [&](std::ostream& out) { out << table; });
-  io::write_png(folder / "chart.png", io::draw(train::sweep_chart(outcome.rows)));
-  std::printf("%s\n%s\n", table.c_str(), train::sweep_best(outcome.rows).c_str());
+  image::write_png(folder / "chart.png", report::draw(study::sweep_chart(outcome.rows)));
+  std::printf("%s\n%s\n", table.c_str(), study::sweep_best(outcome.rows).c_str());
   say(cat("wrote ", (folder / "table.md").string(), ", chart.png and points.jsonl"));
   if (outcome.failed == 0) return 0;
   warn(cat(outcome.failed, " points could not be measured"));

@@ -6,9 +6,9 @@
 
 #include "cli/declared.h"
 #include "cli/terminal.h"
+#include "sdg/checkpoint/run_folder.h"
 #include "sdg/core/error.h"
 #include "sdg/io/atomic_file.h"
-#include "sdg/train/run_folder.h"
 
 namespace sdg::cli {
 
@@ -30,8 +30,8 @@ std::vector<std::string> places_of(const std::string& text) {
 std::vector<NamedRun> named_runs(const std::vector<std::string>& texts) {
   std::vector<NamedRun> out;
   if (texts.empty()) {
-    const auto newest = train::find_checkpoint("", "");
-    out.push_back({train::RunFolder::of_checkpoint(newest).root().filename().string(), newest});
+    const auto newest = checkpoint::find_checkpoint("", "");
+    out.push_back({checkpoint::RunFolder::of_checkpoint(newest).root().filename().string(), newest});
   }
   for (const auto& text : texts) {
     const auto equals = text.find('=');
@@ -41,7 +41,7 @@ std::vector<NamedRun> named_runs(const std::vector<std::string>& texts) {
       const bool file = fs::is_regular_file(place);
       const auto own = fs::path(place).filename().empty() ? fs::path(place).parent_path() : fs::path(place);
       out.push_back({label.empty() ? own.filename().string() : label,
-                     train::find_checkpoint(file ? "" : place, file ? place : "")});
+                     checkpoint::find_checkpoint(file ? "" : place, file ? place : "")});
     }
   }
   return out;
@@ -81,26 +81,26 @@ Points::Points(fs::path path) : path_(std::move(path)) {
   for (std::string line; std::getline(in, line);) {
     ++number;
     if (in.eof()) break;  // without its end of line it was torn
-    if (!train::is_measured(line)) {
+    if (!study::is_measured(line)) {
       warn(cat(path_.string(), ":", number, ": a point that failed is left out"));
       continue;
     }
-    rows_.push_back(train::parse_sweep_row(line, cat(path_.string(), ":", number)));
+    rows_.push_back(study::parse_sweep_row(line, cat(path_.string(), ":", number)));
   }
   std::string whole;
-  for (const auto& row : rows_) whole += train::to_json(row) + "\n";
+  for (const auto& row : rows_) whole += to_json(row) + "\n";
   io::write_atomically(path_, [&](std::ostream& out) { out << whole; });
 }
 
-const train::SweepRow* Points::find(const train::SweepRow& point) const {
+const study::SweepRow* Points::find(const study::SweepRow& point) const {
   const auto found =
-      std::find_if(rows_.begin(), rows_.end(), [&](const auto& row) { return train::same_point(row, point); });
+      std::find_if(rows_.begin(), rows_.end(), [&](const auto& row) { return study::same_point(row, point); });
   return found == rows_.end() ? nullptr : &*found;
 }
 
-void Points::add(const train::SweepRow& row) {
+void Points::add(const study::SweepRow& row) {
   std::ofstream out(path_, std::ios::app);
-  out << train::to_json(row) << "\n";
+  out << to_json(row) << "\n";
   out.flush();
   SDG_CHECK(out.good(), path_.string(), ": cannot write");
   rows_.push_back(row);

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "sdg/train/sweep.h"
+#include "sdg/study/sweep.h"
 
 /// What `sweep` takes from its command line and from the folder it goes on in.
 namespace sdg::cli {
@@ -29,12 +29,12 @@ class Points {
   /// Reads what is there; a torn last line and points that failed are left out.
   explicit Points(std::filesystem::path path);
   /// The same settings of the same content, or null.
-  const train::SweepRow* find(const train::SweepRow& point) const;
-  void add(const train::SweepRow& row);
+  const study::SweepRow* find(const study::SweepRow& point) const;
+  void add(const study::SweepRow& row);
 
  private:
   std::filesystem::path path_;
-  std::vector<train::SweepRow> rows_;
+  std::vector<study::SweepRow> rows_;
 };
 
 }  // namespace sdg::cli

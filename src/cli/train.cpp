@@ -10,8 +10,8 @@
 #include "sdg/config/write.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
-#include "sdg/train/cost.h"
-#include "sdg/train/trainer.h"
+#include "sdg/network/cost.h"
+#include "sdg/run/trainer.h"
 
 namespace sdg::cli {
 namespace {
@@ -46,7 +46,7 @@ std::string run_of(const Arguments& arguments) {
   if (!arguments.run.empty()) return arguments.run;
   if (!arguments.resume.empty() && !arguments.resume.front().empty()) return arguments.resume.front();
   std::string stem;
-  for (const auto& each : train::config_names(arguments.config.empty() ? "digits" : arguments.config))
+  for (const auto& each : recipe::config_names(arguments.config.empty() ? "digits" : arguments.config))
     stem += (stem.empty() ? "" : "-") + std::filesystem::path(each).stem().string();
   return (std::filesystem::path("runs") / stem).string();
 }
@@ -55,20 +55,20 @@ std::string run_of(const Arguments& arguments) {
 std::string config_of(const Arguments& arguments, const std::string& run) {
   if (!arguments.config.empty()) return arguments.config;
   if (arguments.resume.empty()) return "digits.yaml";
-  const auto kept = train::RunFolder(run).config();
+  const auto kept = checkpoint::RunFolder(run).config();
   SDG_CHECK_USAGE(std::filesystem::exists(kept), run, ": nothing to resume there; expected ", kept.string());
   return kept.string();
 }
 
-int dry_run(const train::RunConfig& config, const std::string& run) {
+int dry_run(const recipe::RunConfig& config, const std::string& run) {
   auto shown = config;
   std::printf("%s", config::to_yaml(config::Fields::of(shown)).c_str());
-  const auto cost = train::estimate_cost(config);
-  std::printf("\n# run folder       %s\n%s", run.c_str(), train::to_text(cost).c_str());
+  const auto cost = network::estimate_cost(config);
+  std::printf("\n# run folder       %s\n%s", run.c_str(), to_text(cost).c_str());
   return 0;
 }
 
-std::string note_of(const train::StepReport& report) {
+std::string note_of(const run::StepReport& report) {
   char text[96];
   std::snprintf(text, sizeof text, "loss %.4f", report.smooth_loss);
   std::string note = text;
@@ -84,12 +84,12 @@ std::string note_of(const train::StepReport& report) {
 int execute(const Arguments& arguments) {
   check_one_run(arguments);
   const std::string run = run_of(arguments);
-  const auto config = train::load_config(config_of(arguments, run), arguments.set);
+  const auto config = recipe::load_config(config_of(arguments, run), arguments.set);
   if (arguments.dry_run) return dry_run(config, run);
 
-  const train::RunFolder folder(run);
+  const checkpoint::RunFolder folder(run);
   ProgressBar bar("train", "img/s", static_cast<double>(config.train.batch));
-  train::Observer observer;
+  run::Observer observer;
   // Not before: a run that is refused leaves no folder behind.
   observer.on_start = [&](const std::string& message) {
     open_log_file(folder.log().string());
@@ -98,13 +98,13 @@ int execute(const Arguments& arguments) {
   };
   observer.on_event = [](const std::string& message) { say(message); };
   bool first = true;
-  observer.on_step = [&](const train::StepReport& report) {
+  observer.on_step = [&](const run::StepReport& report) {
     if (first) bar.begin_at(report.step - 1);
     first = false;
     bar.update(report.step, report.steps, note_of(report));
   };
   observer.stop = [] { return caught_signal() != 0; };
-  const auto outcome = train::train(config, folder, observer);
+  const auto outcome = run::train(config, folder, observer);
   bar.finish();
 
   if (outcome.idle) {

@@ -28,7 +28,7 @@ Tensor distances(const Tensor& x, const Tensor& centers) {
 Tensor plus_plus(const Tensor& x, int64_t clusters, const rng::Stream& stream) {
   const int64_t n = x.size(0);
   const int64_t trials = 2 + static_cast<int64_t>(std::log(static_cast<double>(clusters)));
-  const auto draws = rng::uniform(stream, rng::indices(0, clusters), {trials}).to(at::kDouble);  // [K, trials]
+  const auto draws = rng::uniform(stream, rng::consecutive(0, clusters), {trials}).to(at::kDouble);  // [K, trials]
   std::vector<int64_t> chosen;
   const auto take = [&](int64_t point, Tensor& closest) {
     chosen.push_back(point);

@@ -57,7 +57,7 @@ void initialize(PrototypeHeadImpl& head, uint64_t seed) {
   const at::NoGradGuard no_grad;
   const auto normal = [&](Tensor weight, const std::string& name) {
     const rng::Stream stream{seed, rng::Purpose::kInit, rng::hash(name)};
-    weight.copy_(rng::normal(stream, rng::indices(0, weight.size(0)), {weight.size(1)}));
+    weight.copy_(rng::normal(stream, rng::consecutive(0, weight.size(0)), {weight.size(1)}));
   };
   for (auto& parameter : head.projection_head->named_parameters()) {
     if (parameter.value().dim() == 2) {

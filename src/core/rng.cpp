@@ -122,7 +122,7 @@ uint64_t hash(std::string_view name) {
   return value;
 }
 
-std::vector<int64_t> indices(int64_t first, int64_t count) {
+std::vector<int64_t> consecutive(int64_t first, int64_t count) {
   std::vector<int64_t> out(static_cast<size_t>(count));
   std::iota(out.begin(), out.end(), first);
   return out;

@@ -3,9 +3,9 @@
 #include "data/sources.h"
 #include "data/turned.h"
 #include "sdg/core/error.h"
+#include "sdg/image/image.h"
+#include "sdg/image/image_folder.h"
 #include "sdg/io/file_tree.h"
-#include "sdg/io/image.h"
-#include "sdg/io/image_folder.h"
 #include "sdg/io/random_access_file.h"
 
 namespace sdg::data {
@@ -20,7 +20,7 @@ class FolderSource : public ImageSource {
   Tensor read(int64_t index) const override {
     const io::RandomAccessFile file(name(index));
     const auto bytes = file.read(0, file.size());
-    Tensor image = io::decode_image(bytes, name(index));
+    Tensor image = image::decode_image(bytes, name(index));
     turned_.look(index, bytes, name(index));
     return image;
   }
@@ -100,7 +100,7 @@ OpenedData open_folder(const fs::path& path) {
   std::string root = path.string();
   while (root.size() > 1 && root.ends_with('/')) root.pop_back();
   const std::string what = "folder " + root;
-  io::check_complete(root);
+  image::check_complete(root);
   if (!root.ends_with('/')) root += '/';
   Scan scan(root);
   const auto found = io::list_files(scan.tree);

@@ -6,7 +6,7 @@
 #include "data/sources.h"
 #include "sdg/core/error.h"
 #include "sdg/core/utf8.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 
 namespace sdg::data {
 namespace {
@@ -20,7 +20,7 @@ std::string exact(double value) {
   return {text, end};
 }
 
-Tensor optional(const io::TensorFile& file, const std::string& name) {
+Tensor optional(const tensors::TensorFile& file, const std::string& name) {
   const auto found = file.tensors.find(name);
   return found == file.tensors.end() ? Tensor() : found->second;
 }
@@ -108,7 +108,7 @@ LatentCard parse_latent_card(const std::map<std::string, std::string>& metadata,
 }
 
 LatentSource::LatentSource(const std::filesystem::path& path) : where_(path.string()), file_(path) {
-  const io::TensorFile file = io::read_tensors(path);
+  const tensors::TensorFile file = tensors::read_tensors(path);
   card_ = parse_latent_card(file.metadata, where_);
   mean_ = file.at("mean", where_);
   SDG_CHECK(mean_.dim() == 4 && mean_.size(0) > 0 && mean_.size(1) == card_.channels && mean_.size(2) == card_.size &&

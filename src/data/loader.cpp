@@ -77,9 +77,9 @@ struct Loader::State {
     auto& pending = queue.emplace_back(std::make_shared<Pending>());
     try {
       const int64_t size = dataset.image_size();
-      pending->batch.sample = rng::indices(next_sample, options.batch);
+      pending->batch.sample = rng::consecutive(next_sample, options.batch);
       pending->batch.index.resize(static_cast<size_t>(options.batch));
-      pending->batch.images = at::empty({options.batch, dataset.channels(), size, size}, at::kFloat);
+      pending->batch.x = at::empty({options.batch, dataset.channels(), size, size}, at::kFloat);
     } catch (...) {
       pending->failure = std::current_exception();
       ready.notify_all();
@@ -105,7 +105,7 @@ struct Loader::State {
     const Tensor noise = latents.has_noise()
                              ? rng::normal({options.seed, rng::Purpose::kLatent, 0}, samples, {channels, size, size})
                              : Tensor();
-    float* out = batch.images.mutable_data_ptr<float>() + first * values;
+    float* out = batch.x.mutable_data_ptr<float>() + first * values;
     for (int64_t i = 0; i < count; ++i, out += values) {
       const int64_t index = order.image_of(samples[static_cast<size_t>(i)]);
       batch.index[static_cast<size_t>(first + i)] = index;
@@ -119,7 +119,7 @@ struct Loader::State {
     const auto samples = at::IntArrayRef(batch.sample).slice(static_cast<size_t>(first), static_cast<size_t>(count));
     const Tensor draws = options.flip ? rng::uniform({options.seed, rng::Purpose::kFlip, 0}, samples, {1}) : Tensor();
     std::vector<uint8_t> image(static_cast<size_t>(values));
-    float* out = batch.images.mutable_data_ptr<float>() + first * values;
+    float* out = batch.x.mutable_data_ptr<float>() + first * values;
     for (int64_t i = 0; i < count; ++i, out += values) {
       // What replaces a broken image comes with its own index, and so with its own label and memory.
       batch.index[static_cast<size_t>(first + i)] =

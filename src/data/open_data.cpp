@@ -6,7 +6,7 @@
 #include "sdg/core/error.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/io/random_access_file.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 
 namespace sdg::data {
 namespace {
@@ -28,7 +28,7 @@ std::string format_of(const std::filesystem::path& path) {
   if (std::filesystem::is_directory(path)) return "folder";
   const auto suffix = io::lower_suffix(path);
   if (suffix == ".tar") return "tar";
-  if (suffix == ".safetensors") return is_latents(io::read_tensor_header(path).metadata) ? "latents" : "tensors";
+  if (suffix == ".safetensors") return is_latents(tensors::read_tensor_header(path).metadata) ? "latents" : "tensors";
   if (has_image_extension(path.string())) return "image";
   if (const auto format = format_of_bytes(path); !format.empty()) return format;
   throw Error(cat("data.path: expected a folder, a .tar, a .safetensors file or an image, got ", path.string(),

@@ -1,6 +1,6 @@
 #include "data/sources.h"
 #include "data/turned.h"
-#include "sdg/io/image.h"
+#include "sdg/image/image.h"
 #include "sdg/io/random_access_file.h"
 #include "sdg/io/tar_index.h"
 
@@ -15,7 +15,7 @@ class TarSource : public ImageSource {
   Tensor read(int64_t index) const override {
     const auto& entry = images_.at(static_cast<size_t>(index));
     const auto bytes = file_.read(entry.offset, entry.size);
-    Tensor image = io::decode_image(bytes, name(index));
+    Tensor image = image::decode_image(bytes, name(index));
     turned_.look(index, bytes, name(index));
     return image;
   }

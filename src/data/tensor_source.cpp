@@ -2,7 +2,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/io/random_access_file.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 
 namespace sdg::data {
 namespace {
@@ -62,7 +62,7 @@ std::shared_ptr<LabelSource> number_labels(const Tensor& stored, int64_t count, 
 
 OpenedData open_tensors(const std::filesystem::path& path) {
   const std::string where = path.string();
-  const io::TensorFile file = io::read_tensors(path);
+  const tensors::TensorFile file = tensors::read_tensors(path);
   const Tensor images = checked_images(file.at("images", where), where);
   OpenedData data;
   data.images = std::make_shared<TensorSource>(path, images);

@@ -2,7 +2,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
-#include "sdg/io/image.h"
+#include "sdg/image/image.h"
 
 namespace sdg::data {
 
@@ -14,7 +14,7 @@ TurnedImages::~TurnedImages() {
 }
 
 void TurnedImages::look(int64_t index, std::span<const std::byte> bytes, const std::string& name) {
-  const auto orientation = io::exif_orientation(bytes);
+  const auto orientation = image::exif_orientation(bytes);
   if (orientation == 1) return;
   const std::lock_guard lock(mutex_);
   if (indices_.insert(index).second && indices_.size() == 1)

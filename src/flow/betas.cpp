@@ -22,31 +22,31 @@ Tensor cosine_betas() {
 
 }  // namespace
 
-Tensor betas(model::Path path) {
+Tensor betas(flow::Path path) {
   switch (path) {
-    case model::Path::kLinear:
+    case flow::Path::kLinear:
       return at::linspace(1e-4, 0.02, kSteps, at::kDouble);
-    case model::Path::kCosine:
+    case flow::Path::kCosine:
       return cosine_betas();
-    case model::Path::kSqrtLinear:
+    case flow::Path::kSqrtLinear:
       return squared_line(1e-4, 0.02);
-    case model::Path::kStableDiffusion:
+    case flow::Path::kStableDiffusion:
       return squared_line(0.00085, 0.012);
-    case model::Path::kStraight:
+    case flow::Path::kStraight:
       break;
   }
   throw Error("betas: the straight path has none");
 }
 
-Tensor alphas_cumprod(model::Path path) {
+Tensor alphas_cumprod(flow::Path path) {
   return (1 - betas(path)).cumprod(0);
 }
 
-double first_step(model::Path path) {
-  return path == model::Path::kStableDiffusion ? 1 : 0;
+double first_step(flow::Path path) {
+  return path == flow::Path::kStableDiffusion ? 1 : 0;
 }
 
-NoiseLevels::NoiseLevels(model::Path path, const at::Device& device) {
+NoiseLevels::NoiseLevels(flow::Path path, const at::Device& device) {
   const auto abar = alphas_cumprod(path);
   const auto rising = (at::log1p(-abar) - at::log(abar)) / 2;  // [kSteps]
   highest_ = -rising[0].item<double>();

@@ -22,13 +22,13 @@ double time_of(double log_ratio, double sigma_min) {
 
 }  // namespace
 
-PredictionTable::PredictionTable(const model::Prediction& prediction, double sigma_min, const at::Device& device)
+PredictionTable::PredictionTable(const flow::Prediction& prediction, double sigma_min, const at::Device& device)
     : prediction_(prediction), sigma_min_(sigma_min) {
   if (is_plain_velocity()) return;
   const auto target = prediction.target;
-  if (prediction.path == model::Path::kStraight) {
-    if (target == model::Target::kNoise || target == model::Target::kScore) earliest_ = kEndDistance;
-    if (target == model::Target::kData || target == model::Target::kScore) latest_ = 1 - kEndDistance;
+  if (prediction.path == flow::Path::kStraight) {
+    if (target == flow::Target::kNoise || target == flow::Target::kScore) earliest_ = kEndDistance;
+    if (target == flow::Target::kData || target == flow::Target::kScore) latest_ = 1 - kEndDistance;
     return;
   }
   if (device.is_meta()) return;
@@ -36,7 +36,7 @@ PredictionTable::PredictionTable(const model::Prediction& prediction, double sig
   abar_ = alphas_cumprod(prediction.path).to(device);
   earliest_ = time_of(levels_->lowest(), sigma_min);
   // A prediction of the noise stays exact up to the data, though the network cannot tell the last levels apart.
-  if (target != model::Target::kNoise) latest_ = time_of(levels_->highest(), sigma_min);
+  if (target != flow::Target::kNoise) latest_ = time_of(levels_->highest(), sigma_min);
 }
 
 void PredictionTable::to(const at::Device& device) {
@@ -88,19 +88,19 @@ Tensor PredictionTable::velocity(const Tensor& answer, const NetworkPoint& point
             to_string(answer.sizes()));
   Tensor eps, x;
   switch (prediction_.target) {
-    case model::Target::kNoise:
+    case flow::Target::kNoise:
       eps = answer;
       x = (z - b * eps) / a;
       break;
-    case model::Target::kData:
+    case flow::Target::kData:
       x = answer;
       eps = (z - a * x) / b;
       break;
-    case model::Target::kScore:
+    case flow::Target::kScore:
       eps = -b * answer;
       x = (z - b * eps) / a;
       break;
-    case model::Target::kVelocity:
+    case flow::Target::kVelocity:
       eps = b * z + a * answer;
       x = a * z - b * answer;
       break;
@@ -131,17 +131,17 @@ TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps
     out.t = (ratio / (1 + (1 - sigma_min_) * ratio)).to(u.scalar_type());
   }
   switch (prediction_.target) {
-    case model::Target::kNoise:
+    case flow::Target::kNoise:
       out.target = eps;
       break;
-    case model::Target::kData:
+    case flow::Target::kData:
       out.target = x;
       break;
-    case model::Target::kScore:
+    case flow::Target::kScore:
       out.target = -eps / b;
       out.weight = b.flatten().square();
       break;
-    case model::Target::kVelocity:
+    case flow::Target::kVelocity:
       out.target = a * eps - b * x;
       break;
   }

@@ -7,7 +7,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
-#include "sdg/io/npz.h"
+#include "sdg/tensors/npz.h"
 
 namespace sdg::metrics {
 
@@ -91,7 +91,7 @@ std::string& text_of(Gaussian& g, const std::string& name) {
 }  // namespace
 
 Gaussian read_statistics(const std::filesystem::path& path) {
-  const auto arrays = io::read_npz(path, [](const std::string& name) {
+  const auto arrays = tensors::read_npz(path, [](const std::string& name) {
     return name == "mu" || name == "sigma" || name == "count" ||
            std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts);
   });
@@ -127,7 +127,7 @@ void write_statistics(const std::filesystem::path& path, const Gaussian& gaussia
       arrays[name] =
           at::tensor(at::ArrayRef<uint8_t>(reinterpret_cast<const uint8_t*>(text.data()), text.size()), at::kByte);
   }
-  io::write_npz(path, arrays);
+  tensors::write_npz(path, arrays);
 }
 
 }  // namespace sdg::metrics

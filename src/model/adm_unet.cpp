@@ -58,12 +58,12 @@ ForwardOutput AdmUNetImpl::run(const Tensor& x_t, const Tensor& t, const Conditi
 ForwardOutput AdmUNetImpl::forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                    const ForwardOptions& options) {
   auto out = run(x_t, t, condition, options);
-  if (out.velocity.defined()) out.velocity = out.velocity.narrow(1, 0, options_.channels);
+  if (out.prediction.defined()) out.prediction = out.prediction.narrow(1, 0, options_.channels);
   return out;
 }
 
 Tensor AdmUNetImpl::prediction(const Tensor& x_t, const Tensor& t, const Condition& condition) {
-  return run(x_t, t, condition, {}).velocity;
+  return run(x_t, t, condition, {}).prediction;
 }
 
 int64_t AdmUNetImpl::macs() const {

@@ -11,9 +11,9 @@
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/core/rng.h"
-#include "sdg/io/weights.h"
 #include "sdg/model/autoencoder_kl.h"
 #include "sdg/model/taesd.h"
+#include "sdg/tensors/weights.h"
 
 namespace sdg::model {
 namespace {
@@ -195,7 +195,7 @@ std::shared_ptr<const Autoencoder> load_autoencoder(const std::string& files, co
   for (auto path : paths) {
     SDG_CHECK(fs::exists(path), "autoencoder: weights ", path.string(), " not found");
     if (fs::is_directory(path)) path = autoencoder_folder(path);
-    auto file = io::read_weights(path);
+    auto file = tensors::read_weights(path);
     read_config(file.file.parent_path() / "config.json", known);
     for (const auto& note : file.notes) log::info(cat("autoencoder ", path.string(), ": ", note));
     read_metadata(file.metadata, path.string(), known);

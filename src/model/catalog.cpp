@@ -213,9 +213,9 @@ const Preset& find_preset(const std::string& name) {
 std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelShape& shape, uint64_t seed,
                                      const at::Device& device) {
   const auto& preset = find_preset(options.name);
-  const Prediction predicts{parse_target(options.prediction), parse_path(options.path)};
+  const flow::Prediction predicts{flow::parse_target(options.prediction), flow::parse_path(options.path)};
   // Sinusoids made for step numbers see 1000 t on the straight path; on a path of betas the time is the step number.
-  const double steps_scale = predicts.path == Path::kStraight ? kThousandSteps : 1;
+  const double steps_scale = predicts.path == flow::Path::kStraight ? kThousandSteps : 1;
   const auto where = at::TensorOptions(device).dtype(at::kFloat);
   const auto values = options.init == "auto"     ? preset.initial_values
                       : options.init == "public" ? nn::InitialValues::kPublic

@@ -148,19 +148,19 @@ ForwardOutput DiTImpl::run(const Tensor& x_t, const Tensor& t, const Condition& 
   }
   const auto m = final_modulation->forward(silu_c).unsqueeze(1).chunk(2, 2);  // 2 x [N, 1, D]
   const auto pixels = final_linear->forward(modulated(x, m[0], m[1]));        // [N, L, P*P*C']
-  out.velocity = nn::unpatchify(pixels, o.patch, out_channels(o));            // [N, C', S, S]
+  out.prediction = nn::unpatchify(pixels, o.patch, out_channels(o));          // [N, C', S, S]
   return out;
 }
 
 ForwardOutput DiTImpl::forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                const ForwardOptions& options) {
   auto out = run(x_t, t, condition, options);
-  if (out.velocity.defined()) out.velocity = out.velocity.narrow(1, 0, options_.channels);
+  if (out.prediction.defined()) out.prediction = out.prediction.narrow(1, 0, options_.channels);
   return out;
 }
 
 Tensor DiTImpl::prediction(const Tensor& x_t, const Tensor& t, const Condition& condition) {
-  return run(x_t, t, condition, {}).velocity;
+  return run(x_t, t, condition, {}).prediction;
 }
 
 std::vector<Tensor> DiTImpl::project(const Tensor& features) const {

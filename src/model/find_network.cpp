@@ -6,7 +6,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
-#include "sdg/io/weights.h"
+#include "sdg/tensors/weights.h"
 
 namespace sdg::model {
 namespace {
@@ -19,7 +19,7 @@ struct Place {
   std::string prefix;
   size_t hits = 0;  // names that are wanted, or tensors of a recognised network
 
-  bool average() const { return io::names_average(prefix); }
+  bool average() const { return tensors::names_average(prefix); }
 };
 
 std::map<std::string, size_t> hits_by_prefix(const Tensors& tensors, const std::set<std::string>& wanted) {
@@ -45,7 +45,7 @@ Tensors below(const Tensors& tensors, const std::string& prefix) {
 
 bool better(const Place& a, const Place& b) {
   if (a.average() != b.average()) return a.average();
-  const auto decay = [](const Place& place) { return place.average() ? io::number_in_name(place.prefix) : 0; };
+  const auto decay = [](const Place& place) { return place.average() ? tensors::number_in_name(place.prefix) : 0; };
   if (decay(a) != decay(b)) return decay(a) > decay(b);
   if (a.hits != b.hits) return a.hits > b.hits;
   if (a.prefix.size() != b.prefix.size()) return a.prefix.size() < b.prefix.size();
@@ -62,7 +62,7 @@ std::string take_dotless_average(FoundNetwork& out, const Tensors& all) {
   std::set<std::string> groups;
   for (const auto& [name, unused] : all) {
     const auto dot = name.find('.');
-    if (dot != std::string::npos && io::names_average(name.substr(0, dot))) groups.insert(name.substr(0, dot + 1));
+    if (dot != std::string::npos && tensors::names_average(name.substr(0, dot))) groups.insert(name.substr(0, dot + 1));
   }
   for (const auto& group : groups) {
     for (size_t base = 0; base != std::string::npos && base <= out.prefix.size();) {

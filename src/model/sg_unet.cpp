@@ -134,7 +134,7 @@ ForwardOutput SgUNetImpl::forward(const Tensor& x_t, const Tensor& t, const Cond
     input = at::cat(
         {x_t, resolve_map(condition, null_layout_emb_, o.map_channels, n, "SG U-Net").to(x_t.scalar_type())}, 1);
   auto out = trunk_.forward(input, signal(t, told(condition, n), options), options);
-  if (out.velocity.defined()) out.velocity = out.velocity.narrow(1, 0, o.channels);
+  if (out.prediction.defined()) out.prediction = out.prediction.narrow(1, 0, o.channels);
   return out;
 }
 

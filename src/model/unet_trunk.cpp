@@ -192,7 +192,7 @@ ForwardOutput UNetTrunk::forward(const Tensor& x, const UNetSignal& signal, cons
     const auto tokens = [&] { return h.flatten(2).transpose(1, 2).contiguous(); };  // [N, T, D]
     if (taps.take(depth, tokens, out)) return out;
   }
-  out.velocity = out_conv_->forward(at::silu(out_norm_->forward(h)));
+  out.prediction = out_conv_->forward(at::silu(out_norm_->forward(h)));
   return out;
 }
 

@@ -176,7 +176,7 @@ ForwardOutput UViTImpl::forward(const Tensor& x_t, const Tensor& t, const Condit
     }
     if (taps.take(depth, [&] { return x; }, out)) return out;
   }
-  out.velocity = decode(x);
+  out.prediction = decode(x);
   return out;
 }
 

@@ -23,7 +23,7 @@ Tensor draw(Draw distribution, uint64_t seed, std::string_view name, at::IntArra
   const auto flat = out.view({rows, -1});
   const Shape row{flat.size(1)};
   at::parallel_for(0, rows, 64, [&](int64_t begin, int64_t end) {
-    flat.slice(0, begin, end).copy_(distribution(stream, rng::indices(begin, end - begin), row));
+    flat.slice(0, begin, end).copy_(distribution(stream, rng::consecutive(begin, end - begin), row));
   });
   return out;
 }

@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/tensor_file.h"
-#include "sdg/io/torch_file.h"
-#include "sdg/io/weights.h"
 #include "sdg/model/catalog.h"
+#include "sdg/tensors/tensor_file.h"
+#include "sdg/tensors/torch_file.h"
+#include "sdg/tensors/weights.h"
 #include "support/python.h"
 
 using namespace sdg;
@@ -26,7 +26,7 @@ class Weights : public Program {
     const auto net = model::build(options, {.size = 8, .channels = 3, .condition = "index", .classes = 4}, 1);
     std::map<std::string, Tensor> tensors;
     for (const auto& item : net->named_parameters()) tensors[item.key()] = item.value().detach();
-    io::write_torch(folder_ / name, tensors);
+    tensors::write_torch(folder_ / name, tensors);
   }
   std::string checkpoint() const { return last().string(); }
 };
@@ -84,8 +84,8 @@ TEST_F(Weights, PythonReadsWhatIsExportedUnderPublicNames) {
         "torch.save({'ema': {'module.' + k: v for k, v in pt.items()}, 'step': 7}, sys.argv[1])\n",
         {(folder_ / "net.pt").string(), (folder_ / "net.safetensors").string(), checkpoint(), entry});
     ASSERT_EQ(python.status, 0) << python.output;
-    const auto again = io::read_weights(folder_ / "net.pt");  // as Python saved it
-    const auto before = io::read_tensors(checkpoint());
+    const auto again = tensors::read_weights(folder_ / "net.pt");  // as Python saved it
+    const auto before = tensors::read_tensors(checkpoint());
     EXPECT_EQ(again.stripped, "module.");
     for (const auto& [name, tensor] : again.tensors)
       EXPECT_TRUE(at::equal(tensor, before.at(entry + "." + name))) << name;
@@ -101,7 +101,7 @@ TEST_F(Weights, InspectTellsTensorsAndNetwork) {
   EXPECT_EQ(report.at("network").at("preset"), "sit-tiny/2");
   EXPECT_EQ(report.at("network").at("classes"), 4);
   EXPECT_TRUE(report.at("network").at("missing").empty());
-  const auto read = io::read_weights(folder_ / "sit.pt");
+  const auto read = tensors::read_weights(folder_ / "sit.pt");
   EXPECT_EQ(report.at("tensors").size(), read.tensors.size());
   int64_t elements = 0;
   for (const auto& [name, tensor] : read.tensors) elements += tensor.numel();
@@ -138,11 +138,11 @@ TEST_F(Weights, MistakesAreOneLine) {
 }
 
 TEST_F(Weights, InspectKnowsAnAutoencoder) {
-  io::TensorFile file;
+  tensors::TensorFile file;
   file.tensors["encoder.conv_in.weight"] = at::zeros({8, 3, 3, 3});
   file.tensors["encoder.down_blocks.0.resnets.0.conv1.weight"] = at::zeros({8, 8, 3, 3});
   file.tensors["quant_conv.weight"] = at::zeros({8, 8, 1, 1});
-  io::write_tensors(folder_ / "vae.safetensors", file);
+  tensors::write_tensors(folder_ / "vae.safetensors", file);
   const auto result = sdg("inspect vae.safetensors --json");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(nlohmann::json::parse(result.out).at("autoencoder"), "kl");

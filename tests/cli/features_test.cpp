@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/tensor_file.h"
-#include "sdg/io/torch_file.h"
 #include "sdg/model/catalog.h"
-#include "train/tiny_run.h"
+#include "sdg/tensors/tensor_file.h"
+#include "sdg/tensors/torch_file.h"
+#include "support/tiny_run.h"
 
 using namespace sdg;
 using test::expect_failure;
@@ -47,9 +47,9 @@ TEST_F(Features, WritesTableMapsPageAndOneResultForEachTap) {
 TEST_F(Features, DataWithoutLabelsGetWhatNeedsNone) {
   train_run();
   test::write_tiny_data(folder_ / "labelled.safetensors");
-  auto file = io::read_tensors(folder_ / "labelled.safetensors");
+  auto file = tensors::read_tensors(folder_ / "labelled.safetensors");
   file.tensors.erase("labels");
-  io::write_tensors(folder_ / "plain.safetensors", file);
+  tensors::write_tensors(folder_ / "plain.safetensors", file);
   const auto result = sdg("features --run run --data plain.safetensors --depths 1 --times 0.9 --pooling flat --out f");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("only what needs none is measured"));
@@ -62,14 +62,14 @@ TEST_F(Features, DataWithoutLabelsGetWhatNeedsNone) {
 TEST_F(Features, StoresTheRunsTapOfAllImagesUnlessAnotherIsNamed) {
   train_run();
   ASSERT_EQ(sdg("features --run run --store own.safetensors").code, 0);
-  const auto own = io::read_tensors(folder_ / "own.safetensors");
+  const auto own = tensors::read_tensors(folder_ / "own.safetensors");
   EXPECT_EQ(own.at("features").sizes(), (Shape{1797, 16 * 32}));
   EXPECT_EQ(own.metadata.at("pooling"), "flat");
   EXPECT_EQ(own.metadata.at("time"), "0.85");
   const auto other = sdg("features --run run --depths 0 --times 0.5 --pooling cls --count 10 --store o.safetensors");
   ASSERT_EQ(other.code, 0) << other.err;
   EXPECT_EQ(other.out, "");
-  EXPECT_EQ(io::read_tensors(folder_ / "o.safetensors").at("features").sizes(), (Shape{10, 32}));
+  EXPECT_EQ(tensors::read_tensors(folder_ / "o.safetensors").at("features").sizes(), (Shape{10, 32}));
   expect_failure(sdg("features --run run --depths 0,1 --store x.safetensors"), 2, "one tap");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "x.safetensors"));
 }
@@ -95,7 +95,7 @@ TEST_F(Features, AConvertedNetworkNeedsDataAndHasNoClsToken) {
   const auto net = model::build(options, {.size = 8, .channels = 1, .condition = "index", .classes = 4}, 1);
   std::map<std::string, Tensor> tensors;
   for (const auto& item : net->named_parameters()) tensors[item.key()] = item.value().detach();
-  io::write_torch(folder_ / "public.pt", tensors);
+  tensors::write_torch(folder_ / "public.pt", tensors);
   const auto converted = sdg("convert public.pt here.safetensors --as dit");
   ASSERT_EQ(converted.code, 0) << converted.err;
   expect_failure(sdg("features --checkpoint here.safetensors"), 2, "--data");

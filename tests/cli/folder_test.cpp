@@ -4,8 +4,8 @@
 #include "cli/tiny_program.h"
 #include "sdg/core/error.h"
 #include "sdg/io/folder_lock.h"
-#include "sdg/io/tensor_file.h"
-#include "train/tiny_run.h"
+#include "sdg/tensors/tensor_file.h"
+#include "support/tiny_run.h"
 
 using namespace sdg;
 using test::expect_failure;
@@ -56,7 +56,7 @@ TEST_F(Program, OfTwoProcessesStartedAtOnceOneTrains) {
   // The other came while the first was at work, or after it had finished, when there was nothing left to do.
   const auto& other = one.code == 0 ? two : one;
   if (other.code != 0) expect_failure(other, 1, "in use by process");
-  EXPECT_EQ(io::read_tensors(last()).metadata.at("step"), "60");
+  EXPECT_EQ(tensors::read_tensors(last()).metadata.at("step"), "60");
   EXPECT_FALSE(fs::exists(io::FolderLock::file_of(folder_ / "run")));
 }
 
@@ -96,7 +96,7 @@ TEST_F(Program, ADamagedLastNamesTheSoundCheckpointAndResumingMendsIt) {
 }
 
 TEST_F(Program, VerifyRefusesWhatHasNoChecksum) {
-  io::write_tensors(folder_ / "theirs.safetensors", {{{"x", at::zeros({3})}}, {}});
+  tensors::write_tensors(folder_ / "theirs.safetensors", {{{"x", at::zeros({3})}}, {}});
   expect_failure(sdg("inspect --verify theirs.safetensors"), 1, "theirs.safetensors: has no checksum");
 }
 

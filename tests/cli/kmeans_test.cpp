@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/tensor_file.h"
-#include "sdg/io/torch_file.h"
 #include "sdg/model/catalog.h"
+#include "sdg/tensors/tensor_file.h"
+#include "sdg/tensors/torch_file.h"
 
 using namespace sdg;
 using test::expect_failure;
@@ -35,7 +35,7 @@ TEST_F(Kmeans, ClustersOfARunTrainAnotherAndTheAuditFollowsThem) {
   EXPECT_EQ(row.at("clusters"), 6);
   EXPECT_EQ(row.at("label_free"), "yes");
   EXPECT_GT(row.at("nmi").get<double>(), 0.02);  // of a network of six steps; 0.005 is chance
-  const auto stored = io::read_tensors(folder_ / "ids.safetensors");
+  const auto stored = tensors::read_tensors(folder_ / "ids.safetensors");
   EXPECT_EQ(stored.at("ids").sizes(), (Shape{1797}));
   EXPECT_EQ(stored.metadata.at("tapped"), "depth 0, t 0.9, pooling mean");
 
@@ -56,10 +56,10 @@ TEST_F(Kmeans, ARunThatSawLabelsIsNotForgotten) {
 }
 
 TEST_F(Kmeans, FeaturesOfAFileNeedNoRun) {
-  io::TensorFile file;
-  const auto images = io::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors").at("images");
+  tensors::TensorFile file;
+  const auto images = tensors::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors").at("images");
   file.tensors["features"] = images.flatten(1).to(at::kFloat);
-  io::write_tensors(folder_ / "pixels.safetensors", file);
+  tensors::write_tensors(folder_ / "pixels.safetensors", file);
   for (const std::string more : {"", "--minibatch 256 --start random ", "--no-standardize --l2 "}) {
     const auto row = kmeans("--features pixels.safetensors --data " + kDigits + " --clusters 20 " + more);
     EXPECT_EQ(row.at("label_free"), "unknown");
@@ -70,7 +70,7 @@ TEST_F(Kmeans, FeaturesOfAFileNeedNoRun) {
   EXPECT_EQ(plain.code, 0) << plain.err;
   EXPECT_THAT(plain.out, HasSubstr("3 of 3 clusters hold images"));
   EXPECT_THAT(plain.out, ::testing::Not(HasSubstr("NMI"))) << "no labels were given";
-  EXPECT_EQ(io::read_tensor_header(folder_ / "ids.safetensors").metadata.at("label_free"), "");
+  EXPECT_EQ(tensors::read_tensor_header(folder_ / "ids.safetensors").metadata.at("label_free"), "");
 }
 
 TEST_F(Kmeans, FeaturesOfConvertedPublicWeightsAreClustered) {
@@ -79,7 +79,7 @@ TEST_F(Kmeans, FeaturesOfConvertedPublicWeightsAreClustered) {
   const auto net = model::build(options, {.size = 8, .channels = 1, .condition = "index", .classes = 4}, 1);
   std::map<std::string, Tensor> tensors;
   for (const auto& item : net->named_parameters()) tensors[item.key()] = item.value().detach();
-  io::write_torch(folder_ / "sit.pt", tensors);
+  tensors::write_torch(folder_ / "sit.pt", tensors);
   ASSERT_EQ(sdg("convert sit.pt sit.safetensors --as sit").code, 0);
   const auto row =
       kmeans("--checkpoint sit.safetensors --data " + kDigits + " --clusters 10 --pooling mean --device cpu");

@@ -8,8 +8,8 @@
 #include "model/autoencoder_weights.h"
 #include "sdg/core/error.h"
 #include "sdg/data/latents.h"
-#include "sdg/io/image.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/image/image.h"
+#include "sdg/tensors/tensor_file.h"
 
 using namespace sdg;
 using test::expect_failure;
@@ -25,13 +25,13 @@ class LatentProgram : public Program {
  protected:
   void SetUp() override {
     const test::TaesdSizes tiny{.width = 8, .latent = 4, .blocks = 1, .stages = 2};
-    io::write_tensors(folder_ / "encoder.safetensors", {test::taesd_encoder(tiny), {}});
-    io::write_tensors(folder_ / "decoder.safetensors", {test::taesd_decoder(tiny), {}});
+    tensors::write_tensors(folder_ / "encoder.safetensors", {test::taesd_encoder(tiny), {}});
+    tensors::write_tensors(folder_ / "decoder.safetensors", {test::taesd_decoder(tiny), {}});
     for (int64_t i = 0; i < 12; ++i) {
       const auto name = cat("photos/", i % 2 == 0 ? "cat" : "dog", "/", i, ".png");
       std::filesystem::create_directories((folder_ / name).parent_path());
-      io::write_png(folder_ / name,
-                    (rng::uniform({7, rng::Purpose::kTest, 0}, {i}, {3, 40, 36})[0] * 255).to(at::kByte));
+      image::write_png(folder_ / name,
+                       (rng::uniform({7, rng::Purpose::kTest, 0}, {i}, {3, 40, 36})[0] * 255).to(at::kByte));
     }
   }
   test::Outcome encode(const std::string& more = "") const {
@@ -62,7 +62,7 @@ TEST_F(LatentProgram, EncodesTrainsAndSamplesPicturesOfTheRightSize) {
 
   const auto trained = train("--set data.flip=true");
   ASSERT_EQ(trained.code, 0) << trained.err;
-  const auto sheet = io::read_image(folder_.path() / "run" / "pictures" / "samples-4.png");
+  const auto sheet = image::read_image(folder_.path() / "run" / "pictures" / "samples-4.png");
   EXPECT_EQ(sheet.size(0), 3);
   EXPECT_GT(sheet.size(1), 4 * kSize);
   EXPECT_TRUE(std::filesystem::exists(folder_.path() / "run" / "pictures" / "clusters-4.png"));
@@ -70,7 +70,7 @@ TEST_F(LatentProgram, EncodesTrainsAndSamplesPicturesOfTheRightSize) {
   const auto sampled = sdg("sample --device cpu --run run --count 5 --out drawn");
   ASSERT_EQ(sampled.code, 0) << sampled.err;
   EXPECT_EQ(test::count_files(folder_ / "drawn"), 5);
-  EXPECT_EQ(io::read_image(folder_.path() / "drawn" / "000004.png").sizes(), at::IntArrayRef({3, kSize, kSize}));
+  EXPECT_EQ(image::read_image(folder_.path() / "drawn" / "000004.png").sizes(), at::IntArrayRef({3, kSize, kSize}));
 
   // The reference is what was encoded, at its own size, and not what the autoencoder makes of it.
   const auto fid = sdg("eval-fid --device cpu --run run --count 8 --extractor digits --json");
@@ -88,7 +88,7 @@ TEST_F(LatentProgram, DecodesToFilesNamedAfterTheImages) {
   const auto decoded = sdg("decode --device cpu --in l.safetensors --out back --first 2 --count 5");
   ASSERT_EQ(decoded.code, 0) << decoded.err;
   EXPECT_EQ(test::count_files(folder_ / "back/cat") + test::count_files(folder_ / "back/dog"), 5);
-  EXPECT_EQ(io::read_image(folder_ / "back/cat/2.png").sizes(), at::IntArrayRef({3, kSize, kSize}));
+  EXPECT_EQ(image::read_image(folder_ / "back/cat/2.png").sizes(), at::IntArrayRef({3, kSize, kSize}));
 
   // Only those names are ever replaced.
   const std::string command = "decode --device cpu --in l.safetensors --out back";
@@ -138,7 +138,7 @@ TEST_F(LatentProgram, TheDecoderCanBeNamedAnew) {
 TEST_F(LatentProgram, SaysInOneLineWhatIsWrong) {
   const std::string start = "encode --device cpu --out l.safetensors ";
   expect_failure(sdg(start + "--autoencoder gone.safetensors --in photos"), 1, "gone.safetensors not found");
-  io::write_tensors(folder_ / "other.safetensors", {{{"fc.weight", at::ones({2, 2})}}, {}});
+  tensors::write_tensors(folder_ / "other.safetensors", {{{"fc.weight", at::ones({2, 2})}}, {}});
   expect_failure(sdg(start + "--autoencoder other.safetensors --in photos"), 1,
                  "expected an autoencoder (KL or TAESD)");
   expect_failure(sdg(start + "--autoencoder decoder.safetensors --in photos --size 32"), 2, "holds no encoder");

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/npz.h"
-#include "sdg/io/tensor_file.h"
-#include "sdg/metrics/cifar_resnet.h"
+#include "sdg/tensors/npz.h"
+#include "sdg/tensors/tensor_file.h"
+#include "sdg/vision/cifar_resnet.h"
 #include "support/python.h"
 
 using namespace sdg;
@@ -20,11 +20,11 @@ namespace {
 
 void write_resnet(const std::filesystem::path& path, uint64_t seed) {
   torch::manual_seed(seed);
-  const metrics::CifarResNet net(20);
-  io::TensorFile file;
+  const vision::CifarResNet net(20);
+  tensors::TensorFile file;
   for (const auto& p : net->named_parameters()) file.tensors[p.key()] = p.value().detach();
   for (const auto& b : net->named_buffers()) file.tensors[b.key()] = b.value();
-  io::write_tensors(path, file);
+  tensors::write_tensors(path, file);
 }
 
 // Images a and b of 32 x 32, `mixed` of many sizes, some of them grey, in every format, and SciPy's distances to b in

@@ -7,7 +7,7 @@
 #include "cli/tiny_program.h"
 #include "data/made_images.h"
 #include "sdg/core/utf8.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/python.h"
 
 using namespace sdg;
@@ -30,7 +30,7 @@ class Names : public Program {
                                : "/tea/") +
                         std::to_string(i) + "\xFF.png";
       std::filesystem::create_directories((folder_ / name).parent_path());
-      io::write_png(folder_ / name, test::made_image(i));
+      image::write_png(folder_ / name, test::made_image(i));
     }
   }
   std::string shell_name(const std::string& name) const { return "'" + name + "'"; }
@@ -45,7 +45,7 @@ TEST_F(Names, AreKeptByteForByteInEveryFile) {
                            "--set condition.source=label --set data.path=" +
                            shell_name(kCafe));
   ASSERT_EQ(trained.code, 0) << trained.err;
-  const auto metadata = io::read_tensor_header(last(run)).metadata;
+  const auto metadata = tensors::read_tensor_header(last(run)).metadata;
   auto names = nlohmann::json::parse(metadata.at("class_names")).get<std::vector<std::string>>();
   for (auto& name : names) name = from_utf8(name);
   EXPECT_THAT(names, ElementsAre("tea", "t\xEAte"));
@@ -63,7 +63,7 @@ TEST_F(Names, AreKeptByteForByteInEveryFile) {
   const auto row = json_of("kmeans " + shell_name(run) + " --clusters 2 --device cpu --json --out '\xFE.safetensors'");
   EXPECT_EQ(from_utf8(row.at("out").get<std::string>()), "\xFE.safetensors");
   EXPECT_THAT(from_utf8(row.at("made_from").get<std::string>()), HasSubstr(run + "/"));
-  EXPECT_THAT(io::read_tensor_header(folder_ / "\xFE.safetensors").metadata.at("made_from"), HasSubstr(run + "/"));
+  EXPECT_THAT(tensors::read_tensor_header(folder_ / "\xFE.safetensors").metadata.at("made_from"), HasSubstr(run + "/"));
   const auto inspected = json_of("inspect " + shell_name(last(run).string()) + " --json");
   EXPECT_THAT(from_utf8(inspected.at("metadata").at("data").get<std::string>()), HasSubstr(kCafe));
   json_of("audit " + shell_name(run) + " --json");

@@ -6,7 +6,7 @@
 
 #include "cli/tiny_program.h"
 #include "data/made_images.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 
 using namespace sdg;
 using test::expect_failure;
@@ -25,7 +25,7 @@ class Origin : public Program {
   }
   void put(const std::string& kind, const std::string& name, int64_t key) const {
     fs::create_directories(folder_ / "set" / kind);
-    io::write_png(folder_ / "set" / kind / name, test::made_image(key));
+    image::write_png(folder_ / "set" / kind / name, test::made_image(key));
   }
   test::Outcome train(const std::string& run, const std::string& source, const std::string& more = "") const {
     return sdg("train --run " + run + " " + kTiny + "--set data.path=set --set train.picture_every=0 " +
@@ -148,7 +148,7 @@ TEST_F(Origin, TrueLabelsInAFileDoNotBecomeLabelFreeByAnotherFile) {
   trained("none", "none");
   ids("none", "ids.safetensors");
   std::string clusters;
-  const auto stored = io::read_tensors(folder_ / "ids.safetensors").at("ids");
+  const auto stored = tensors::read_tensors(folder_ / "ids.safetensors").at("ids");
   for (int64_t i = 0; i < 24; ++i) clusters += std::to_string(stored[i].item<int64_t>() % 2) + "\n";
   test::write_text(folder_ / "conditions.txt", clusters);
   expect_failure(train("run", "file", "--set condition.file=conditions.txt --set train.steps=8"), 1,
@@ -166,7 +166,7 @@ TEST_F(Origin, AChangedConditionRunBeforeTheFirstCheckpointIsTheOneThatTrains) {
   EXPECT_THAT(result.err, HasSubstr("is made anew"));
   trained("fresh", "kmeans", "--set condition.run=b");
   const auto of = [&](const std::string& run) {
-    return io::read_tensors(train::RunFolder(folder_ / run).pseudo_labels());
+    return tensors::read_tensors(checkpoint::RunFolder(folder_ / run).pseudo_labels());
   };
   EXPECT_TRUE(at::equal(of("run").at("ids"), of("fresh").at("ids")));
   EXPECT_FALSE(at::equal(of("run").at("ids"), at::zeros({24}, at::kLong)));

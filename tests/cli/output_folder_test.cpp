@@ -6,7 +6,7 @@
 #include <set>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/image.h"
+#include "sdg/image/image.h"
 
 using namespace sdg;
 using test::expect_failure;

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 
 using namespace sdg;
 using test::expect_failure;
@@ -22,11 +22,11 @@ class CommandLine : public test::Program {
   }
   // A copy of the run's checkpoint in which one value of a tensor is NaN.
   void spoil(const std::string& tensor, const std::string& out) const {
-    auto file = io::read_tensors(last());
+    auto file = tensors::read_tensors(last());
     auto& value = file.tensors.at(tensor);
     value = value.clone();
     value.view(-1)[0] = std::numeric_limits<double>::quiet_NaN();
-    io::write_tensors(folder_ / out, file);
+    tensors::write_tensors(folder_ / out, file);
   }
 };
 
@@ -68,7 +68,7 @@ TEST_F(CommandLine, RefusesWhatAConfigurationRefuses) {
 TEST_F(CommandLine, OneNaNInTheWeightsIsNamed) {
   train_run();
   std::string some;
-  for (const auto& [name, tensor] : io::read_tensor_header(last()).tensors)
+  for (const auto& [name, tensor] : tensors::read_tensor_header(last()).tensors)
     if (some.empty() && name.rfind("ema.", 0) == 0) some = name.substr(4);
   spoil("ema." + some, "ema.safetensors");
   spoil("model." + some, "model.safetensors");
@@ -82,21 +82,21 @@ TEST_F(CommandLine, OneNaNInTheWeightsIsNamed) {
                                std::filesystem::copy_options::overwrite_existing);
     expect_failure(sdg("train --run run " + test::kTiny + "--set train.steps=8"), 1, some);
   }
-  auto weights = io::read_tensors(folder_ / "ema.safetensors");
-  io::TensorFile public_names;
+  auto weights = tensors::read_tensors(folder_ / "ema.safetensors");
+  tensors::TensorFile public_names;
   for (const auto& [name, tensor] : weights.tensors)
     if (name.rfind("ema.", 0) == 0) public_names.tensors[name.substr(4)] = tensor;
-  io::write_tensors(folder_ / "start.safetensors", public_names);
+  tensors::write_tensors(folder_ / "start.safetensors", public_names);
   expect_failure(sdg("train --run new " + test::kTiny + "--set model.weights=start.safetensors"), 1, some);
 }
 
 TEST_F(CommandLine, ImagesThatAreNotFiniteAreAnErrorAndNoPicture) {
   train_run();
   // Large, but each of them finite.
-  auto file = io::read_tensors(last());
+  auto file = tensors::read_tensors(last());
   for (auto& [name, tensor] : file.tensors)
     if (name.rfind("ema.", 0) == 0 && tensor.is_floating_point()) tensor = tensor.clone().fill_(1e30);
-  io::write_tensors(folder_ / "large.safetensors", file);
+  tensors::write_tensors(folder_ / "large.safetensors", file);
   expect_failure(sdg("sample --checkpoint large.safetensors --count 2 --seed 7"), 1,
                  "image 0 is not finite (seed 7, guidance 2, 2 euler steps)");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "samples"));

@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/image.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/image/image.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/python.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 using namespace sdg;
 using test::expect_failure;
@@ -84,16 +84,16 @@ TEST_F(ProgramWithRun, AFullDiskLeavesTheCheckpointAndTheRunCanGoOn) {
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_THAT(again.err, HasSubstr("going on at step 6"));
   bytes_ = test::read_text(last());
-  EXPECT_EQ(io::read_tensor_header(last()).metadata.at("step"), "8");
+  EXPECT_EQ(tensors::read_tensor_header(last()).metadata.at("step"), "8");
 }
 
 TEST_F(ProgramWithRun, ALossThatIsNotFiniteStopsTheRunAndLeavesTheCheckpoint) {
   // One weight is as large as a diverging run would make it.
-  auto file = io::read_tensors(last());
+  auto file = tensors::read_tensors(last());
   for (auto& [name, tensor] : file.tensors) {
     if (name.rfind("model.", 0) == 0 && tensor.dim() == 2) tensor = tensor.clone().fill_(1e30);
   }
-  io::write_tensors(last(), file);
+  tensors::write_tensors(last(), file);
   bytes_ = test::read_text(last());
   expect_failure(sdg("train --run run " + kTiny + "--set train.steps=8"), 1, "step 7: the flow loss is ");
 }
@@ -123,7 +123,7 @@ TEST_F(Program, StopsOnSigtermWithACheckpointAndGoesOnToTheSameEnd) {
     EXPECT_THAT(stopped.err, HasSubstr("last.safetensors"));
   }
   ASSERT_TRUE(std::filesystem::exists(last()));
-  EXPECT_NE(io::read_tensor_header(last()).metadata.at("step"), "400");
+  EXPECT_NE(tensors::read_tensor_header(last()).metadata.at("step"), "400");
   const auto resumed = sdg(arguments + "run");
   EXPECT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_THAT(resumed.err, HasSubstr("going on at step "));
@@ -143,7 +143,7 @@ TEST_F(Program, WritesWhatTensorBoardReads) {
       "assert {'train/loss', 'train/cluster_loss', 'clusters/nmi'} <= set(tags['scalars']), tags\n"
       "assert {'samples', 'clusters'} <= set(tags['images']), tags\n"
       "assert [e.step for e in events.Scalars('train/loss')] == [1, 6], events.Scalars('train/loss')\n",
-      {train::RunFolder(folder_ / "run").tensorboard().string()});
+      {checkpoint::RunFolder(folder_ / "run").tensorboard().string()});
   EXPECT_EQ(result.status, 0) << result.output;
 }
 
@@ -151,9 +151,9 @@ TEST_F(Program, APaintedMapDecidesThePatchesOfAPatchLevelRun) {
   train_run("--set cluster.level=patch");
   auto map = at::zeros({1, 4, 4}, at::kByte);
   map.slice(2, 2).fill_(3);
-  io::write_png(folder_ / "map.png", map);
-  io::write_png(folder_ / "large.png", map.repeat_interleave(8, 1).repeat_interleave(8, 2));
-  io::write_png(folder_ / "other.png", at::full({1, 4, 4}, 1, at::kByte));
+  image::write_png(folder_ / "map.png", map);
+  image::write_png(folder_ / "large.png", map.repeat_interleave(8, 1).repeat_interleave(8, 2));
+  image::write_png(folder_ / "other.png", at::full({1, 4, 4}, 1, at::kByte));
   for (const std::string name : {"map", "large", "other"}) {
     const auto result = sdg("sample --run run --count 2 --guidance 2 --map " + name + ".png --out " + name);
     ASSERT_EQ(result.code, 0) << result.err;
@@ -161,10 +161,10 @@ TEST_F(Program, APaintedMapDecidesThePatchesOfAPatchLevelRun) {
   const auto image = [&](const std::string& out) { return test::read_text(folder_.path() / out / "000001.png"); };
   EXPECT_EQ(image("map"), image("large"));
   EXPECT_NE(image("map"), image("other"));
-  io::write_png(folder_ / "odd.png", at::zeros({1, 5, 5}, at::kByte));
+  image::write_png(folder_ / "odd.png", at::zeros({1, 5, 5}, at::kByte));
   // The map that the network sees in a training image, and in the same image as a file.
-  const auto digits = io::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors").at("images");
-  io::write_png(folder_ / "image.png", digits[0].view({1, 8, 8}));
+  const auto digits = tensors::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors").at("images");
+  image::write_png(folder_ / "image.png", digits[0].view({1, 8, 8}));
   for (const std::string from : {"0", "5", "image.png"}) {
     const auto result = sdg("sample --run run --count 2 --guidance 2 --map-from " + from + " --out from-" + from);
     ASSERT_EQ(result.code, 0) << result.err;
@@ -174,17 +174,17 @@ TEST_F(Program, APaintedMapDecidesThePatchesOfAPatchLevelRun) {
   expect_failure(sdg("sample --run run --map-from 1797"), 2, "images 0 to 1796, got 1797");
   expect_failure(sdg("sample --run run --map-from nowhere.png"), 1, "nowhere.png");
   expect_failure(sdg("sample --run run --map odd.png"), 2, "side of 4 or a multiple");
-  io::write_png(folder_ / "beyond.png", at::full({1, 4, 4}, 5, at::kByte));
+  image::write_png(folder_ / "beyond.png", at::full({1, 4, 4}, 5, at::kByte));
   expect_failure(sdg("sample --run run --map beyond.png"), 2, "0 to 4");
 }
 
 TEST_F(Program, ScoresMapsOfClustersAgainstMasks) {
   auto images = at::zeros({20, 8, 8}, at::kByte);
   images.slice(2, 4).fill_(255);  // the right half of each image
-  io::TensorFile file;
+  tensors::TensorFile file;
   file.tensors["images"] = images;
   file.tensors["masks"] = images.gt(0).to(at::kByte);
-  io::write_tensors(folder_ / "halves.safetensors", file);
+  tensors::write_tensors(folder_ / "halves.safetensors", file);
   train_run("--set data.path=halves.safetensors --set cluster.level=patch");
   const auto result = sdg("eval-clusters --run run --json");
   ASSERT_EQ(result.code, 0) << result.err;

@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/image.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/image/image.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/python.h"
-#include "train/tiny_run.h"
+#include "support/tiny_run.h"
 
 using namespace sdg;
 using test::kTiny;
@@ -23,7 +23,7 @@ namespace {
 const std::string kLong = "--set train.steps=5000 ";
 
 std::string step_of(const fs::path& checkpoint) {
-  return io::read_tensor_header(checkpoint).metadata.at("step");
+  return tensors::read_tensor_header(checkpoint).metadata.at("step");
 }
 
 class Ends : public Program {
@@ -72,7 +72,7 @@ TEST_F(Ends, AReaderOfTheMessagesThatGoesAwayEndsNoTraining) {
   bash("\"$SDG\" train --run run " + kTiny + "2>&1 | head -1 >shown; echo ${PIPESTATUS[0]} >code");
   EXPECT_EQ(text("code"), "0\n");
   EXPECT_EQ(step_of(last()), "6");
-  EXPECT_THAT(test::read_text(train::RunFolder(folder_ / "run").log()), HasSubstr("finished: "));
+  EXPECT_THAT(test::read_text(checkpoint::RunFolder(folder_ / "run").log()), HasSubstr("finished: "));
 }
 
 TEST_F(Ends, CtrlCThatTakesTheReaderAlongSavesAndIsCode130) {
@@ -99,7 +99,7 @@ TEST_F(Ends, ClosedStreamsPutNoTextIntoFiles) {
   SDG_NEEDS_PYTHON("tensorboard");
   bash("\"$SDG\" train --run run " + kTiny + "<&- >&- 2>&-; echo $? >code");
   ASSERT_EQ(text("code"), "0\n");
-  const auto run = train::RunFolder(folder_ / "run");
+  const auto run = checkpoint::RunFolder(folder_ / "run");
   std::istringstream lines(test::read_text(run.metrics()));
   for (std::string line; std::getline(lines, line);) EXPECT_TRUE(nlohmann::json::accept(line)) << line;
   // Every byte of the event files belongs to a record whose sums agree.
@@ -131,7 +131,7 @@ TEST_F(Ends, OtherCommandsEndAtOnceAndLeaveNoHalfWrittenFile) {
   EXPECT_EQ(program.wait().code, 143);
   expect_no_unfinished_file(folder_.path());
   for (const auto& entry : fs::directory_iterator(folder_ / "drawn")) {
-    if (entry.path().extension() == ".png") EXPECT_NO_THROW(io::read_image(entry.path()));
+    if (entry.path().extension() == ".png") EXPECT_NO_THROW(image::read_image(entry.path()));
   }
 }
 
@@ -146,9 +146,9 @@ TEST_F(Ends, AMappedCheckpointThatIsShortenedIsNamed) {
 }
 
 TEST_F(Ends, TrainingDataThatIsShortenedIsNamedAndTheCheckpointStays) {
-  io::TensorFile images;
+  tensors::TensorFile images;
   images.tensors["images"] = at::randint(0, 256, {20000, 8, 8}, at::kLong).to(at::kByte);
-  io::write_tensors(folder_ / "images.safetensors", images);
+  tensors::write_tensors(folder_ / "images.safetensors", images);
   test::RunningProgram program(folder_.path(), "train --run run " + kTiny + kLong +
                                                    "--set data.path=images.safetensors --set data.cache_mb=0 "
                                                    "--set train.save_every=2 --set train.picture_every=0");
@@ -158,16 +158,16 @@ TEST_F(Ends, TrainingDataThatIsShortenedIsNamedAndTheCheckpointStays) {
   const auto ended = program.wait();
   EXPECT_EQ(ended.code, 1) << ended.err;
   EXPECT_THAT(ended.err, HasSubstr("images.safetensors: was shortened while it was in use"));
-  EXPECT_NO_THROW(io::read_tensors(last()));
+  EXPECT_NO_THROW(tensors::read_tensors(last()));
 }
 
 TEST_F(Program, AFinishedRunSaysSoAndStaysAsItIs) {
   train_run();
-  const auto before = test::read_text(train::RunFolder(folder_ / "run").log());
+  const auto before = test::read_text(checkpoint::RunFolder(folder_ / "run").log());
   const auto again = sdg("train --run run " + kTiny);
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_THAT(again.err, HasSubstr("finished already, at step 6; nothing was done"));
-  EXPECT_EQ(test::read_text(train::RunFolder(folder_ / "run").log()), before);
+  EXPECT_EQ(test::read_text(checkpoint::RunFolder(folder_ / "run").log()), before);
 }
 
 TEST_F(Program, AfterABadStepALowerRateGoesOnFromTheCheckpoint) {
@@ -177,7 +177,7 @@ TEST_F(Program, AfterABadStepALowerRateGoesOnFromTheCheckpoint) {
   ASSERT_EQ(changed.code, 0) << changed.err;
   EXPECT_THAT(changed.err, HasSubstr("changed from step 6: data.max_broken 0.001 -> 0.5, train.steps 6 -> 8, "
                                      "train.batch 16 -> 12, train.lr 0.002 -> 0.0005"));
-  EXPECT_THAT(io::read_tensor_header(last()).metadata.at("changes"), HasSubstr("train.lr 0.002 -> 0.0005"));
+  EXPECT_THAT(tensors::read_tensor_header(last()).metadata.at("changes"), HasSubstr("train.lr 0.002 -> 0.0005"));
   EXPECT_THAT(sdg("inspect '" + last().string() + "'").out, HasSubstr("changes: "));
   const auto refused = sdg("train --run run " + kTiny + "--set train.steps=9 --set seed=3");
   test::expect_failure(refused, 2, "another configuration: seed (0 -> 3); the order of the data");

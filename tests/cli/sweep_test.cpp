@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/tensor_file.h"
-#include "train/tiny_run.h"
+#include "sdg/tensors/tensor_file.h"
+#include "support/tiny_run.h"
 
 using namespace sdg;
 using test::expect_failure;
@@ -68,9 +68,9 @@ TEST_F(SweepProgram, KnowsPointsByContentAndNotByPath) {
   expect_points("sweep --run tiny=moved --guidance 1.5 --count 16 --reference reference.safetensors", 2);
 
   // Another reference of the same name, size and number of images.
-  auto file = io::read_tensors(folder_ / "one.safetensors");
+  auto file = tensors::read_tensors(folder_ / "one.safetensors");
   file.tensors.at("images") = file.tensors.at("images").bitwise_xor(255);
-  io::write_tensors(folder_ / "reference.safetensors", file);
+  tensors::write_tensors(folder_ / "reference.safetensors", file);
   expect_points("sweep --run tiny=moved --guidance 1.5 --count 16 --reference reference.safetensors", 3);
   EXPECT_NE(nlohmann::json::parse(points().back()).at("value"), retrained.at("value"));
 }
@@ -98,10 +98,10 @@ TEST_F(SweepProgram, PointsThatFailAreNotStoredAndDoNotStopTheOthers) {
   EXPECT_THAT(result.err, HasSubstr("points.jsonl:1: a point that failed is left out"));
   EXPECT_EQ(points().size(), 1U);
 
-  auto file = io::read_tensors(last());
+  auto file = tensors::read_tensors(last());
   for (auto& [name, tensor] : file.tensors)
     if (name.rfind("ema.", 0) == 0 && tensor.is_floating_point()) tensor = tensor.clone().fill_(1e30);
-  io::write_tensors(folder_ / "large.safetensors", file);
+  tensors::write_tensors(folder_ / "large.safetensors", file);
   const auto some = sdg("sweep --run bad=large.safetensors --run good=run --guidance 1 --count 16");
   EXPECT_EQ(some.code, 1);
   EXPECT_THAT(some.err, HasSubstr("large.safetensors: not measured: image 0 is not finite"));

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cli/program.h"
-#include "sdg/train/run_folder.h"
+#include "sdg/checkpoint/run_folder.h"
 
 namespace sdg::test {
 
@@ -49,7 +49,9 @@ class Program : public ::testing::Test {
     const auto result = sdg("train --run run " + kTiny + more);
     ASSERT_EQ(result.code, 0) << result.err;
   }
-  std::filesystem::path last(const std::string& run = "run") const { return train::RunFolder(folder_ / run).last(); }
+  std::filesystem::path last(const std::string& run = "run") const {
+    return checkpoint::RunFolder(folder_ / run).last();
+  }
 
   const TemporaryFolder folder_;
 };

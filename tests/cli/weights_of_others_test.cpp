@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/python.h"
 
 using namespace sdg;
@@ -31,7 +31,7 @@ class OthersWeights : public test::Program {
   }
   // Learning at rate 0 leaves what was taken.
   void expect_taken(const std::string& run) const {
-    const auto before = io::read_tensors(last("first")).tensors, after = io::read_tensors(last(run)).tensors;
+    const auto before = tensors::read_tensors(last("first")).tensors, after = tensors::read_tensors(last(run)).tensors;
     for (const auto& [name, tensor] : after) {
       if (!name.starts_with("model.")) continue;
       EXPECT_TRUE(at::equal(tensor, before.at("ema." + name.substr(6)))) << run << ": " << name;

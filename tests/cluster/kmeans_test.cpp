@@ -10,14 +10,14 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/python.h"
 
 using namespace sdg;
 
 namespace {
 Tensor noise(int64_t rows, int64_t dim, uint64_t step = 0) {
-  return rng::normal({6, rng::Purpose::kTest, step}, rng::indices(0, rows), {dim});
+  return rng::normal({6, rng::Purpose::kTest, step}, rng::consecutive(0, rows), {dim});
 }
 
 // Every point by itself, in double.
@@ -45,7 +45,7 @@ double peer_inertia(const Tensor& x, int64_t clusters) {
 
 // The 1,797 real digits that ship, [1797, 64].
 Tensor digits() {
-  const auto images = io::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors").at("images");
+  const auto images = tensors::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors").at("images");
   return images.flatten(1).to(at::kFloat).div(16).contiguous();
 }
 }  // namespace

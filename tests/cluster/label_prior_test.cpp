@@ -28,7 +28,7 @@ TEST(LabelPrior, RefusesCountsThatAreNoCounts) {
 TEST(Draw, FollowsThePriorByAChiSquareTest) {
   const auto prior = cluster::label_prior(at::tensor({5, 1, 20, 7, 2, 15}));
   const int64_t count = 40000;
-  const auto ids = cluster::draw(prior, kStream, rng::indices(0, count));
+  const auto ids = cluster::draw(prior, kStream, rng::consecutive(0, count));
   const auto expected = prior * count;
   const auto seen = at::bincount(ids, {}, 6).to(at::kDouble);
   const double chi_square = ((seen - expected).square() / expected).sum().item<double>();
@@ -38,17 +38,17 @@ TEST(Draw, FollowsThePriorByAChiSquareTest) {
 
 TEST(Draw, DoesNotDependOnTheBatch) {
   const auto prior = cluster::label_prior(at::tensor({5, 1, 20, 7}));
-  const auto whole = cluster::draw(prior, kStream, rng::indices(0, 100));
-  const auto parts = at::cat(
-      {cluster::draw(prior, kStream, rng::indices(0, 33)), cluster::draw(prior, kStream, rng::indices(33, 67))});
+  const auto whole = cluster::draw(prior, kStream, rng::consecutive(0, 100));
+  const auto parts = at::cat({cluster::draw(prior, kStream, rng::consecutive(0, 33)),
+                              cluster::draw(prior, kStream, rng::consecutive(33, 67))});
   EXPECT_TRUE(at::equal(whole, parts));
   EXPECT_EQ(whole.scalar_type(), at::kLong);
-  EXPECT_FALSE(at::equal(whole, cluster::draw(prior, {12, kStream.purpose, 0}, rng::indices(0, 100))));
+  EXPECT_FALSE(at::equal(whole, cluster::draw(prior, {12, kStream.purpose, 0}, rng::consecutive(0, 100))));
 }
 
 TEST(Draw, AClusterOfProbabilityZeroIsNeverDrawn) {
   const auto ids =
-      cluster::draw(cluster::label_prior(at::tensor({0.0, 3.0, 0.0, 1e-3, 0.0})), kStream, rng::indices(0, 50000));
+      cluster::draw(cluster::label_prior(at::tensor({0.0, 3.0, 0.0, 1e-3, 0.0})), kStream, rng::consecutive(0, 50000));
   EXPECT_TRUE(((ids == 1).logical_or(ids == 3)).all().item<bool>());
   EXPECT_TRUE((ids == 3).any().item<bool>()) << "the rare cluster is missing";
 }

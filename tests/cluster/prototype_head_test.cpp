@@ -17,7 +17,7 @@ cluster::PrototypeHead head_of(uint64_t seed) {
   return head;
 }
 Tensor features(int64_t rows) {
-  return rng::normal({4}, rng::indices(0, rows), {12});
+  return rng::normal({4}, rng::consecutive(0, rows), {12});
 }
 double off_unit(const Tensor& rows) {
   return (rows.norm(2, 1) - 1).abs().max().item<double>();

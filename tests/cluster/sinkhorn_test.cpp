@@ -15,7 +15,7 @@ using namespace sdg;
 
 namespace {
 Tensor cosines(int64_t samples, int64_t clusters, uint64_t step = 0) {
-  return rng::uniform({3, rng::Purpose::kTest, step}, rng::indices(0, samples), {clusters}) * 2 - 1;
+  return rng::uniform({3, rng::Purpose::kTest, step}, rng::consecutive(0, samples), {clusters}) * 2 - 1;
 }
 // Largest relative distance of the column sums from B/K, and of the row sums from 1, over the result itself.
 double marginal_error(const Tensor& assignments) {
@@ -213,7 +213,7 @@ TEST(Sinkhorn, RecoversPlantedClusters) {
 TEST(Sinkhorn, RecoversBlobsAroundPrototypesWhoseScoresAreUnequal) {
   const int64_t clusters = 12, each = 40, dim = 16;
   const auto normal = [](int64_t rows, int64_t columns, uint64_t step) {
-    return rng::normal({4, rng::Purpose::kTest, step}, rng::indices(0, rows), {columns});
+    return rng::normal({4, rng::Purpose::kTest, step}, rng::consecutive(0, rows), {columns});
   };
   const auto unit = [](const Tensor& x) { return x / x.norm(2, {-1}, true); };
   const auto prototypes = unit(normal(clusters, dim, 0));

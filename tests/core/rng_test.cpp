@@ -42,7 +42,7 @@ TEST(Rng, SeedPurposeAndStepEachChangeTheDraw) {
 // Bounds are six standard errors of each estimate, so a sound generator fails about once in 10^8 seeds.
 TEST(Rng, NormalHasTheMomentsOfANormal) {
   const int64_t n = 400000;
-  const auto x = rng::normal(kStream, rng::indices(0, n / 100), {100}).to(at::kDouble);
+  const auto x = rng::normal(kStream, rng::consecutive(0, n / 100), {100}).to(at::kDouble);
   EXPECT_NEAR(x.mean().item<double>(), 0, 6 / std::sqrt(n));
   EXPECT_NEAR(x.pow(2).mean().item<double>(), 1, 6 * std::sqrt(2.0 / n));
   EXPECT_NEAR(x.pow(3).mean().item<double>(), 0, 6 * std::sqrt(15.0 / n));
@@ -53,7 +53,7 @@ TEST(Rng, NormalHasTheMomentsOfANormal) {
 
 TEST(Rng, UniformFillsTheUnitIntervalEvenly) {
   const int64_t n = 400000, bins = 64;
-  const auto x = rng::uniform(kStream, rng::indices(0, n / 100), {100});
+  const auto x = rng::uniform(kStream, rng::consecutive(0, n / 100), {100});
   EXPECT_GE(x.min().item<float>(), 0.F);
   EXPECT_LT(x.max().item<float>(), 1.F);
   const auto counts = at::histc(x, bins, 0, 1).to(at::kDouble);

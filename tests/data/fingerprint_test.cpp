@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "data/made_images.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 
 using namespace sdg;
 using data::Fingerprint;
@@ -23,7 +23,7 @@ class Fingerprints : public ::testing::Test {
   }
   void put(const std::string& root, const std::string& kind, const std::string& name, int64_t key) const {
     fs::create_directories(folder_ / root / kind);
-    io::write_png(folder_ / root / kind / name, test::made_image(key));
+    image::write_png(folder_ / root / kind / name, test::made_image(key));
   }
   data::OpenedData open(const std::string& name) const {
     data::DataOptions options;
@@ -45,7 +45,7 @@ class Fingerprints : public ::testing::Test {
     return bytes + std::string(1024, '\0');
   }
   void write_tensors(const std::string& name, const Tensor& images, const Tensor& labels) const {
-    io::write_tensors(folder_ / name, {{{"images", images}, {"labels", labels}}, {}});
+    tensors::write_tensors(folder_ / name, {{{"images", images}, {"labels", labels}}, {}});
   }
 
   const test::TemporaryFolder folder_;
@@ -120,7 +120,7 @@ TEST_F(Fingerprints, OfTensorsNoticePermutedRelabelledAndReplacedImages) {
   replaced[17][0][0] = replaced[17][0][0].item<int64_t>() ^ 1;  // one bit
   write_tensors("data.safetensors", replaced, labels);
   EXPECT_EQ(difference(before, "data.safetensors"), "the contents of the images differ");
-  io::write_tensors(folder_ / "data.safetensors", {{{"images", images}}, {}});
+  tensors::write_tensors(folder_ / "data.safetensors", {{{"images", images}}, {}});
   EXPECT_EQ(difference(before, "data.safetensors"), "there are no classes any more");
 }
 

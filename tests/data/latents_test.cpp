@@ -7,7 +7,7 @@
 #include "sdg/core/rng.h"
 #include "sdg/data/dataset.h"
 #include "sdg/data/loader.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/temporary_folder.h"
 
 using namespace sdg;
@@ -32,12 +32,12 @@ data::LatentCard card() {
 }
 
 Tensor made(int64_t key) {
-  return rng::normal({11, rng::Purpose::kTest, 0}, rng::indices(100 * key, kCount), {kChannels, kSide, kSide});
+  return rng::normal({11, rng::Purpose::kTest, 0}, rng::consecutive(100 * key, kCount), {kChannels, kSide, kSide});
 }
 
 /// mean is made(0), logvar made(1), the mirrored ones made(2) and made(3).
-io::TensorFile made_file(bool gaussian, bool flips) {
-  io::TensorFile file;
+tensors::TensorFile made_file(bool gaussian, bool flips) {
+  tensors::TensorFile file;
   file.metadata = data::to_metadata(card());
   file.tensors["mean"] = made(0);
   if (gaussian) file.tensors["logvar"] = made(1);
@@ -51,11 +51,11 @@ io::TensorFile made_file(bool gaussian, bool flips) {
 
 class Latents : public ::testing::Test {
  protected:
-  std::filesystem::path write(const io::TensorFile& file) const {
-    io::write_tensors(folder_ / "l.safetensors", file);
+  std::filesystem::path write(const tensors::TensorFile& file) const {
+    tensors::write_tensors(folder_ / "l.safetensors", file);
     return folder_ / "l.safetensors";
   }
-  data::OpenedData open(const io::TensorFile& file) const {
+  data::OpenedData open(const tensors::TensorFile& file) const {
     data::DataOptions options;
     options.path = write(file).string();
     return data::open_data(options, "");
@@ -126,7 +126,7 @@ TEST_F(Latents, TheLoaderDrawsEachSampleAnewFromItsDistribution) {
       const bool flipped = coin[row].item<float>() < 0.5F;
       flips += flipped;
       const auto wanted = expected(batch.index[static_cast<size_t>(row)], flipped, noise[row]);
-      EXPECT_TRUE(at::allclose(batch.images[row], wanted, 1e-5, 1e-6)) << step << " " << row;
+      EXPECT_TRUE(at::allclose(batch.x[row], wanted, 1e-5, 1e-6)) << step << " " << row;
     }
   }
   EXPECT_GT(flips, 0);
@@ -145,7 +145,7 @@ TEST_F(Latents, OfADeterministicEncoderAreTakenAsTheyAre) {
   const data::Dataset dataset(open(made_file(false, false)), options());
   data::Loader loader(dataset, {.batch = kCount, .seed = 1}, 0);
   const auto batch = loader.next();
-  EXPECT_TRUE(at::equal(batch.images, dataset.values(batch.index)));
+  EXPECT_TRUE(at::equal(batch.x, dataset.values(batch.index)));
 }
 
 TEST_F(Latents, AreNeverMirroredThemselves) {
@@ -167,7 +167,7 @@ TEST_F(Latents, HaveNoPixels) {
 }
 
 TEST_F(Latents, NamesWhatIsWrongWithTheFile) {
-  const auto refusal = [&](const std::function<void(io::TensorFile&)>& spoil) {
+  const auto refusal = [&](const std::function<void(tensors::TensorFile&)>& spoil) {
     auto file = made_file(true, true);
     spoil(file);
     return message_of<Error>([&] { open(file); });

@@ -27,7 +27,7 @@ Stream take(data::Loader& loader, int64_t batches) {
     const auto batch = loader.next();
     stream.index.insert(stream.index.end(), batch.index.begin(), batch.index.end());
     stream.sample.insert(stream.sample.end(), batch.sample.begin(), batch.sample.end());
-    images.push_back(batch.images);
+    images.push_back(batch.x);
   }
   stream.images = at::cat(images);
   return stream;

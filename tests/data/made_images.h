@@ -6,7 +6,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/data/dataset.h"
-#include "sdg/io/image.h"
+#include "sdg/image/image.h"
 #include "support/temporary_folder.h"
 
 namespace sdg::test {

@@ -6,7 +6,7 @@
 #include <iostream>
 
 #include "data/made_images.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/log_capture.h"
 
 namespace fs = std::filesystem;
@@ -38,7 +38,7 @@ std::string complaint(const fs::path& path, const std::string& format = "auto") 
 
 void write_image(const fs::path& path, int64_t key, int64_t channels = 1) {
   fs::create_directories(path.parent_path());
-  io::write_png(path, made_image(key, channels, 9, 7));
+  image::write_png(path, made_image(key, channels, 9, 7));
 }
 
 std::vector<int64_t> labels_of(const data::OpenedData& opened) {
@@ -57,7 +57,7 @@ void fill(const TemporaryFolder& folder) {
 }
 
 void save(const fs::path& path, std::map<std::string, Tensor> tensors) {
-  io::write_tensors(path, {std::move(tensors), {}});
+  tensors::write_tensors(path, {std::move(tensors), {}});
 }
 
 }  // namespace

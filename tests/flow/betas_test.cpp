@@ -7,7 +7,7 @@
 #include "sdg/core/error.h"
 
 using namespace sdg;
-using model::Path;
+using flow::Path;
 
 namespace {
 

@@ -13,7 +13,7 @@ constexpr double kSigma = 0.05;  // large, so that forgetting it shows
 const Shape kShape{2, 3, 4};
 
 Tensor draw(uint64_t step) {
-  return rng::normal({5, rng::Purpose::kTest, step}, rng::indices(0, 6), kShape).to(at::kDouble);
+  return rng::normal({5, rng::Purpose::kTest, step}, rng::consecutive(0, 6), kShape).to(at::kDouble);
 }
 Tensor times() {
   return at::tensor({0.0, 0.1, 0.37, 0.5, 0.93, 1.0}, at::kDouble);

@@ -9,9 +9,9 @@
 #include "sdg/sample/solver.h"
 
 using namespace sdg;
-using model::Path;
-using model::Prediction;
-using model::Target;
+using flow::Path;
+using flow::Prediction;
+using flow::Target;
 
 namespace {
 
@@ -69,7 +69,7 @@ Tensor perfect_network(const Prediction& kind, double sigma_min, const Tensor& i
 }
 
 Tensor normal(int64_t n, uint64_t seed) {
-  return rng::normal({seed, rng::Purpose::kTest, 0}, rng::indices(0, n), {2, 3, 3}).to(at::kDouble);
+  return rng::normal({seed, rng::Purpose::kTest, 0}, rng::consecutive(0, n), {2, 3, 3}).to(at::kDouble);
 }
 
 Tensor converted(const Prediction& kind, double sigma_min, const Tensor& x_t, const Tensor& t) {

@@ -1,14 +1,14 @@
 #include <ATen/ATen.h>
 #include "fuzz/input_file.h"
 #include "sdg/core/error.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 
 // Every input is read or refused with an sdg::Error; anything else ends the fuzzer.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const sdg::fuzz::InputFile file(data, size);
   try {
-    sdg::io::read_tensor_header(file.path());
-    for (const auto& [name, tensor] : sdg::io::read_tensors(file.path()).tensors) tensor.contiguous().clone();
+    sdg::tensors::read_tensor_header(file.path());
+    for (const auto& [name, tensor] : sdg::tensors::read_tensors(file.path()).tensors) tensor.contiguous().clone();
   } catch (const sdg::Error&) {
   }
   return 0;

@@ -5,14 +5,14 @@
 
 #include <cstdlib>
 
-#include "io/torch_bytes.h"
 #include "sdg/core/error.h"
-#include "sdg/io/npz.h"
-#include "sdg/io/tensor_file.h"
-#include "sdg/io/torch_file.h"
-#include "sdg/io/weights.h"
+#include "sdg/tensors/npz.h"
+#include "sdg/tensors/tensor_file.h"
+#include "sdg/tensors/torch_file.h"
+#include "sdg/tensors/weights.h"
 #include "support/python.h"
 #include "support/temporary_folder.h"
+#include "tensors/torch_bytes.h"
 
 using namespace sdg;
 using test::message_of;
@@ -25,9 +25,9 @@ namespace {
 
 // What every reader says of the file.
 std::vector<std::string> messages(const std::filesystem::path& path) {
-  return {message_of<Error>([&] { io::read_weights(path); }), message_of<Error>([&] { io::read_tensors(path); }),
-          message_of<Error>([&] { io::read_npz(path); }), message_of<Error>([&] { io::read_npy(path); }),
-          message_of<Error>([&] { io::TorchFile{path}; })};
+  return {message_of<Error>([&] { tensors::read_weights(path); }),
+          message_of<Error>([&] { tensors::read_tensors(path); }), message_of<Error>([&] { tensors::read_npz(path); }),
+          message_of<Error>([&] { tensors::read_npy(path); }), message_of<Error>([&] { tensors::TorchFile{path}; })};
 }
 
 void expect_told(const std::filesystem::path& path, const std::string& what) {
@@ -71,10 +71,10 @@ TEST(ForeignFile, AnEmptyFileIsSaidToBeEmpty) {
 
 TEST(ForeignFile, AFolderIsSaidToBeOne) {
   const TemporaryFolder folder;
-  EXPECT_THAT(message_of<Error>([&] { io::read_tensors(folder.path()); }),
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_tensors(folder.path()); }),
               HasSubstr("not a regular file but a folder"));
-  EXPECT_THAT(message_of<Error>([&] { io::read_npz(folder.path()); }), HasSubstr("but a folder"));
-  EXPECT_THAT(message_of<Error>([&] { io::read_npy(folder.path()); }), HasSubstr("but a folder"));
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_npz(folder.path()); }), HasSubstr("but a folder"));
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_npy(folder.path()); }), HasSubstr("but a folder"));
 }
 
 TEST(ForeignFile, PackedFilesAreToBeUnpacked) {
@@ -89,12 +89,12 @@ TEST(ForeignFile, PackedFilesAreToBeUnpacked) {
 
 TEST(ForeignFile, OneFormatGivenForAnotherIsToldByName) {
   const TemporaryFolder folder;
-  io::write_tensors(folder / "a", {{{"w", at::ones({2})}}, {}});
-  EXPECT_THAT(message_of<Error>([&] { io::read_npz(folder / "a"); }), HasSubstr("this is a safetensors file"));
-  EXPECT_THAT(message_of<Error>([&] { io::TorchFile{folder / "a"}; }), HasSubstr("this is a safetensors file"));
-  io::write_torch(folder / "b", {{"w", at::ones({2})}});
-  EXPECT_THAT(message_of<Error>([&] { io::read_tensors(folder / "b"); }), HasSubstr("this is a zip"));
-  EXPECT_TRUE(io::read_npz(folder / "b").empty());
+  tensors::write_tensors(folder / "a", {{{"w", at::ones({2})}}, {}});
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_npz(folder / "a"); }), HasSubstr("this is a safetensors file"));
+  EXPECT_THAT(message_of<Error>([&] { tensors::TorchFile{folder / "a"}; }), HasSubstr("this is a safetensors file"));
+  tensors::write_torch(folder / "b", {{"w", at::ones({2})}});
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_tensors(folder / "b"); }), HasSubstr("this is a zip"));
+  EXPECT_TRUE(tensors::read_npz(folder / "b").empty());
   test::write_text(folder / "c", test::zip_bytes({{"photo.png", "y"}, {"x.txt", "z"}}));
-  EXPECT_THAT(message_of<Error>([&] { io::read_weights(folder / "c"); }), HasSubstr("it holds photo.png, x.txt"));
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_weights(folder / "c"); }), HasSubstr("it holds photo.png, x.txt"));
 }

@@ -6,7 +6,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/io/atomic_file.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/temporary_folder.h"
 
 using namespace sdg;
@@ -14,17 +14,17 @@ using test::TemporaryFolder;
 
 TEST(MappedFileAt, NamesTheFileWhileItsTensorsLive) {
   const TemporaryFolder folder;
-  io::TensorFile file;
+  tensors::TensorFile file;
   file.tensors["x"] = at::ones({4096});
-  for (const std::string name : {"a", "b"}) io::write_tensors(folder / (name + ".safetensors"), file);
-  auto a = io::read_tensors(folder / "a.safetensors"), b = io::read_tensors(folder / "b.safetensors");
+  for (const std::string name : {"a", "b"}) tensors::write_tensors(folder / (name + ".safetensors"), file);
+  auto a = tensors::read_tensors(folder / "a.safetensors"), b = tensors::read_tensors(folder / "b.safetensors");
   const auto* inside = a.at("x").const_data_ptr<float>() + 4095;
   EXPECT_EQ(io::mapped_file_at(inside), (folder / "a.safetensors").string());
   EXPECT_EQ(io::mapped_file_at(b.at("x").const_data_ptr()), (folder / "b.safetensors").string());
   EXPECT_EQ(io::mapped_file_at(&file), nullptr);
   a = {};
   EXPECT_EQ(io::mapped_file_at(inside), nullptr);
-  a = io::read_tensors(folder / "b.safetensors");  // takes the entry that has become free
+  a = tensors::read_tensors(folder / "b.safetensors");  // takes the entry that has become free
   EXPECT_EQ(io::mapped_file_at(a.at("x").const_data_ptr()), (folder / "b.safetensors").string());
 }
 

@@ -48,7 +48,7 @@ TEST(ClusterScores, ForgetTheNamesOfClusters) {
 
 TEST(ClusterScores, AreSymmetricAndRandIsTheFractionOfAgreeingPairs) {
   const auto draw = [](uint64_t step, int64_t k) {
-    return (rng::uniform({3, rng::Purpose::kTest, step}, rng::indices(0, 60), {}) * static_cast<double>(k))
+    return (rng::uniform({3, rng::Purpose::kTest, step}, rng::consecutive(0, 60), {}) * static_cast<double>(k))
         .to(at::kLong);
   };
   const Tensor a = draw(0, 4), b = draw(1, 7);

@@ -7,13 +7,13 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
-#include "sdg/io/npz.h"
+#include "sdg/tensors/npz.h"
 #include "support/temporary_folder.h"
 
 namespace sdg::metrics {
 namespace {
 Tensor draw(uint64_t step, int64_t n, int64_t d) {
-  return rng::normal({11, rng::Purpose::kTest, step}, rng::indices(0, n), {d});
+  return rng::normal({11, rng::Purpose::kTest, step}, rng::consecutive(0, n), {d});
 }
 
 Gaussian gaussian_of(const Tensor& features, int64_t batch) {
@@ -119,7 +119,7 @@ TEST(Statistics, SurviveTheFile) {
 TEST(Statistics, WhatIsNoCovarianceIsRefusedByItsFile) {
   const test::TemporaryFolder folder;
   const auto refused = [&](const Tensor& mu, const Tensor& sigma, const std::string& what) {
-    io::write_npz(folder / "s.npz", {{"mu", mu}, {"sigma", sigma}});
+    tensors::write_npz(folder / "s.npz", {{"mu", mu}, {"sigma", sigma}});
     const std::string message = test::message_of<Error>([&] { read_statistics(folder / "s.npz"); });
     EXPECT_NE(message.find("s.npz: "), std::string::npos) << message;
     EXPECT_NE(message.find(what), std::string::npos) << message;
@@ -134,7 +134,7 @@ TEST(Statistics, WhatIsNoCovarianceIsRefusedByItsFile) {
 
 TEST(Statistics, FileWithoutSigmaIsNamed) {
   const test::TemporaryFolder folder;
-  io::write_npz(folder / "half.npz", {{"mu", at::zeros({4}, at::kDouble)}});
+  tensors::write_npz(folder / "half.npz", {{"mu", at::zeros({4}, at::kDouble)}});
   const std::string message = test::message_of<Error>([&] { read_statistics(folder / "half.npz"); });
   EXPECT_NE(message.find("half.npz: expected arrays mu and sigma, found no sigma"), std::string::npos) << message;
 }

@@ -43,7 +43,8 @@ TEST(Hungarian, IsAsCheapAsTheBestOfAllPermutations) {
                                                            {5, 5}, {6, 6}, {5, 3}, {4, 1}};
   for (uint64_t step = 0; step < shapes.size(); ++step) {
     const auto [rows, columns] = shapes[step];
-    const Tensor cost = rng::normal({7, rng::Purpose::kTest, step}, rng::indices(0, rows), {columns}).to(at::kDouble);
+    const Tensor cost =
+        rng::normal({7, rng::Purpose::kTest, step}, rng::consecutive(0, rows), {columns}).to(at::kDouble);
     const Tensor wide = rows <= columns ? cost : cost.t();
     EXPECT_NEAR(cost_of(cost, min_cost_assignment(cost)), cheapest(wide), 1e-9) << rows << " x " << columns;
   }

@@ -7,14 +7,14 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/python.h"
 
 namespace sdg::metrics {
 namespace {
 
 Tensor normal(int64_t n, int64_t width, uint64_t seed) {
-  return rng::normal({seed, rng::Purpose::kTest, 0}, rng::indices(0, n), {width});
+  return rng::normal({seed, rng::Purpose::kTest, 0}, rng::consecutive(0, n), {width});
 }
 
 // Gaussians of deviation 1 around `distance` times the first unit vectors; labels i % classes.
@@ -97,7 +97,7 @@ TEST(Knn, GivesThePublishedFigureOnStoredFeatures) {
     std::cout << "SKIPPED: no " << path << std::endl;
     GTEST_SKIP() << "no " << path;
   }
-  const auto file = io::read_tensors(path);
+  const auto file = tensors::read_tensors(path);
   const auto labels = file.at("labels");
   EXPECT_NEAR(share_right(knn_leave_one_out(file.at("features"), labels), labels), 0.937, 0.0006);
 }
@@ -162,10 +162,10 @@ TEST(LinearProbe, FindsWhatScikitLearnFinds) {
   std::vector<std::string> arguments;  // one interpreter for all: its imports take the time
   for (const auto& each : cases) {
     const auto known = set(each, 13), unknown = set(each, 14);
-    io::TensorFile file;
+    tensors::TensorFile file;
     file.tensors = {{"x", known.x}, {"y", known.y}, {"test_x", unknown.x}, {"test_y", unknown.y}};
     const auto path = folder / (std::to_string(arguments.size()) + ".safetensors");
-    io::write_tensors(path, file);
+    tensors::write_tensors(path, file);
     arguments.insert(arguments.end(), {path.string(), std::to_string(each.strength)});
   }
   const auto result = test::run_python(R"(

@@ -89,16 +89,16 @@ TEST(AdmUNet, FeatureMapsOfEveryBlockHaveTheWidthsOfTheTable) {
   ASSERT_EQ(net->blocks(), 9);
   EXPECT_EQ(net->default_feature_depth(), 4);
   EXPECT_EQ(net->patch_tokens(), 64);
-  const auto velocity = net->forward(images(), times(), label).velocity;
+  const auto velocity = net->forward(images(), times(), label).prediction;
   for (int64_t depth = 0; depth < 9; ++depth) {
     const auto index = static_cast<size_t>(depth);
     const auto whole = net->forward(images(), times(), label, {depth});
     EXPECT_EQ(whole.features.sizes(), (Shape{2, sides[index] * sides[index], widths[index]})) << depth;
     EXPECT_EQ(net->feature_dim(depth), widths[index]) << depth;
     EXPECT_EQ(net->feature_tokens(depth), sides[index] * sides[index]) << depth;
-    EXPECT_TRUE(at::equal(whole.velocity, velocity)) << depth;
+    EXPECT_TRUE(at::equal(whole.prediction, velocity)) << depth;
     const auto part = net->forward(images(), times(), label, {depth, /*features_only=*/true});
-    EXPECT_FALSE(part.velocity.defined());
+    EXPECT_FALSE(part.prediction.defined());
     EXPECT_TRUE(at::equal(part.features, whole.features)) << depth;
   }
   EXPECT_THROW(net->forward(images(), times(), label, {9}), Error);
@@ -135,7 +135,7 @@ TEST(AdmUNet, StartsAsTheZeroMap) {
   initialize(*net, 1);
   const auto label = Condition::given(at::tensor({1, 4}, at::kLong));
   const auto out = net->forward(images(), times(), label, {4});
-  EXPECT_EQ(out.velocity.abs().max().item<float>(), 0);
+  EXPECT_EQ(out.prediction.abs().max().item<float>(), 0);
   EXPECT_GT(out.features.abs().max().item<float>(), 0);
   const auto parameters = net->named_parameters();
   const auto& weight = parameters["input_blocks.1.0.in_layers.2.weight"];  // uniform with bound 1 / sqrt(32 * 9)
@@ -153,7 +153,7 @@ TEST(AdmUNet, DroppedImagesGetTheNullCondition) {
     auto net = filled(options);
     const auto value =
         kind == ConditionKind::kIndex ? at::tensor({2, 0}, at::kLong) : test::fixed_normal({2, 128}, 5).to(at::kFloat);
-    const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).velocity; };
+    const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).prediction; };
     const auto given = run(Condition::given(value)), null = run(Condition::null());
     const auto mixed = run(Condition::given(value, at::tensor({0, 1}).to(at::kBool)));
     EXPECT_TRUE(at::allclose(mixed[0], given[0], 1e-4, 1e-4));
@@ -172,7 +172,7 @@ TEST(AdmUNet, ActivationCheckpointingChangesNoValueAndNoGradientEvenWithDropout)
   ForwardOptions how;
   how.dropout = std::make_shared<DropoutDraw>(DropoutDraw{3, {11, 12}});
   const auto run = [&](AdmUNet& net) {
-    auto velocity = net->forward(images(), times(), label, how).velocity;
+    auto velocity = net->forward(images(), times(), label, how).prediction;
     velocity.pow(2).mean().backward();
     return velocity;
   };
@@ -192,9 +192,9 @@ TEST(AdmUNet, EveryLayerHasItsOwnDropoutMask) {
   const auto label = Condition::given(at::tensor({1, 4}, at::kLong));
   ForwardOptions how;
   how.dropout = std::make_shared<DropoutDraw>(DropoutDraw{3, {11, 12}});
-  const auto with = net->forward(images(), times(), label, how).velocity;
-  EXPECT_TRUE(at::equal(net->forward(images(), times(), label, how).velocity, with));
-  EXPECT_FALSE(at::allclose(net->forward(images(), times(), label).velocity, with, 1e-2, 1e-2));
+  const auto with = net->forward(images(), times(), label, how).prediction;
+  EXPECT_TRUE(at::equal(net->forward(images(), times(), label, how).prediction, with));
+  EXPECT_FALSE(at::allclose(net->forward(images(), times(), label).prediction, with, 1e-2, 1e-2));
 }
 
 TEST(AdmUNet, RefusesWhatDoesNotFit) {

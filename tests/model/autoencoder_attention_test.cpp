@@ -5,8 +5,8 @@
 #include "model/autoencoder_twin.h"
 #include "model/autoencoder_weights.h"
 #include "sdg/core/error.h"
-#include "sdg/io/tensor_file.h"
 #include "sdg/model/autoencoder_kl.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/python.h"
 
 using namespace sdg;
@@ -64,7 +64,7 @@ TEST(AutoencoderAttention, LevelsThatAttendGiveWhatPyTorchGives) {
   const auto cases = lines(python.output);
   ASSERT_EQ(cases.size(), 7U);
   for (const auto& name : cases) {
-    const auto right = io::read_tensors(folder / (name + ".out")).tensors;
+    const auto right = tensors::read_tensors(folder / (name + ".out")).tensors;
     for (const std::string naming : {".ldm.ckpt", ".inside.ckpt", ".diffusers"}) {
       AutoencoderOptions options;
       options.scale = 1;

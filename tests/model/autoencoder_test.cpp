@@ -6,9 +6,9 @@
 #include "model/autoencoder_weights.h"
 #include "model/fill_rule.h"
 #include "sdg/core/error.h"
-#include "sdg/io/tensor_file.h"
 #include "sdg/model/autoencoder_kl.h"
 #include "sdg/model/taesd.h"
+#include "sdg/tensors/tensor_file.h"
 #include "support/temporary_folder.h"
 
 using namespace sdg;
@@ -23,7 +23,7 @@ const test::KlSizes kKl{.channels = {32, 32}, .layers = 1, .latent = 4};
 
 std::string write(const std::filesystem::path& path, const test::Weights& weights,
                   const std::map<std::string, std::string>& metadata = {}) {
-  io::write_tensors(path, {weights, metadata});
+  tensors::write_tensors(path, {weights, metadata});
   return path.string();
 }
 

@@ -65,7 +65,7 @@ TEST(Catalog, EveryFamilyAndConditionGivesAVelocityAndFeatures) {
       const auto net = build(options, shape(condition), 1);
       const auto out = net->forward(at::ones({2, 1, 8, 8}), at::full({2}, 0.5), Condition::unconditional(),
                                     {net->default_feature_depth()});
-      EXPECT_EQ(out.velocity.sizes(), (Shape{2, 1, 8, 8})) << name << " " << condition;
+      EXPECT_EQ(out.prediction.sizes(), (Shape{2, 1, 8, 8})) << name << " " << condition;
       EXPECT_EQ(out.features.sizes(), (Shape{2, net->extra_tokens() + net->patch_tokens(), 64}))
           << name << " " << condition;
       EXPECT_LT(net->default_feature_depth(), net->blocks());
@@ -92,8 +92,8 @@ TEST(Catalog, ManyDepthsInOnePassAreTheSinglePassesBitForBit) {
     const auto whole = pass(many);
     many.features_only = true;
     const auto part = pass(many);
-    EXPECT_TRUE(at::equal(whole.velocity, pass({}).velocity)) << name;
-    EXPECT_FALSE(part.velocity.defined()) << name;
+    EXPECT_TRUE(at::equal(whole.prediction, pass({}).prediction)) << name;
+    EXPECT_FALSE(part.prediction.defined()) << name;
     ASSERT_EQ(part.all_features.size(), depths.size()) << name;
     for (size_t i = 0; i < depths.size(); ++i) {
       const auto alone = pass({depths[i], /*features_only=*/true}).features;
@@ -154,12 +154,12 @@ TEST(Catalog, UNetsCarryTheirConditionsOnSmallImages) {
       const auto net = build(options, shape(condition), 1);
       const auto depth = net->default_feature_depth();
       const auto out = net->forward(at::ones({2, 1, 8, 8}), at::full({2}, 0.5), Condition::null(), {depth});
-      EXPECT_EQ(out.velocity.sizes(), (Shape{2, 1, 8, 8})) << name << " " << condition;
+      EXPECT_EQ(out.prediction.sizes(), (Shape{2, 1, 8, 8})) << name << " " << condition;
       EXPECT_EQ(out.features.sizes(), (Shape{2, net->feature_tokens(depth), net->feature_dim(depth)}))
           << name << " " << condition;
       if (condition != "vector") continue;
       const auto told = Condition::given(at::ones({2, net->dim()}));
-      EXPECT_EQ(net->forward(at::ones({2, 1, 8, 8}), at::full({2}, 0.5), told).velocity.sizes(), (Shape{2, 1, 8, 8}));
+      EXPECT_EQ(net->forward(at::ones({2, 1, 8, 8}), at::full({2}, 0.5), told).prediction.sizes(), (Shape{2, 1, 8, 8}));
     }
   ModelOptions options;
   options.name = "adm-tiny";
@@ -169,10 +169,11 @@ TEST(Catalog, UNetsCarryTheirConditionsOnSmallImages) {
 
 TEST(Catalog, TheNetworkSaysWhatItPredicts) {
   ModelOptions options;
-  EXPECT_EQ(build(options, shape("none"), 1)->predicts(), Prediction{});
+  EXPECT_EQ(build(options, shape("none"), 1)->predicts(), flow::Prediction{});
   options.prediction = "noise";
   options.path = "cosine";
-  EXPECT_EQ(build(options, shape("none"), 1)->predicts(), (Prediction{Target::kNoise, Path::kCosine}));
+  EXPECT_EQ(build(options, shape("none"), 1)->predicts(),
+            (flow::Prediction{flow::Target::kNoise, flow::Path::kCosine}));
   options.path = "sine";
   EXPECT_THAT(message_of([&] { build(options, shape("none"), 1); }), HasSubstr("\"sine\""));
 }

@@ -37,7 +37,7 @@ void compare(test::Fixture& fixture, bool all_channels) {
   const auto x = fixture.in("x"), t = fixture.in("t");
   const auto label = Condition::given(fixture.in("y"));
   const auto predict = [&](const Condition& condition) {
-    return all_channels ? net->prediction(x, t, condition) : net->forward(x, t, condition).velocity;
+    return all_channels ? net->prediction(x, t, condition) : net->forward(x, t, condition).prediction;
   };
   fixture.compare("x", predict(label));
   fixture.compare("c", net->conditioning(t, label));

@@ -53,8 +53,8 @@ TEST(DiT, GivesThePublicGoldens) {
   const auto x = test::fill_input({2, 4, 4, 4}), labels = at::tensor({1, 5}, at::kLong);
   test::expect_golden(net->prediction(x, at::tensor({10, 500}, at::kLong), Condition::given(labels)), -2.220028,
                       178.099485, {-.706838, .921913, -.353788, .923582, .745758});
-  test::expect_golden(net->forward(x, at::tensor({.3F, .85F}), Condition::given(labels)).velocity, 3.444980, 87.787318,
-                      {-.705234, .922315, -.352508, .92426, .744102});
+  test::expect_golden(net->forward(x, at::tensor({.3F, .85F}), Condition::given(labels)).prediction, 3.444980,
+                      87.787318, {-.705234, .922315, -.352508, .92426, .744102});
   // Guidance 4 of one image, both public halves: each keeps its own channels from the fourth on.
   const auto t = at::tensor({500}, at::kLong);
   const auto told = net->prediction(x.slice(0, 0, 1), t, Condition::given(at::tensor({1}, at::kLong)));
@@ -93,7 +93,7 @@ TEST(DiT, PublishedSizesHaveThePublishedParameterCounts) {
 TEST(DiT, StartsAsTheZeroMap) {
   DiT net(small());
   initialize(*net, 1);
-  EXPECT_EQ(net->forward(images(), times(), Condition::null()).velocity.abs().max().item<float>(), 0);
+  EXPECT_EQ(net->forward(images(), times(), Condition::null()).prediction.abs().max().item<float>(), 0);
   EXPECT_GT(net->forward(images(), times(), Condition::null(), {1}).features.abs().max().item<float>(), 0);
   EXPECT_TRUE(at::equal(net->pos_embed[0], nn::sincos_position_table(16, 2)));
   EXPECT_FALSE(net->pos_embed.requires_grad());
@@ -108,7 +108,7 @@ TEST(DiT, FeaturesOnlyStopsAtTheAskedBlock) {
     for (auto& parameter : net->block_list[1]->parameters()) parameter.fill_(std::nan(""));
   }
   const auto part = net->forward(images(), times(), Condition::null(), {0, /*features_only=*/true});
-  EXPECT_FALSE(part.velocity.defined());
+  EXPECT_FALSE(part.prediction.defined());
   EXPECT_TRUE(at::equal(part.features, whole.features));
   EXPECT_EQ(part.features.sizes(), (Shape{3, 4, 16}));
   EXPECT_THROW(net->forward(images(), times(), Condition::null(), {2}), Error);
@@ -121,7 +121,7 @@ TEST_P(DiTOfKind, DroppedImagesGetTheNullCondition) {
   Tensor value = at::tensor({2, 0, 1}, at::kLong);
   if (GetParam() == ConditionKind::kVector) value = test::fixed_normal({3, 16}, 5).to(at::kFloat);
   if (GetParam() == ConditionKind::kPatchVector) value = test::fixed_normal({3, 4, 16}, 5).to(at::kFloat);
-  const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).velocity; };
+  const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).prediction; };
   const auto given = run(Condition::given(value)), null = run(Condition::null());
   const auto mixed = run(Condition::given(value, at::tensor({0, 1, 0}).to(at::kBool)));
   EXPECT_TRUE(at::allclose(mixed[0], given[0], 1e-4, 1e-5));
@@ -170,7 +170,7 @@ TEST(DiT, ActivationCheckpointingChangesNoValueAndNoGradient) {
   auto kept = filled(options);
   const auto label = Condition::given(at::tensor({1, 4, 5}, at::kLong));
   const auto run = [&](DiT& net) {
-    auto velocity = net->forward(images(), times(), label).velocity;
+    auto velocity = net->forward(images(), times(), label).prediction;
     velocity.pow(2).mean().backward();
     return velocity;
   };

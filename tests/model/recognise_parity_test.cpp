@@ -36,7 +36,7 @@ TEST(RecogniseParity, SiT) {
   test::for_each_fixture("sit_forward", [](test::Fixture& fixture) {
     const at::NoGradGuard no_grad;
     const auto net = rebuilt(fixture, "sit");
-    fixture.compare("x", net->forward(fixture.in("x"), fixture.in("t"), Condition::given(fixture.in("y"))).velocity);
+    fixture.compare("x", net->forward(fixture.in("x"), fixture.in("t"), Condition::given(fixture.in("y"))).prediction);
   });
 }
 
@@ -49,7 +49,7 @@ TEST(RecogniseParity, UViTOfBao) {
     const at::NoGradGuard no_grad;
     const auto net = rebuilt(fixture, "uvit");
     const auto condition = fixture.has("in.y") ? Condition::given(fixture.in("y")) : Condition::unconditional();
-    fixture.compare("x", net->forward(fixture.in("x"), fixture.in("t"), condition).velocity);
+    fixture.compare("x", net->forward(fixture.in("x"), fixture.in("t"), condition).prediction);
   });
 }
 
@@ -61,8 +61,9 @@ TEST(RecogniseParity, UViTOfSgfm) {
       ASSERT_TRUE(found && found->head);
       EXPECT_EQ(found->head->clusters, fixture.config.at("nmb_prototypes").get<int64_t>());
       const auto net = rebuilt(fixture, "uvit");
-      fixture.compare("stage1.x", net->forward(fixture.in("x"), fixture.in("t"), Condition::unconditional()).velocity);
-      fixture.compare("null.x", net->forward(fixture.in("x"), fixture.in("t"), Condition::null()).velocity);
+      fixture.compare("stage1.x",
+                      net->forward(fixture.in("x"), fixture.in("t"), Condition::unconditional()).prediction);
+      fixture.compare("null.x", net->forward(fixture.in("x"), fixture.in("t"), Condition::null()).prediction);
     });
   }
 }

@@ -31,7 +31,7 @@ TEST(RepaParity, VelocityAndProjectedTokensAreThePublicOnes) {
     load_weights(*net, fixture.weights(), fixture.name);
     const auto out = net->forward(fixture.in("x"), fixture.in("t"), Condition::given(fixture.in("y")),
                                   {options.projector_depth - 1});
-    fixture.compare("x", out.velocity);
+    fixture.compare("x", out.prediction);
     const auto projected = net->project(out.features);
     for (size_t i = 0; i < projected.size(); ++i) fixture.compare(cat("zs_", i), projected[i]);
     fixture.expect_all_compared();

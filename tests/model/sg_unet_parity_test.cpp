@@ -36,15 +36,15 @@ void compare(test::Fixture& fixture) {
 
   const auto x = fixture.in("x"), t = fixture.in("t"), value = fixture.in("cond");
   const auto map = fixture.has("in.layout") ? fixture.in("layout") : Tensor();
-  const auto told = net->forward(x, t, Condition::given(value, {}, map)).velocity;
-  const auto null = net->forward(x, t, Condition::null()).velocity;
+  const auto told = net->forward(x, t, Condition::given(value, {}, map)).prediction;
+  const auto null = net->forward(x, t, Condition::null()).prediction;
   fixture.compare("cond", told);
   fixture.compare("uncond", null);
   // Samplers guide with one doubled batch whose second half is dropped.
   const auto twice = [](const Tensor& tensor) { return tensor.defined() ? at::cat({tensor, tensor}) : tensor; };
   const auto n = x.size(0);
   const auto drop = (at::arange(2 * n) >= n);
-  const auto both = net->forward(twice(x), twice(t), Condition::given(twice(value), drop, twice(map))).velocity;
+  const auto both = net->forward(twice(x), twice(t), Condition::given(twice(value), drop, twice(map))).prediction;
   for (const auto& output : fixture.outputs()) {
     if (!output.starts_with("guided.")) continue;
     const auto form = output.substr(7, output.find('.', 7) - 7);

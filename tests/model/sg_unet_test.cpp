@@ -93,7 +93,7 @@ TEST_P(SgUNetOfKind, DroppedImagesGetTheNullCondition) {
   const at::NoGradGuard no_grad;
   const auto [kind, context_attention] = GetParam();
   auto net = random_net(small(kind, context_attention));
-  const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).velocity; };
+  const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).prediction; };
   const auto given = run(example(kind)), null = run(Condition::null());
   const auto mixed = run(example(kind, at::tensor({0, 1}).to(at::kBool)));
   EXPECT_TRUE(at::allclose(mixed[0], given[0], 1e-4, 1e-4));
@@ -114,8 +114,8 @@ TEST(SgUNet, AnIndexIsItsOneHotVector) {
   auto vector = random_net(small(ConditionKind::kVector, false));
   const auto rows = at::tensor({2, 0}, at::kLong);
   const auto one_hot = Condition::given(at::one_hot(rows, 6).to(at::kFloat));
-  EXPECT_TRUE(at::equal(index->forward(images(), times(), Condition::given(rows)).velocity,
-                        vector->forward(images(), times(), one_hot).velocity));
+  EXPECT_TRUE(at::equal(index->forward(images(), times(), Condition::given(rows)).prediction,
+                        vector->forward(images(), times(), one_hot).prediction));
   EXPECT_THROW(index->forward(images(), times(), Condition::given(rows + 4)), Error);
 }
 
@@ -124,7 +124,7 @@ TEST(SgUNet, StartsAsTheZeroMapAndTheNullConditionStaysUntrained) {
   initialize(*net, 1);
   const auto out =
       net->forward(images(), times(), example(ConditionKind::kPatchVector), {net->default_feature_depth()});
-  EXPECT_EQ(out.velocity.abs().max().item<float>(), 0);
+  EXPECT_EQ(out.prediction.abs().max().item<float>(), 0);
   EXPECT_EQ(out.features.sizes(), (Shape{2, 16, 64}));
   EXPECT_FALSE(net->named_parameters()["null_cond_emb"].requires_grad());
   EXPECT_EQ(net->named_parameters()["null_cond_emb"].abs().max().item<float>(), 0);
@@ -137,7 +137,7 @@ TEST(SgUNet, ActivationCheckpointingChangesNoGradient) {
   SgUNet kept(options);
   for (auto* net : {&plain, &kept}) {
     test::fill(**net);
-    (*net)->forward(images(), times(), example(ConditionKind::kVector)).velocity.pow(2).mean().backward();
+    (*net)->forward(images(), times(), example(ConditionKind::kVector)).prediction.pow(2).mean().backward();
   }
   const auto expected = plain->named_parameters();
   for (const auto& item : kept->named_parameters()) {

@@ -63,7 +63,7 @@ void compare_sgfm(test::Fixture& fixture, UViTLayout layout) {
     test::Head head{fixture.weights(), fixture.config.at("normalize")};
     for (auto& [key, value] : head.weights) value = value.clone();
     const auto [embedding, scores] = head(features, training);
-    fixture.compare(name + ".x", out.velocity);
+    fixture.compare(name + ".x", out.prediction);
     fixture.compare(name + "." + feature, features);
     fixture.compare(name + ".embed", embedding);
     fixture.compare(name + ".softlabel", scores);
@@ -71,7 +71,7 @@ void compare_sgfm(test::Fixture& fixture, UViTLayout layout) {
       fixture.compare(name + ".bn_running_mean", head.weights.at("projection_head.1.running_mean"));
       fixture.compare(name + ".bn_running_var", head.weights.at("projection_head.1.running_var"));
     }
-    return std::make_pair(out.velocity, scores);
+    return std::make_pair(out.prediction, scores);
   };
   const auto scores = run("stage1", Condition::unconditional(), false).second;
   const auto conditional = run("stage2", Condition::given(y), false).first;
@@ -102,7 +102,7 @@ TEST(UViTParity, OriginalUViTGivesThePublicOutputsAndTapsOfEveryBlock) {
     load_weights(*net, fixture.weights(), fixture.name);
     const auto x = fixture.in("x"), t = fixture.in("t");
     const auto condition = labels > 0 ? Condition::given(fixture.in("y")) : Condition::unconditional();
-    fixture.compare("x", net->forward(x, t, condition).velocity);
+    fixture.compare("x", net->forward(x, t, condition).prediction);
     fixture.compare("time_embedding", nn::time_embedding(t, options.dim));
     compare_taps(fixture, net, x, t, condition, "tap.");
     fixture.expect_all_compared();

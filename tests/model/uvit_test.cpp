@@ -95,10 +95,10 @@ TEST(UViT, FeaturesOnlyStopsAtTheAskedBlock) {
   fill_with_nan(*net->out_blocks[0]);
   fill_with_nan(*net->decoder_pred);
   const auto part = net->forward(images(), times(), Condition::unconditional(), {depth, /*features_only=*/true});
-  EXPECT_FALSE(part.velocity.defined());
+  EXPECT_FALSE(part.prediction.defined());
   EXPECT_TRUE(at::equal(part.features, whole.features));
   EXPECT_EQ(whole.features.sizes(), (Shape{3, net->extra_tokens() + net->patch_tokens(), 16}));
-  EXPECT_TRUE(net->forward(images(), times(), Condition::unconditional()).velocity.isnan().all().item<bool>())
+  EXPECT_TRUE(net->forward(images(), times(), Condition::unconditional()).prediction.isnan().all().item<bool>())
       << "the poison is not reached";
 }
 
@@ -107,7 +107,7 @@ TEST(UViT, AskingForFeaturesDoesNotChangeTheVelocity) {
   const auto plain = net->forward(images(), times(), Condition::null());
   EXPECT_FALSE(plain.features.defined());
   for (int64_t depth = 0; depth < net->blocks(); ++depth)
-    EXPECT_TRUE(at::equal(net->forward(images(), times(), Condition::null(), {depth}).velocity, plain.velocity));
+    EXPECT_TRUE(at::equal(net->forward(images(), times(), Condition::null(), {depth}).prediction, plain.prediction));
   EXPECT_THROW(net->forward(images(), times(), Condition::null(), {net->blocks()}), Error);
   EXPECT_THROW(net->forward(images(), times(), Condition::null(), {-1, true}), Error);
 }
@@ -121,13 +121,13 @@ TEST(UViT, LongSkipsPairTheFirstBlockWithTheLast) {
   net->out_blocks[0]->skip_linear->weight.slice(1, d).zero_();
   const auto before = net->forward(images(), times(), Condition::null(), {net->blocks() - 2}).features;
   net->out_blocks[1]->skip_linear->weight.slice(1, 0, d).zero_();  // the last block sees its skip alone
-  const auto velocity = net->forward(images(), times(), Condition::null()).velocity;
+  const auto velocity = net->forward(images(), times(), Condition::null()).prediction;
   net->mid_block->mlp->fc2->bias.add_(1);
   net->in_blocks[1]->mlp->fc2->bias.add_(1);
-  EXPECT_TRUE(at::equal(net->forward(images(), times(), Condition::null()).velocity, velocity));
+  EXPECT_TRUE(at::equal(net->forward(images(), times(), Condition::null()).prediction, velocity));
   EXPECT_FALSE(at::equal(net->forward(images(), times(), Condition::null(), {net->blocks() - 2}).features, before));
   net->in_blocks[0]->mlp->fc2->bias.add_(at::arange(16));
-  EXPECT_FALSE(at::equal(net->forward(images(), times(), Condition::null()).velocity, velocity));
+  EXPECT_FALSE(at::equal(net->forward(images(), times(), Condition::null()).prediction, velocity));
 }
 
 class UViTOfKind : public testing::TestWithParam<ConditionKind> {
@@ -146,7 +146,7 @@ class UViTOfKind : public testing::TestWithParam<ConditionKind> {
 
 TEST_P(UViTOfKind, DroppedImagesGetTheNullCondition) {
   auto net = made(small(GetParam()));
-  const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).velocity; };
+  const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).prediction; };
   const auto given = run(Condition::given(value())), null = run(Condition::null());
   const auto mixed = run(Condition::given(value(), at::tensor({0, 1, 0}).to(at::kBool)));
   EXPECT_TRUE(at::allclose(mixed[0], given[0], 1e-5, 1e-6));
@@ -165,14 +165,14 @@ TEST(UViT, PatchesCanBeDroppedOneByOne) {
   drop[1][2] = true;
   auto by_hand = y.clone();
   by_hand[1][2] = net->null_cfg_embed.detach().flatten();
-  const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).velocity; };
+  const auto run = [&](const Condition& condition) { return net->forward(images(), times(), condition).prediction; };
   EXPECT_TRUE(at::allclose(run(Condition::given(y, drop)), run(Condition::given(by_hand)), 1e-5, 1e-6));
 }
 
 TEST(UViT, WithoutAConditionAlwaysUsesTheUnconditionalToken) {
   auto net = made(small(ConditionKind::kNone));
-  EXPECT_TRUE(at::equal(net->forward(images(), times(), Condition::null()).velocity,
-                        net->forward(images(), times(), Condition::unconditional()).velocity));
+  EXPECT_TRUE(at::equal(net->forward(images(), times(), Condition::null()).prediction,
+                        net->forward(images(), times(), Condition::unconditional()).prediction));
   EXPECT_THROW(net->forward(images(), times(), Condition::given(at::zeros({3, 16}))), Error);
 }
 
@@ -225,8 +225,8 @@ TEST(UViT, ActivationCheckpointingChangesNoValueAndNoGradient) {
   const auto y = Condition::given(test::fixed_normal({3, 16}, 5).to(at::kFloat), at::tensor({0, 1, 0}).to(at::kBool));
   const auto run = [&](UViT& net) {
     auto out = net->forward(images(), times(), y, {net->default_feature_depth()});
-    (out.velocity.pow(2).mean() + out.features.pow(3).mean()).backward();
-    return out.velocity;
+    (out.prediction.pow(2).mean() + out.features.pow(3).mean()).backward();
+    return out.prediction;
   };
   EXPECT_TRUE(at::equal(run(plain), run(kept)));
   const auto expected = plain->named_parameters();
@@ -242,7 +242,7 @@ TEST(UViT, ThreadsMayShareOneNetwork) {
   const auto gradient = [&](int64_t first) {
     const auto x = test::fixed_normal({4, 2, 4, 4}, static_cast<uint64_t>(first)).to(at::kFloat);
     std::vector<Tensor> wanted{net->pos_embed, net->mid_block->attn->qkv->weight};
-    return torch::autograd::grad({net->forward(x, times(4), Condition::null()).velocity.pow(2).sum()}, wanted);
+    return torch::autograd::grad({net->forward(x, times(4), Condition::null()).prediction.pow(2).sum()}, wanted);
   };
   std::vector<std::vector<Tensor>> alone, together(4);
   for (int64_t i = 0; i < 4; ++i) alone.push_back(gradient(i));
@@ -284,9 +284,9 @@ TEST(UViT, InitialWeightsFollowThePublicCode) {
 TEST(UViT, ByFanInItsLastConvolutionHandsTheDecodedPatchesThrough) {
   UViT net(small());
   initialize(*net, 1, nn::InitialValues::kFanIn);
-  const auto whole = net->forward(images(), times(), Condition::null()).velocity;
+  const auto whole = net->forward(images(), times(), Condition::null()).prediction;
   net->final_layer = nullptr;
-  EXPECT_TRUE(at::equal(net->forward(images(), times(), Condition::null()).velocity, whole));
+  EXPECT_TRUE(at::equal(net->forward(images(), times(), Condition::null()).prediction, whole));
 }
 
 TEST(UViT, ByFanInLinearLayersFillTheirIntervalAndBiasesAreZero) {

@@ -33,7 +33,7 @@ std::vector<fs::path> files_of_case(const std::string& wanted) {
   if (!fs::is_directory(folder)) return out;
   for (const auto& entry : fs::directory_iterator(folder)) {
     if (entry.path().extension() != ".safetensors") continue;
-    const auto metadata = io::read_tensor_header(entry.path()).metadata;
+    const auto metadata = tensors::read_tensor_header(entry.path()).metadata;
     const auto found = metadata.find("case");
     if (found != metadata.end() && found->second == wanted) out.push_back(entry.path());
   }
@@ -126,7 +126,7 @@ void append_to_parity_log(const json& row) {
 
 }  // namespace
 
-Fixture::Fixture(const fs::path& path) : name(path.stem().string()), file_(io::read_tensors(path)) {
+Fixture::Fixture(const fs::path& path) : name(path.stem().string()), file_(tensors::read_tensors(path)) {
   metadata = file_.metadata;
   config = parse_or_null(metadata, "config", path.string());
   tolerance = parse_or_null(metadata, "tolerance", path.string());

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "sdg/io/tensor_file.h"
+#include "sdg/tensors/tensor_file.h"
 
 namespace sdg::test {
 
@@ -37,7 +37,7 @@ class Fixture {
   void expect_all_compared(const std::function<bool(const std::string&)>& excused = {}) const;
 
  private:
-  io::TensorFile file_;
+  tensors::TensorFile file_;
   std::vector<std::string> compared_;
 };
 

@@ -23,7 +23,7 @@ struct Example {
   Tensor whole = torch::tensor({int64_t{1} << 60, int64_t{3}});
 
   Example() {
-    io::TensorFile file;
+    tensors::TensorFile file;
     file.tensors = {{"w.half", torch::tensor({0.5F, 0.25F}).to(at::kHalf)},
                     {"w.count", torch::tensor({5}, at::kLong)},
                     {"in.x", floats},
@@ -35,9 +35,9 @@ struct Example {
                      {"config", R"({"depth": 3})"},
                      {"tolerance", R"({"y": {"atol": 0.01, "rtol": 0.1}, "labels": {"atol": 5, "rtol": 1},
                        "ignoring": {"atol": 0, "rtol": 0, "ignore": [[0, 1], [2, 3]]}})"}};
-    io::write_tensors(folder / "one.safetensors", file);
+    tensors::write_tensors(folder / "one.safetensors", file);
     file.metadata["case"] = "another";
-    io::write_tensors(folder / "two.safetensors", file);
+    tensors::write_tensors(folder / "two.safetensors", file);
   }
   Fixture fixture() const { return Fixture(folder / "one.safetensors"); }
 };

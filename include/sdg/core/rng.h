@@ -53,6 +53,6 @@ std::vector<int64_t> permutation(const Stream& stream, int64_t n);
 uint64_t hash(std::string_view name);
 
 /// first, first+1, …, first+count-1: the global indices of a batch.
-std::vector<int64_t> indices(int64_t first, int64_t count);
+std::vector<int64_t> consecutive(int64_t first, int64_t count);
 
 }  // namespace sdg::rng

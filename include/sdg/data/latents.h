@@ -27,7 +27,7 @@ struct LatentCard {
   std::string encoder_id, decoder_id;  ///< fingerprints of its weights; "" where unknown
   std::string images;                  ///< the data set that was encoded
   std::string images_fingerprint;      ///< of it (data/fingerprint.h), as text; "" in older files
-  std::string provenance;              ///< chain of what made the latents (train/provenance.h); "" in older files
+  std::string provenance;              ///< chain of what made the latents (checkpoint/provenance.h); "" in older files
 
   int64_t image_size() const { return size * factor; }
 };

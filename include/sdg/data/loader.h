@@ -7,7 +7,7 @@
 namespace sdg::data {
 
 struct Batch {
-  Tensor images;                ///< float32 [B, C, S, S]: images in [-1, 1], or drawn latents; mirrored where drawn
+  Tensor x;                     ///< float32 [B, C, S, S]: images in [-1, 1], or drawn latents; mirrored where drawn
   std::vector<int64_t> index;   ///< which image of the data set each row shows
   std::vector<int64_t> sample;  ///< global sample counter, the key of all randomness
 };

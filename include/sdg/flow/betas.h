@@ -1,6 +1,6 @@
 #pragma once
 #include "sdg/core/tensor.h"
-#include "sdg/model/prediction.h"
+#include "sdg/flow/prediction.h"
 
 /// Discrete noise levels of diffusion models: z_n = sqrt(abar_n) x + sqrt(1 - abar_n) eps, n = 0 (data) … 999 (noise),
 /// abar_n = the product of 1 - beta up to n (Ho et al., 2020).
@@ -9,18 +9,18 @@ namespace sdg::flow {
 inline constexpr int64_t kSteps = 1000;
 
 /// float64 [kSteps]; throws Error for Path::kStraight, which has none.
-Tensor betas(model::Path path);
+Tensor betas(flow::Path path);
 /// abar, float64 [kSteps], falling.
-Tensor alphas_cumprod(model::Path path);
+Tensor alphas_cumprod(flow::Path path);
 
 /// The number by which a network of that path knows n = 0.
-double first_step(model::Path path);
+double first_step(flow::Path path);
 
 /// Noise levels between the steps: the log signal-to-noise ratio l = log(sqrt(abar) / sqrt(1 - abar)) is taken to be
 /// linear between neighbouring n.
 class NoiseLevels {
  public:
-  explicit NoiseLevels(model::Path path, const at::Device& device = at::kCPU);
+  explicit NoiseLevels(flow::Path path, const at::Device& device = at::kCPU);
 
   /// The n with log ratio l, float64, in 0 … kSteps - 1; levels beyond the ends get the end.
   Tensor step_of(const Tensor& log_ratio) const;

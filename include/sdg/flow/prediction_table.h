@@ -4,7 +4,7 @@
 
 #include "sdg/flow/betas.h"
 #include "sdg/flow/path.h"
-#include "sdg/model/prediction.h"
+#include "sdg/flow/prediction.h"
 
 namespace sdg::flow {
 
@@ -39,7 +39,7 @@ struct TrainingPoint {
 /// b)|.
 class PredictionTable {
  public:
-  explicit PredictionTable(const model::Prediction& prediction = {}, double sigma_min = kSigmaMin,
+  explicit PredictionTable(const flow::Prediction& prediction = {}, double sigma_min = kSigmaMin,
                            const at::Device& device = at::kCPU);
 
   /// x_t [N, C, H, W], t [N] in [0, 1].
@@ -58,10 +58,10 @@ class PredictionTable {
 
   void to(const at::Device& device);
   /// The network's answer is the velocity, and its place is (x_t, t).
-  bool is_plain_velocity() const { return prediction_ == model::Prediction{}; }
+  bool is_plain_velocity() const { return prediction_ == flow::Prediction{}; }
 
  private:
-  model::Prediction prediction_;
+  flow::Prediction prediction_;
   double sigma_min_;
   std::optional<NoiseLevels> levels_;  // of a path of betas
   Tensor abar_;                        // its alphas_cumprod, on the device

@@ -2,15 +2,15 @@
 #include <string>
 #include <vector>
 
-#include "sdg/metrics/feature_extractor.h"
 #include "sdg/metrics/gaussian.h"
+#include "sdg/vision/feature_extractor.h"
 
 namespace sdg::metrics {
 
 /// Gathers the features of images into statistics that know where they come from. The extractor must outlive it.
 class Statistics {
  public:
-  explicit Statistics(FeatureExtractor& extractor) : extractor_(extractor), sums_(extractor.dim()) {}
+  explicit Statistics(vision::FeatureExtractor& extractor) : extractor_(extractor), sums_(extractor.dim()) {}
 
   /// uint8 [N, C, H, W]
   void add(const Tensor& images);
@@ -22,7 +22,7 @@ class Statistics {
  private:
   void saw(int64_t height, int64_t width);
 
-  FeatureExtractor& extractor_;
+  vision::FeatureExtractor& extractor_;
   GaussianAccumulator sums_;
   std::string size_;
 };

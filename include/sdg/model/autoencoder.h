@@ -77,9 +77,9 @@ struct AutoencoderOptions {
 /// between two by what is there.
 std::vector<std::filesystem::path> autoencoder_files(const std::string& files);
 
-/// Reads "FILE", "ENCODER,DECODER" (safetensors or torch files, see io/weights.h) or a diffusers folder (config.json
-/// and weights). The kind and all sizes follow from the tensors' names and shapes. Throws Error for a missing file,
-/// weights of another kind, and a KL autoencoder of unknown scale.
+/// Reads "FILE", "ENCODER,DECODER" (safetensors or torch files, see tensors/weights.h) or a diffusers folder
+/// (config.json and weights). The kind and all sizes follow from the tensors' names and shapes. Throws Error for a
+/// missing file, weights of another kind, and a KL autoencoder of unknown scale.
 std::shared_ptr<const Autoencoder> load_autoencoder(const std::string& files, const AutoencoderOptions& options = {},
                                                     const at::Device& device = at::kCPU);
 

@@ -18,8 +18,8 @@ struct FoundNetwork {
 };
 
 /// The place where the most of the names `wanted` stand. Of several with at least half as many an average is taken
-/// (io::names_average), of several averages the one with the greatest number in its name, else the one with the most
-/// tensors, else the shortest prefix. An average whose names lack their dots, as LDM keeps it beside the network
+/// (tensors::names_average), of several averages the one with the greatest number in its name, else the one with the
+/// most tensors, else the shortest prefix. An average whose names lack their dots, as LDM keeps it beside the network
 /// (model_ema.diffusion_modelinput_blocks00weight), is put together by the network's names. Where nothing is found:
 /// all tensors as they are.
 FoundNetwork find_network(const Tensors& tensors, const std::set<std::string>& wanted);

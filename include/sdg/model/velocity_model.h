@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "sdg/core/tensor.h"
-#include "sdg/model/prediction.h"
+#include "sdg/flow/prediction.h"
 
 namespace sdg::model {
 
@@ -38,15 +38,16 @@ struct DropoutDraw {
 
 struct ForwardOptions {
   int64_t feature_depth = -1;  ///< block whose output tokens are wanted, 0-based in order of computation; -1 none
-  bool features_only = false;  ///< stop after the deepest asked block: velocity stays undefined, the rest uncomputed
+  bool features_only =
+      false;  ///< stop after the deepest asked block: the prediction stays undefined, the rest uncomputed
   std::shared_ptr<const DropoutDraw> dropout = nullptr;  ///< null: nothing is dropped, as in sampling
   std::vector<int64_t> feature_depths = {};  ///< several such blocks in any order, for `all_features` of the output
 };
 
 struct ForwardOutput {
-  Tensor velocity;  ///< [N, C, H, W] what the model predicts(): the velocity, unless it was built to predict another
-  Tensor features;  ///< [N, T, D] all tokens after the asked block, extra tokens first; undefined unless asked for.
-                    ///< Feature maps of a U-Net come as one token per pixel, row by row.
+  Tensor prediction;  ///< [N, C, H, W] what the model predicts(): the velocity, unless it was built to predict another
+  Tensor features;    ///< [N, T, D] all tokens after the asked block, extra tokens first; undefined unless asked for.
+                      ///< Feature maps of a U-Net come as one token per pixel, row by row.
   std::vector<Tensor> all_features = {};  ///< the same of each of feature_depths, in their order
 };
 
@@ -70,12 +71,12 @@ class VelocityModel : public torch::nn::Module {
   /// Multiply-adds of one forward pass of one image.
   virtual int64_t macs() const = 0;
 
-  /// What `velocity` of the output means. The network computes the same whatever stands here.
-  const Prediction& predicts() const { return predicts_; }
-  void set_predicts(const Prediction& predicts) { predicts_ = predicts; }
+  /// What `prediction` of the output means. The network computes the same whatever stands here.
+  const flow::Prediction& predicts() const { return predicts_; }
+  void set_predicts(const flow::Prediction& predicts) { predicts_ = predicts; }
 
  private:
-  Prediction predicts_;
+  flow::Prediction predicts_;
 };
 
 }  // namespace sdg::model

@@ -1,0 +1,60 @@
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "sdg/checkpoint/provenance.h"
+#include "sdg/cluster/kmeans.h"
+#include "sdg/core/progress.h"
+#include "sdg/data/fingerprint.h"
+#include "sdg/recipe/run_config.h"
+#include "sdg/tensors/tensor_file.h"
+
+/// The offline variant: features of a finished network (or of anything else) are clustered once by k-means, and the
+/// clusters are the conditions of another run (condition.source kmeans and file).
+namespace sdg::conditions {
+
+struct OfflineKmeans {
+  cluster::KmeansOptions kmeans;
+  bool standardize = true;  ///< first every column to mean 0 and variance 1
+  bool l2 = false;          ///< then every row to length 1, as the paper's k-means does
+};
+
+/// Pseudo-labels of a whole data set.
+struct PseudoLabels {
+  Tensor ids;  ///< int64 [data set size]
+  int64_t clusters = 0;
+  double inertia = 0;  ///< of the features as they were prepared
+  int64_t iterations = 0;
+};
+
+/// features [N, F] float, N >= clusters.
+PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress = {});
+
+/// How such labels came to be; stored beside them, so that `audit` can follow the chain.
+struct PseudoLabelOrigin {
+  std::string made_from{};              ///< checkpoint, run or file of features
+  std::string label_free{};             ///< its own audit: yes, no, unknown; empty where nothing is known
+  std::string tapped{};                 ///< "depth 1, t 0.85, pooling flat"
+  checkpoint::Provenance provenance{};  ///< of the network whose features they are
+  sdg::data::Fingerprint images{};      ///< of the data set they were made for, where that is known
+  std::string recipe{};  ///< digest of all that they follow from; "" where nobody needs to make them again
+};
+
+/// `ids` and metadata: made_from, label_free, tapped, clusters, inertia, the chain, data_fingerprint and recipe.
+tensors::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLabelOrigin& origin);
+
+/// What a file of indices says of its making; empty for files that say nothing (text, npy).
+PseudoLabelOrigin pseudo_label_origin(const std::filesystem::path& path);
+
+/// The same of a file of features, as `sdg features --store` writes them; of others only its path. The data set is told
+/// only where the features are those of all its images.
+PseudoLabelOrigin feature_origin(const std::filesystem::path& path);
+
+/// "depth 1, t 0.85, pooling flat", as PseudoLabelOrigin::tapped; `depth` as resolved.
+std::string tap_text(const recipe::RunConfig& config, int64_t depth);
+
+/// float32 [N, F]: tensor `features` (or the only one) of a safetensors file, or an .npy. Throws Error for other shapes
+/// and for numbers that are not finite.
+Tensor read_features(const std::filesystem::path& path);
+
+}  // namespace sdg::conditions

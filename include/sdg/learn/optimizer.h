@@ -1,0 +1,34 @@
+#pragma once
+#include <string>
+
+#include "sdg/core/tensor.h"
+#include "sdg/recipe/options.h"
+
+namespace sdg::learn {
+
+/// Learning rate of the step that takes `step` (0-based) to step + 1: linear warm-up, then constant or cosine to
+/// lr/100.
+double learning_rate(const recipe::TrainOptions& options, int64_t step);
+
+/// Decay of the weight average at its n-th update (n from 0): min(options.ema, (1 + n) / (10 + n)).
+double ema_decay(const recipe::TrainOptions& options, int64_t n);
+
+/// AdamW (Loshchilov & Hutter 2019) on one flat tensor; the arithmetic is LibTorch's fused kernel.
+class AdamW {
+ public:
+  AdamW(const recipe::TrainOptions& options, const Tensor& values);
+
+  /// Scales the gradient down to options.clip if it is longer, then updates `values` in place. Returns the norm before
+  /// clipping. Throws Error, leaving everything as it was, if the gradient is not finite or the update would not be.
+  double step(Tensor& values, Tensor gradient, double lr);
+
+  Tensor exp_avg, exp_avg_sq;  ///< [P], the state
+  Tensor steps_done;           ///< float scalar
+
+ private:
+  bool may_leave_range(double norm, double lr) const;
+
+  recipe::TrainOptions options_;
+};
+
+}  // namespace sdg::learn

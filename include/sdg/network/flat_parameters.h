@@ -1,0 +1,44 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+#include "sdg/core/tensor.h"
+
+namespace sdg::network {
+
+/// The trained parameters of several modules as one contiguous float tensor, of which each parameter is a view.
+/// One tensor makes the optimizer, the average, clipping and the sum of shard gradients one kernel each.
+class FlatParameters {
+ public:
+  /// Adds every parameter that requires a gradient, in the modules' own order, under `prefix` + name. Moves their
+  /// storage.
+  void add(const std::string& prefix, torch::nn::Module& module);
+  /// Call once, after the last add().
+  void build();
+
+  const std::vector<Tensor>& parameters() const { return parameters_; }
+  const std::vector<std::string>& names() const { return names_; }
+  /// [P]
+  const Tensor& values() const { return values_; }
+  Tensor& values() { return values_; }
+
+  /// One tensor [P] from one gradient per parameter of [first, first + gradients.size()); undefined ones count as zero.
+  /// The rest of the result is zero.
+  Tensor flatten(const std::vector<Tensor>& gradients, size_t first = 0) const;
+  /// The part of a flat tensor that belongs to each parameter, as views under its name.
+  std::map<std::string, Tensor> named_views(const Tensor& flat) const;
+
+ private:
+  std::vector<Tensor> parameters_;
+  std::vector<std::string> names_;
+  Tensor values_;
+};
+
+/// Parameters and buffers of a module under `prefix` + name, detached, sharing storage.
+std::map<std::string, Tensor> named_tensors(const std::string& prefix, const torch::nn::Module& module);
+
+}  // namespace sdg::network

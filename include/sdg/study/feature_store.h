@@ -1,0 +1,18 @@
+#pragma once
+#include <filesystem>
+#include <functional>
+
+#include "sdg/study/feature_study.h"
+
+namespace sdg::study {
+
+/// Writes a safetensors file of the features at one tap: `features` float32 [n, F], `indices` int64 [n] (of the images
+/// in the data set; of what replaces a broken one), `labels` int64 [n] where the data have any, and metadata that say
+/// what made them. Memory holds one piece; where it was stopped the same call goes on. `weights` is what `trained` was
+/// loaded with. False where `stop` ended it early.
+bool store_features(const std::filesystem::path& path, const checkpoint::Trained& trained, const std::string& weights,
+                    const data::OpenedData& opened, const data::Dataset& dataset, const std::vector<int64_t>& indices,
+                    const Tap& tap, const at::Device& device, const Progress& progress = {},
+                    const std::function<bool()>& stop = {});
+
+}  // namespace sdg::study

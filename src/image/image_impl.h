@@ -1,0 +1,20 @@
+#pragma once
+// The decoders behind decode_image, one per container. Each throws Error that begins with `name`.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "sdg/core/tensor.h"
+
+namespace sdg::image {
+
+Tensor decode_jpeg(std::span<const std::byte> bytes, const std::string& name);  // [C, H, W]
+Tensor decode_png(std::span<const std::byte> bytes, const std::string& name);   // [C, H, W]
+Tensor decode_bmp(std::span<const std::byte> bytes, const std::string& name);   // [C, H, W]
+Tensor decode_pnm(std::span<const std::byte> bytes, const std::string& name);   // [C, H, W]
+
+/// uint8 [H, W, C] to fill; refuses sizes that only a damaged or hostile header states.
+Tensor allocate_pixels(int64_t height, int64_t width, int64_t channels, const std::string& name);
+
+}  // namespace sdg::image

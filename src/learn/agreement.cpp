@@ -1,0 +1,68 @@
+#include "sdg/learn/agreement.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <unordered_set>
+
+#include "sdg/core/error.h"
+
+namespace sdg::learn {
+namespace {
+constexpr int64_t kSpan = 2000;
+}
+
+Agreement::Agreement(int64_t images, int64_t patches)
+    : stride_(std::max<int64_t>(1, (images + kRemembered - 1) / kRemembered)) {
+  const auto remembered = (images + stride_ - 1) / stride_;
+  memory_ = at::full({remembered, patches}, -1, at::kInt);
+  span_ = static_cast<double>(std::min(remembered, kSpan));
+}
+
+void Agreement::see(const std::vector<int64_t>& index, const Tensor& ids) {
+  const auto now = ids.to(at::kCPU, at::kInt).reshape({static_cast<int64_t>(index.size()), -1}).contiguous();
+  const auto patches = memory_.size(1);
+  SDG_CHECK(now.size(1) == patches, "agreement: expected ", patches, " clusters an image, got ", now.size(1));
+  auto* memory = memory_.data_ptr<int>();
+  const auto* fresh = now.const_data_ptr<int>();
+  double kept = 0, again = 0;
+  // An image that a step sees several times was looked at once, by one teacher: the first of the rows counts.
+  std::unordered_set<int64_t> met;
+  for (size_t i = 0; i < index.size(); ++i) {
+    if (index[i] % stride_ != 0 || index[i] / stride_ >= memory_.size(0) || !met.insert(index[i]).second) continue;
+    auto* old = memory + index[i] / stride_ * patches;
+    const auto* row = fresh + static_cast<int64_t>(i) * patches;
+    if (old[0] >= 0) {
+      again += 1;
+      kept += static_cast<double>(patches - std::transform_reduce(row, row + patches, old, int64_t{0}, std::plus<>(),
+                                                                  [](int a, int b) { return int64_t{a != b}; })) /
+              static_cast<double>(patches);
+    }
+    std::copy(row, row + patches, old);
+  }
+  if (again == 0) return;
+  const double decay = std::exp(-again / span_);
+  kept_ = decay * kept_ + (1 - decay) * kept / again;
+  counted_ = decay * counted_ + (1 - decay);
+  seen_ += again;
+}
+
+double Agreement::value() const {
+  return seen_ >= span_ ? kept_ / counted_ : -1;
+}
+
+Tensor Agreement::figures() const {
+  return at::tensor({kept_, counted_, seen_}, at::kDouble);
+}
+
+void Agreement::restore(const Tensor& memory, const Tensor& figures) {
+  SDG_CHECK(memory.sizes() == memory_.sizes() && figures.numel() == 3, "agreement: expected ",
+            to_string(memory_.sizes()), ", got ", to_string(memory.sizes()));
+  memory_.copy_(memory);
+  kept_ = figures[0].item<double>();
+  counted_ = figures[1].item<double>();
+  seen_ = figures[2].item<double>();
+}
+
+}  // namespace sdg::learn

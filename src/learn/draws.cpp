@@ -1,0 +1,34 @@
+#include "sdg/learn/draws.h"
+
+#include "sdg/core/rng.h"
+
+namespace sdg::learn {
+
+DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches) {
+  return [config, patches](const std::vector<int64_t>& samples, at::IntArrayRef image_shape) {
+    using rng::Purpose;
+    const auto seed = recipe::seed_of(config);
+    const auto normal = [&](Purpose purpose) { return rng::normal({seed, purpose, 0}, samples, image_shape); };
+    Draws draws;
+    draws.eps = normal(Purpose::kNoise);
+    draws.t = rng::uniform({seed, Purpose::kTime, 0}, samples, {});
+    if (config.condition.source != "none") {
+      const bool per_patch = config.condition.drop_per == "patch";
+      const auto u = per_patch ? rng::uniform({seed, Purpose::kDrop, 0}, samples, {patches})
+                               : rng::uniform({seed, Purpose::kDrop, 0}, samples, {});
+      draws.drop = u.lt(config.condition.drop);
+    }
+    if (config.condition.source != "online") return draws;
+    const bool two_views = config.cluster.views == "two";
+    draws.teacher_eps = two_views ? normal(Purpose::kTeacherNoise) : draws.eps;
+    if (two_views) {
+      draws.head_eps = normal(Purpose::kStudentNoise);
+      const auto u = rng::uniform({seed, Purpose::kStudentTime, 0}, samples, {});
+      const double begin = config.cluster.window_begin, end = config.cluster.window_end;
+      draws.head_t = begin + (end - begin) * u;
+    }
+    return draws;
+  };
+}
+
+}  // namespace sdg::learn

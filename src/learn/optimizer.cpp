@@ -1,0 +1,66 @@
+#include "sdg/learn/optimizer.h"
+
+#include <ATen/ops/_fused_adamw.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "sdg/core/error.h"
+
+namespace sdg::learn {
+
+double learning_rate(const recipe::TrainOptions& options, int64_t step) {
+  if (options.schedule == "paper")
+    return options.lr *
+           std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, options.warmup)));
+  if (step < options.warmup) return options.lr * static_cast<double>(step + 1) / static_cast<double>(options.warmup);
+  if (options.schedule == "constant") return options.lr;
+  const double span = std::max<double>(1, static_cast<double>(options.steps - options.warmup));
+  const double progress = std::min(1.0, static_cast<double>(step - options.warmup) / span);
+  constexpr double kFloor = 0.01;
+  return options.lr * (kFloor + (1 - kFloor) * 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+}
+
+double ema_decay(const recipe::TrainOptions& options, int64_t n) {
+  return std::min(options.ema, (1.0 + static_cast<double>(n)) / (10.0 + static_cast<double>(n)));
+}
+
+AdamW::AdamW(const recipe::TrainOptions& options, const Tensor& values)
+    : exp_avg(at::zeros_like(values)),
+      exp_avg_sq(at::zeros_like(values)),
+      steps_done(at::zeros({}, values.options())),
+      options_(options) {}
+
+// Within these bounds nothing that AdamW computes can leave the range of float32; beyond them it is looked at.
+bool AdamW::may_leave_range(double norm, double lr) const {
+  return !(norm <= 1e15 && options_.eps >= 1e-15 && options_.beta1 <= 0.9999 && options_.beta2 <= 0.99999 &&
+           lr * options_.weight_decay <= 1);
+}
+
+double AdamW::step(Tensor& values, Tensor gradient, double lr) {
+  const at::NoGradGuard no_grad;
+  const double norm = gradient.norm().item<double>();
+  SDG_CHECK(std::isfinite(norm), "the gradient is not finite (norm ", std::abs(norm), ")");
+  const bool clipped = options_.clip > 0 && norm > options_.clip;
+  if (clipped) gradient.mul_(options_.clip / norm);
+  const std::vector<Tensor> state{values, exp_avg, exp_avg_sq};
+  std::vector<Tensor> before;
+  if (may_leave_range(clipped ? options_.clip : norm, lr)) {
+    for (const auto& tensor : state) before.push_back(tensor.clone());
+  }
+  steps_done.add_(1);
+  at::_fused_adamw_(at::TensorList{values}, at::TensorList{gradient}, at::TensorList{exp_avg},
+                    at::TensorList{exp_avg_sq}, {}, at::TensorList{steps_done}, lr, options_.beta1, options_.beta2,
+                    options_.weight_decay, options_.eps, false, false);
+  const auto finite = [](const Tensor& tensor) { return tensor.isfinite().all().item<bool>(); };
+  if (!before.empty() && !std::all_of(state.begin(), state.end(), finite)) {
+    for (size_t i = 0; i < state.size(); ++i) state[i].copy_(before[i]);
+    steps_done.sub_(1);
+    throw Error(cat("the optimizer would make weights that are not finite (gradient norm ", norm, ", train.eps ",
+                    options_.eps, ", train.weight_decay ", options_.weight_decay, ")"));
+  }
+  return norm;
+}
+
+}  // namespace sdg::learn

@@ -1,0 +1,76 @@
+#include "sdg/network/assign.h"
+
+#include <algorithm>
+
+#include "network/chunks.h"
+#include "sdg/core/error.h"
+#include "sdg/core/rng.h"
+
+namespace sdg::network {
+namespace {
+
+constexpr int64_t kChunk = 64;
+
+// Calls `compute` on chunks of the indices and joins the rows, in order.
+Tensor by_chunks(const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
+                 const std::function<Tensor(const std::vector<int64_t>&)>& compute) {
+  std::vector<Tensor> parts(static_cast<size_t>(chunk_count(indices, kChunk)));
+  for_each_chunk(indices, kChunk, device, progress,
+                 [&](int64_t i, const std::vector<int64_t>& chunk) { parts[static_cast<size_t>(i)] = compute(chunk); });
+  return at::cat(parts);
+}
+
+Tensor chunk_features(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
+                      const std::vector<int64_t>& indices, const at::Device& device) {
+  const auto x = load_images(dataset, indices, device);
+  const auto eps =
+      rng::normal({recipe::seed_of(config), rng::Purpose::kTeacherNoise, 1}, dataset.shown(indices), x.sizes().slice(1))
+          .to(device);
+  const auto t = at::full({x.size(0)}, config.cluster.teacher_time, x.options());
+  return features_at(config, network, x, eps, t);
+}
+
+}  // namespace
+
+Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device) {
+  return dataset.values(indices).to(device);
+}
+
+Tensor extract_features(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
+                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
+  const auto n = static_cast<int64_t>(indices.size()), width = feature_dim(config, *network.model);
+  const auto rows = patch_level(config) ? network.model->patch_tokens() : 1;
+  auto features = at::empty({n * rows, width}, at::kFloat);  // once: it may be most of the memory there is
+  for_each_chunk(indices, kChunk, device, progress, [&](int64_t i, const std::vector<int64_t>& chunk) {
+    const auto own = chunk_features(config, network, dataset, chunk, device);
+    features.narrow(0, i * kChunk * rows, own.size(0)).copy_(own);
+  });
+  return features;
+}
+
+Tensor assign_clusters(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
+                       const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
+  SDG_CHECK(network.head, "assign_clusters: this network has no prototypes");
+  auto head = network.head;  // a handle: forward is not const in LibTorch
+  return by_chunks(indices, device, progress, [&](const std::vector<int64_t>& chunk) {
+    const at::NoGradGuard no_grad;
+    const auto ids = head->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
+    return patch_level(config) ? ids.view({static_cast<int64_t>(chunk.size()), -1}) : ids;  // [n] or [n, L]
+  });
+}
+
+std::vector<int64_t> evaluation_subset(int64_t size, int64_t limit, uint64_t seed) {
+  auto order = rng::permutation({seed, rng::Purpose::kSubset, 0}, size);
+  order.resize(static_cast<size_t>(std::min(size, limit)));
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+std::vector<int64_t> evaluation_subset(const data::Dataset& dataset, int64_t limit, uint64_t seed) {
+  auto indices = dataset.shown(evaluation_subset(dataset.size(), limit, seed));
+  std::sort(indices.begin(), indices.end());
+  indices.erase(std::unique(indices.begin(), indices.end()), indices.end());
+  return indices;
+}
+
+}  // namespace sdg::network

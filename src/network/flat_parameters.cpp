@@ -1,0 +1,57 @@
+#include "sdg/network/flat_parameters.h"
+
+#include "sdg/core/error.h"
+
+namespace sdg::network {
+
+void FlatParameters::add(const std::string& prefix, torch::nn::Module& module) {
+  SDG_CHECK(!values_.defined(), "FlatParameters: add() after build()");
+  for (const auto& entry : module.named_parameters()) {
+    if (!entry.value().requires_grad()) continue;
+    parameters_.push_back(entry.value());
+    names_.push_back(prefix + entry.key());
+  }
+}
+
+void FlatParameters::build() {
+  const at::NoGradGuard no_grad;
+  std::vector<Tensor> pieces;
+  pieces.reserve(parameters_.size());
+  for (const auto& parameter : parameters_) pieces.push_back(parameter.detach().reshape({-1}));
+  values_ = at::cat(pieces);
+  int64_t offset = 0;
+  for (auto& parameter : parameters_) {
+    parameter.set_data(values_.narrow(0, offset, parameter.numel()).view(parameter.sizes()));
+    offset += parameter.numel();
+  }
+}
+
+Tensor FlatParameters::flatten(const std::vector<Tensor>& gradients, size_t first) const {
+  std::vector<Tensor> pieces;
+  pieces.reserve(parameters_.size());
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const bool given = i >= first && i - first < gradients.size() && gradients[i - first].defined();
+    pieces.push_back(given ? gradients[i - first].reshape({-1})
+                           : at::zeros({parameters_[i].numel()}, values_.options()));
+  }
+  return at::cat(pieces);
+}
+
+std::map<std::string, Tensor> FlatParameters::named_views(const Tensor& flat) const {
+  std::map<std::string, Tensor> out;
+  int64_t offset = 0;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    out[names_[i]] = flat.narrow(0, offset, parameters_[i].numel()).view(parameters_[i].sizes());
+    offset += parameters_[i].numel();
+  }
+  return out;
+}
+
+std::map<std::string, Tensor> named_tensors(const std::string& prefix, const torch::nn::Module& module) {
+  std::map<std::string, Tensor> out;
+  for (const auto& entry : module.named_parameters()) out[prefix + entry.key()] = entry.value().detach();
+  for (const auto& entry : module.named_buffers()) out[prefix + entry.key()] = entry.value().detach();
+  return out;
+}
+
+}  // namespace sdg::network

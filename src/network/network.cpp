@@ -1,0 +1,191 @@
+#include "sdg/network/network.h"
+
+#include <cmath>
+
+#include "sdg/core/error.h"
+#include "sdg/core/finite.h"
+#include "sdg/flow/path.h"
+#include "sdg/model/catalog.h"
+#include "sdg/network/flat_parameters.h"
+
+namespace sdg::network {
+namespace {
+
+model::ModelShape model_shape(const recipe::RunConfig& config, int64_t classes) {
+  model::ModelShape shape;
+  shape.size = config.data.size;
+  shape.channels = config.data.channels;
+  const auto& source = config.condition.source;
+  shape.condition = source == "none"      ? "none"
+                    : source != "online"  ? "index"
+                    : patch_level(config) ? "patch_vector"
+                                          : "vector";
+  shape.classes = shape.condition == "index" ? classes : 0;
+  return shape;
+}
+
+}  // namespace
+
+void Network::to(const at::Device& device) {
+  model->to(device);
+  predictions.to(device);
+  if (head) head->to(device);
+}
+
+Tensor Network::velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const {
+  const auto point = predictions.at(x_t, t);
+  return predictions.velocity(model->forward(point.input, point.time, condition).prediction, point);
+}
+
+void Network::set_training(bool training) {
+  model->train(training);
+  if (head) head->train(training);
+}
+
+std::map<std::string, Tensor> Network::tensors(const std::string& prefix) const {
+  auto out = named_tensors(prefix, *model);
+  if (head) out.merge(named_tensors(prefix, *head));
+  return out;
+}
+
+void Network::load(const std::map<std::string, Tensor>& source, const std::string& prefix, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  for (auto& [name, target] : tensors(prefix)) {
+    const auto found = source.find(name);
+    SDG_CHECK(found != source.end(), where, ": no tensor ", name, ": the file belongs to another configuration");
+    SDG_CHECK(found->second.sizes() == target.sizes(), where, ": ", name, " is ", to_string(found->second.sizes()),
+              ", this configuration needs ", to_string(target.sizes()));
+    target.copy_(found->second);
+  }
+}
+
+void Network::adopt(const std::map<std::string, Tensor>& source, const std::string& prefix, const std::string& where) {
+  const at::NoGradGuard no_grad;
+  const auto one = [&](const std::string& short_name, Tensor target, bool may_adopt) {
+    const auto name = prefix + short_name;
+    const auto found = source.find(name);
+    SDG_CHECK(found != source.end(), where, ": no tensor ", name, ": the file belongs to another configuration");
+    const auto& value = found->second;
+    SDG_CHECK(value.sizes() == target.sizes(), where, ": ", name, " is ", to_string(value.sizes()),
+              ", this configuration needs ", to_string(target.sizes()));
+    const bool same = may_adopt && value.scalar_type() == target.scalar_type() && value.device() == target.device() &&
+                      value.is_contiguous();
+    if (same) {
+      target.set_data(value);
+    } else {
+      target.copy_(value);
+    }
+  };
+  const auto all = [&](const torch::nn::Module& module) {
+    for (const auto& item : module.named_parameters()) one(item.key(), item.value(), true);
+    for (const auto& item : module.named_buffers()) one(item.key(), item.value(), false);
+  };
+  all(*model);
+  if (head) all(*head);
+}
+
+void Network::check_finite(const std::string& prefix, const std::string& where) const {
+  for (const auto& [name, tensor] : tensors(prefix)) sdg::check_finite(tensor, where, name);
+}
+
+Network build_network(const recipe::RunConfig& config, int64_t classes, const at::Device& device) {
+  Network network;
+  network.model = model::build(config.model, model_shape(config, classes), recipe::seed_of(config), device);
+  network.predictions = flow::PredictionTable(network.model->predicts(), config.flow.sigma_min, device);
+  if (config.condition.source == "online" && !device.is_meta()) {
+    const int64_t dim = network.model->dim();
+    const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
+    network.head = cluster::PrototypeHead(cluster::PrototypeHeadOptions{
+        feature_dim(config, *network.model), hidden, dim, config.cluster.clusters, config.cluster.standardize});
+    cluster::initialize(*network.head, recipe::seed_of(config));
+    network.head->to(device);
+  }
+  return network;
+}
+
+int64_t feature_depth(const recipe::RunConfig& config, const model::VelocityModel& model) {
+  const int64_t depth = config.cluster.depth < 0 ? model.default_feature_depth() : config.cluster.depth;
+  SDG_CHECK_USAGE(depth < model.blocks(), "cluster.depth: the network has blocks 0 to ", model.blocks() - 1, ", got ",
+                  depth);
+  return depth;
+}
+
+bool patch_level(const recipe::RunConfig& config) {
+  return config.condition.source == "online" && config.cluster.level == "patch";
+}
+
+int64_t feature_dim(const recipe::RunConfig& config, const model::VelocityModel& model) {
+  const auto depth = feature_depth(config, model), width = model.feature_dim(depth);
+  if (patch_level(config)) return width;
+  SDG_CHECK_USAGE(config.cluster.pooling != "cls" || model.has_cls_token(),
+                  "cluster.pooling: cls needs a network with a cls token");
+  return config.cluster.pooling == "flat" ? model.feature_tokens(depth) * width : width;
+}
+
+Tensor pool_tokens(const recipe::RunConfig& config, const Tensor& tokens, int64_t extra_tokens) {
+  if (patch_level(config)) return tokens.slice(1, extra_tokens).flatten(0, 1);  // [N*L, D]
+  return pool_tokens(config.cluster.pooling, tokens, extra_tokens);
+}
+
+Tensor pool_tokens(const std::string& pooling, const Tensor& tokens, int64_t extra_tokens) {
+  if (pooling == "cls") {
+    SDG_CHECK(extra_tokens > 0, "pooling cls: expected tokens before the patches, there are none");
+    return tokens.select(1, 0);  // [N, D]
+  }
+  const auto patches = tokens.slice(1, extra_tokens);  // [N, L, D]
+  return pooling == "mean" ? patches.mean(1) : patches.flatten(1);
+}
+
+std::vector<Tensor> tokens_at(const recipe::RunConfig& config, const Network& network, const Tensor& x,
+                              const Tensor& eps, const Tensor& t, const std::vector<int64_t>& depths) {
+  const auto sample = flow::constant_velocity(x, eps, t, config.flow.sigma_min);
+  model::ForwardOptions options;
+  options.feature_depths = depths;
+  options.features_only = config.cluster.early_exit;
+  const auto point = network.predictions.at(sample.x_t, t);
+  return network.model->forward(point.input, point.time, unconditional_for(config), options).all_features;
+}
+
+Tensor features_with_gradient(const recipe::RunConfig& config, const Network& network, const Tensor& x,
+                              const Tensor& eps, const Tensor& t) {
+  const auto tokens = tokens_at(config, network, x, eps, t, {feature_depth(config, *network.model)});
+  return pool_tokens(config, tokens.front(), network.model->extra_tokens());
+}
+
+Tensor features_at(const recipe::RunConfig& config, const Network& network, const Tensor& x, const Tensor& eps,
+                   const Tensor& t) {
+  const at::NoGradGuard no_grad;
+  return features_with_gradient(config, network, x, eps, t);
+}
+
+model::Condition condition_for(const recipe::RunConfig& config, const Network& teacher, const Tensor& ids,
+                               const Tensor& drop) {
+  if (!teacher.head) return model::Condition::given(ids, drop);
+  const at::NoGradGuard no_grad;
+  const auto weight = teacher.head->prototypes->weight;
+  auto shape = ids.sizes().vec();
+  shape.push_back(weight.size(1));
+  const auto rows = weight.index_select(0, ids.flatten()).view(shape);  // [N, D] or [N, L, D]
+  if (config.condition.token == "raw") return model::Condition::given(rows, drop);
+  const double scale =
+      config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(weight.size(1)));
+  return model::Condition::given(rows * (scale / rows.norm(2, {-1}, true).clamp_min(1e-12)), drop);
+}
+
+model::Condition unconditional_for(const recipe::RunConfig& config) {
+  const bool own_token = config.condition.source == "none" ||
+                         (config.condition.source == "online" && config.condition.null_token == "separate");
+  return own_token ? model::Condition::unconditional() : model::Condition::null();
+}
+
+int64_t cluster_step(const recipe::RunConfig& config) {
+  return std::llround(config.cluster.start * static_cast<double>(config.train.steps));
+}
+
+int64_t change_step(const recipe::RunConfig& config) {
+  if (config.condition.source == "none") return config.train.steps;
+  if (config.condition.source != "online" && config.condition.source != "recluster") return 0;
+  return std::llround(config.condition.change * static_cast<double>(config.train.steps));
+}
+
+}  // namespace sdg::network

@@ -1,0 +1,166 @@
+#include "sdg/recipe/options.h"
+
+namespace sdg::recipe {
+
+void TrainOptions::visit(config::Fields& fields) {
+  fields("steps", &steps,
+         {.help = "Optimizer steps of the whole run.", .unit = "steps", .min = 1, .resume = config::Resume::kSaid});
+  fields("batch", &batch,
+         {.help = "Images a step, over all shards.", .unit = "images", .min = 2, .resume = config::Resume::kSaid});
+  fields("lr", &lr, {.help = "Peak learning rate of AdamW.", .min = 0, .max = 1, .resume = config::Resume::kSaid});
+  fields("schedule", &schedule,
+         {.help = "How the rate falls after the warm-up: constant keeps it, cosine ends at a hundredth of it (resume "
+                  "with the same steps); paper keeps it and starts from exactly 0, so the first step changes nothing.",
+          .choices = {"constant", "cosine", "paper"},
+          .resume = config::Resume::kSaid});
+  fields("warmup", &warmup,
+         {.help = "Steps over which the rate rises linearly from 0.",
+          .unit = "steps",
+          .min = 0,
+          .resume = config::Resume::kSaid});
+  fields("beta1", &beta1,
+         {.help = "AdamW's decay of the gradient average.", .min = 0, .max = 1, .resume = config::Resume::kSaid});
+  fields("beta2", &beta2,
+         {.help = "AdamW's decay of the squared gradient average; larger is steadier and slower.",
+          .min = 0,
+          .max = 1,
+          .resume = config::Resume::kSaid});
+  fields("eps", &eps, {.help = "AdamW's denominator offset.", .min = 0, .resume = config::Resume::kSaid});
+  fields("weight_decay", &weight_decay,
+         {.help = "Decoupled weight decay, of all parameters.", .min = 0, .resume = config::Resume::kSaid});
+  fields("clip", &clip,
+         {.help = "Largest gradient norm; longer gradients are scaled down to it. 0 switches clipping off.",
+          .min = 0,
+          .resume = config::Resume::kSaid});
+  fields("ema", &ema,
+         {.help = "Decay of the averaged weights (the teacher, and what sampling uses); ramps up as (1+n)/(10+n).",
+          .min = 0,
+          .max = 1,
+          .resume = config::Resume::kSaid});
+  fields("teacher", &teacher,
+         {.help = "average: the teacher follows from the first step. change: it keeps the initial weights until the "
+                  "conditions begin, is then overwritten once and follows at the full decay, its BatchNorm statistics "
+                  "staying as they were copied: the paper's code.",
+          .choices = {"average", "change"},
+          .resume = config::Resume::kSaid});
+  fields(
+      "shard", &shard,
+      {.help =
+           "Images that one CPU thread computes alone; gradients of the shards are summed in a fixed order, so results "
+           "do not depend "
+           "on the number of threads, but they do (in the last bits) on this. On a GPU the whole batch is one shard.",
+       .unit = "images",
+       .min = 1,
+       .resume = config::Resume::kSaid});
+  fields("log_every", &log_every,
+         {.help = "Steps between lines of metrics.jsonl.", .unit = "steps", .min = 1, .resume = config::Resume::kFree});
+  fields("picture_every", &picture_every,
+         {.help = "Steps between sample grids, cluster sheets and cluster scores; 0 makes them only at the end.",
+          .unit = "steps",
+          .min = 0,
+          .resume = config::Resume::kFree});
+  fields("save_every", &save_every,
+         {.help = "Steps between checkpoints; one is always written at the end and on Ctrl-C.",
+          .unit = "steps",
+          .min = 1,
+          .resume = config::Resume::kFree});
+  fields(
+      "keep", &keep,
+      {.help =
+           "Numbered checkpoints kept beside `last` and `best`; older ones are removed. `last` is another name of the "
+           "newest, so two always stay, whatever smaller number is given: one damaged file must not be the whole "
+           "run.",
+       .min = 0,
+       .resume = config::Resume::kFree});
+}
+
+void ConditionOptions::visit(config::Fields& fields) {
+  fields(
+      "source", &source,
+      {.help = "What guides: none; label (the data set's classes); online (clusters of the network's own features, "
+               "found in the same run); recluster (the same by k-means, again and again in the run); kmeans (clusters "
+               "of a finished run's features); file (an index for each image, made elsewhere).",
+       .choices = {"none", "label", "online", "recluster", "kmeans", "file"},
+       .instead = "the networks of other sources differ; start anew in another --run, with model.weights from this one "
+                  "to keep what was learned"});
+  fields(
+      "file", &file,
+      {.help = "Source file: pseudo-labels, one index an image in the data set's order: safetensors (ids), npy, or a "
+               "text file with one index a line.",
+       .instead = "other pseudo-labels are another run: choose another --run, with model.weights from this one to keep "
+                  "what was learned"});
+  fields("drop", &drop,
+         {.help = "Share of images trained without their condition, for classifier-free guidance.",
+          .unit = "fraction",
+          .min = 0,
+          .max = 1,
+          .resume = config::Resume::kSaid});
+  fields("change", &change,
+         {.help = "Sources online and recluster: share of the steps that trains without conditions while clusters "
+                  "form; then the condition begins. With condition.stable it is the latest such share.",
+          .unit = "fraction",
+          .min = 0,
+          .max = 1,
+          .resume = config::Resume::kSaid});
+  fields("stable", &stable,
+         {.help = "Source online: conditions begin as soon as this share of the images keeps its cluster from one time "
+                  "it is seen to the next (metric `agreement`). 0 waits for condition.change alone. A condition that "
+                  "flickers costs more than it tells.",
+          .unit = "fraction",
+          .min = 0,
+          .max = 1,
+          .resume = config::Resume::kSaid});
+  fields("recluster", &recluster,
+         {.help = "Source recluster: share of the steps between two k-means clusterings of the averaged network's "
+                  "features; clusters keep the numbers of those they overlap most.",
+          .unit = "fraction",
+          .min = 0.001,
+          .max = 1,
+          .resume = config::Resume::kSaid});
+  fields("drop_per", &drop_per,
+         {.help = "Patch level: image drops the condition of all patches of an image together, which is what sampling "
+                  "without it needs; patch drops each alone, as in the paper's code.",
+          .choices = {"image", "patch"},
+          .resume = config::Resume::kSaid});
+  fields("token", &token,
+         {.help = "Source online: scaled brings a prototype to the length token_scale before it becomes a token; raw "
+                  "takes it as it is, about length 1, as in the paper's code.",
+          .choices = {"scaled", "raw"}});
+  fields("token_scale", &token_scale,
+         {.help = "Source online: length that a prototype has as a token. 0 is sqrt(D), the length of the other "
+                  "tokens.",
+          .min = 0,
+          .instead = "the network has learned to read prototypes of this length: choose another --run"});
+  fields("run", &run,
+         {.help = "Source kmeans: the finished run whose features are clustered.",
+          .instead = "the pseudo-labels are made once, when the run begins: choose another --run"});
+  fields("null_token", &null_token,
+         {.help = "Source online: the token of unconditional training goes on as the null token of guidance (shared), "
+                  "or a second token, untrained "
+                  "until the change, takes over (separate, as in the paper's code).",
+          .choices = {"shared", "separate"}});
+}
+
+void EvalOptions::visit(config::Fields& fields) {
+  fields("extractor", &extractor,
+         {.help = "Network whose features the Fréchet distance is taken in. Only inception gives an FID.",
+          .choices = {"inception", "cifar-resnet20", "cifar-resnet56", "digits"},
+          .resume = config::Resume::kFree});
+  fields("weights", &weights,
+         {.help = "File of the extractor's weights; empty looks in the extractor's default places.",
+          .resume = config::Resume::kFree});
+  fields("count", &count,
+         {.help = "Generated images that are measured.", .unit = "images", .min = 2, .resume = config::Resume::kFree});
+  fields(
+      "reference", &reference,
+      {.help = "What to compare with: a data set's path (its images are taken at their own size), or stored statistics "
+               "(.npz with mu and sigma). Empty compares with the run's training data.",
+       .resume = config::Resume::kFree});
+  fields("cluster_images", &cluster_images,
+         {.help = "Images whose clusters are scored against labels, where the data set has labels.",
+          .unit = "images",
+          .min = 2,
+          .resume = config::Resume::kFree});
+}
+
+}  // namespace sdg::recipe

@@ -1,0 +1,155 @@
+#include "sdg/recipe/run_config.h"
+
+#include <sstream>
+
+#include "sdg/config/find.h"
+#include "sdg/config/overrides.h"
+#include "sdg/config/yaml.h"
+#include "sdg/core/error.h"
+#include "sdg/core/log.h"
+
+namespace sdg::recipe {
+
+void RunConfig::visit(config::Fields& fields) {
+  fields("seed", &seed,
+         {.help = "Key of all randomness: the same seed gives the same run.",
+          .min = 0,
+          .instead = "the order of the data and all noise are keyed by it: choose another --run"});
+  fields("device", &device,
+         {.help = "auto (a GPU if there is one), cpu, cuda or cuda:N.", .resume = config::Resume::kFree});
+  fields.group("data", data, "What to train on.");
+  fields.group("model", model, "The network.");
+  fields.group("flow", flow, "The path from noise to data.");
+  fields.group("condition", condition, "What guides the network.");
+  fields.group("cluster", cluster,
+               "How the network's own features are clustered (condition.source online, recluster and kmeans).");
+  fields.group("train", train, "How long and how fast to train, what to write while training.");
+  fields.group("sample", sample, "How images are drawn.");
+  fields.group("eval", eval, "How images and clusters are measured.");
+}
+
+void check_config(const RunConfig& config) {
+  const auto& condition = config.condition;
+  SDG_CHECK_USAGE(condition.source != "kmeans" || !condition.run.empty(),
+                  "condition.run: source kmeans clusters the features of a finished run; name its folder, e.g. --set "
+                  "condition.run=runs/none");
+  SDG_CHECK_USAGE(condition.source != "file" || !condition.file.empty(),
+                  "condition.file: source file needs one, e.g. --set condition.file=labels.npy");
+  SDG_CHECK_USAGE(config.cluster.level == "image" || condition.source == "online" || condition.source == "none",
+                  "cluster.level: patch needs condition.source online, got ", condition.source);
+  SDG_CHECK_USAGE(condition.drop_per == "image" || (config.cluster.level == "patch" && condition.source == "online"),
+                  "condition.drop_per: patch needs cluster.level patch");
+  SDG_CHECK_USAGE(config.train.batch >= 2 || condition.source != "online",
+                  "train.batch: source online needs at least 2 images a step");
+  SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
+                  "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
+                  config.cluster.window_end);
+  SDG_CHECK_USAGE(condition.stable == 0 || condition.source != "online" || config.train.teacher == "average",
+                  "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
+                  "without meaning anything; set one of the two otherwise");
+  SDG_CHECK_USAGE(condition.source != "online" || config.cluster.start <= condition.change,
+                  "cluster.start: the head must begin no later than the conditions (condition.change ",
+                  condition.change, "), got ", config.cluster.start);
+}
+
+namespace {
+
+// The whole path of what a config names; nothing where it is not found.
+std::string found_path(const std::string& name, const std::string& config_dir) {
+  namespace fs = std::filesystem;
+  try {
+    return name.empty() ? "" : fs::absolute(config::find_beside(name, config_dir)).lexically_normal().string();
+  } catch (const UsageError&) {
+    throw;  // a variable or user that does not exist
+  } catch (const Error&) {
+    return "";
+  }
+}
+
+// Each of "ENCODER,DECODER" by its whole path; what is not there is left for the loading to name. Paths may hold commas
+// themselves: the first reading of which both parts are there counts.
+void resolve_autoencoder(RunConfig& config) {
+  const std::string& given = config.data.autoencoder;
+  if (given.empty()) return;
+  std::string resolved = found_path(given, config.config_dir);
+  for (size_t comma = given.find(','); resolved.empty() && comma != std::string::npos;
+       comma = given.find(',', comma + 1)) {
+    const auto encoder = found_path(given.substr(0, comma), config.config_dir),
+               decoder = found_path(given.substr(comma + 1), config.config_dir);
+    if (!encoder.empty() && !decoder.empty()) resolved = encoder + "," + decoder;
+  }
+  if (resolved.empty()) {
+    std::istringstream parts(given);
+    for (std::string part; std::getline(parts, part, ',');) {
+      const auto found = found_path(part, config.config_dir);
+      resolved += (resolved.empty() ? "" : ",") + (found.empty() ? part : found);
+    }
+  }
+  config.data.autoencoder = resolved;
+}
+
+// Other files and folders that options name, which are looked for in the working folder only.
+void expand_paths(RunConfig& config) {
+  for (auto* path : {&config.model.weights, &config.condition.run, &config.condition.file})
+    *path = config::expand_path(*path);
+}
+
+// A run must find its data again from anywhere: what is not shipped is remembered by its whole path.
+void resolve_data(RunConfig& config) {
+  namespace fs = std::filesystem;
+  const fs::path found = found_path(config.data.path, config.config_dir);
+  if (found.empty()) return;  // opening the data will say so, with the places
+  const auto shipped = config::shipped_configs();
+  const bool is_shipped =
+      !shipped.empty() && fs::equivalent(found.parent_path(), config::find_config(shipped.front()).parent_path());
+  if (!is_shipped) config.data.path = found.string();
+}
+
+// Short trials of a long configuration are common: the rate then rises to the end.
+void shorten_warmup(RunConfig& config) {
+  auto& train = config.train;
+  if (train.warmup <= train.steps) return;
+  log::warning(cat("train.warmup: ", train.warmup, " steps of warm-up are longer than the run (train.steps ",
+                   train.steps, ") and were shortened to it"));
+  train.warmup = train.steps;
+}
+
+}  // namespace
+
+std::vector<std::string> config_names(const std::string& list) {
+  if (std::filesystem::is_regular_file(list)) return {list};
+  std::vector<std::string> names;
+  std::stringstream parts(list);
+  for (std::string each; std::getline(parts, each, ',');) names.push_back(each);
+  return names;
+}
+
+RunConfig load_config(const std::string& name, const std::vector<std::string>& overrides) {
+  RunConfig config;
+  const auto fields = config::Fields::of(config);
+  std::filesystem::path path;
+  for (const auto& each : config_names(name)) {
+    const auto found = config::find_config(each);
+    if (path.empty()) path = found;
+    config::read_yaml(fields, found);
+  }
+  for (const auto& text : overrides) config::apply_override(fields, text);
+  config.config_dir = std::filesystem::absolute(path).parent_path().string();
+  resolve_data(config);
+  resolve_autoencoder(config);
+  expand_paths(config);
+  shorten_warmup(config);
+  check_config(config);
+  return config;
+}
+
+RunConfig parse_config(const std::string& text, const std::string& where, const std::vector<std::string>& overrides) {
+  RunConfig config;
+  const auto fields = config::Fields::of(config);
+  config::read_yaml_text(fields, text, where);
+  for (const auto& override_text : overrides) config::apply_override(fields, override_text);
+  check_config(config);
+  return config;
+}
+
+}  // namespace sdg::recipe

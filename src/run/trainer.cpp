@@ -1,0 +1,330 @@
+#include "sdg/run/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <optional>
+
+#include "checkpoint/run_figures.h"
+#include "run/run_log.h"
+#include "run/run_pictures.h"
+#include "run/supply.h"
+#include "sdg/checkpoint/audit.h"
+#include "sdg/checkpoint/checkpoint.h"
+#include "sdg/checkpoint/recovery.h"
+#include "sdg/cluster/collapse.h"
+#include "sdg/conditions/recluster.h"
+#include "sdg/config/write.h"
+#include "sdg/convert/initial_weights.h"
+#include "sdg/core/device.h"
+#include "sdg/core/error.h"
+#include "sdg/core/log.h"
+#include "sdg/core/text.h"
+#include "sdg/io/atomic_file.h"
+#include "sdg/io/folder_lock.h"
+#include "sdg/recipe/resume_rules.h"
+#include "sdg/study/cluster_study.h"
+
+namespace sdg::run {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The run while it lasts: learner, logs, pictures, checkpoints.
+class Run {
+ public:
+  Run(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const Observer& observer)
+      : config_(config),
+        folder_(folder),
+        observer_(observer),
+        device_(parse_device(config.device)),
+        recovery_(checkpoint::find_recovery(folder)),
+        before_(recovery_ ? std::optional(read_before(config, folder, recovery_->checkpoint)) : std::nullopt),
+        supply_(open_supply(config, folder, device_, observer.on_event, before_ ? &*before_ : nullptr)),
+        learner_(config, device_, supply_.given.ids, supply_.given.classes, supply_.dataset->size()) {}
+
+  Outcome execute() {
+    Outcome outcome;
+    outcome.resumed = recovery_.has_value();
+    if (recovery_) {
+      restore();
+      outcome.idle = learner_.steps_done() >= config_.train.steps && !pictures_owed();
+      if (outcome.idle) {
+        say_notes();
+        return ended(outcome);
+      }
+    } else if (!config_.model.weights.empty()) {
+      begin_with(convert::start_from(learner_.student(), config_.model.weights, config_.model.weights_match));
+    }
+    if (!recovery_ && std::filesystem::exists(folder_.metrics()))
+      notes_.push_back(cat(folder_.root().string(), ": holds no checkpoint; what metrics.jsonl held is kept as .bak"));
+    begin_stage();
+    folder_.create();
+    write_config();
+    start_message(outcome.resumed);
+    say_notes();  // after the log file is open, so that they are told there too
+    log_ = std::make_unique<RunLog>(folder_, learner_.steps_done());
+    if (outcome.resumed && pictures_owed()) pictures();  // the run was ended after the checkpoint and before them
+
+    if (learner_.steps_done() < config_.train.steps) {
+      data::Loader loader(*supply_.dataset,
+                          {config_.train.batch, recipe::seed_of(config_), config_.data.flip,
+                           std::max<int64_t>(1, config_.data.threads), 2},
+                          samples_done_);
+      do one_step(loader);
+      while (learner_.steps_done() < config_.train.steps && !stop_asked());
+    }
+    const bool finished = learner_.steps_done() >= config_.train.steps;
+    if (saved_at_ != learner_.steps_done()) save(/*scheduled=*/finished);
+    if (finished && pictured_at_ != learner_.steps_done()) pictures();
+    return ended(outcome);
+  }
+
+ private:
+  Outcome ended(Outcome outcome) const {
+    outcome.step = learner_.steps_done();
+    outcome.finished = outcome.step >= config_.train.steps;
+    outcome.checkpoint = folder_.last();
+    return outcome;
+  }
+
+  void say_notes() const {
+    for (const auto& note : notes_) log::warning(note);
+    for (const auto& note : supply_.notes) {
+      if (observer_.on_event) observer_.on_event(note);
+    }
+  }
+
+  bool stop_asked() const { return observer_.stop && observer_.stop(); }
+
+  bool pictures_due() const {
+    const int64_t step = learner_.steps_done(), every = config_.train.picture_every;
+    return step > 0 && (step >= config_.train.steps || (every > 0 && step % every == 0));
+  }
+  bool pictures_owed() {
+    return pictures_due() &&
+           pictures_missing(folder_, supply_, static_cast<bool>(learner_.teacher().head), learner_.steps_done());
+  }
+
+  // Both copies begin alike.
+  void begin_with(const convert::InitialWeights& weights) {
+    learner_.teacher().load(learner_.student().tensors(""), "", weights.source);
+    initial_weights_ = weights.source;
+    initial_class_conditional_ = weights.provenance.verdict() == checkpoint::Verdict::kNo;
+    if (observer_.on_event) observer_.on_event(to_text(weights));
+    if (initial_class_conditional_ && config_.condition.source != "label")
+      log::warning(cat(weights.source, ": was trained on labels: what is learned from it is not label-free"));
+    history_.inherit(weights.provenance, "initial weights " + weights.source);
+  }
+
+  // What was done before stays in the chain, whatever the run goes on with.
+  void begin_stage() {
+    if (before_) history_ = checkpoint::provenance_of(*before_);
+    if (history_.empty()) history_.add(checkpoint::random_start_stage());
+    if (const auto& latents = supply_.opened.latents) {
+      history_.add(checkpoint::latents_stage(latents->card()));
+      history_.inherit(
+          checkpoint::parse_provenance({{checkpoint::kProvenanceKey, latents->card().provenance}}, supply_.opened.path),
+          "latents");
+    }
+    const auto& origin = supply_.given.origin;
+    history_.inherit(origin.provenance, "conditions");
+    stage_ = checkpoint::condition_stage(config_, origin.made_from, checkpoint::parse_verdict(origin.label_free));
+    stage_.key = supply_.given.key;
+    stage_begin_ = learner_.steps_done();
+  }
+
+  void one_step(data::Loader& loader) {
+    if (conditions::recluster_due(config_, learner_.change_at(), learner_.steps_done())) cluster_again();
+    const auto start = Clock::now();
+    const auto batch = loader.next();
+    StepReport report;
+    report.result = step_of(batch);
+    samples_done_ = batch.sample.back() + 1;
+    report.step = learner_.steps_done();
+    report.steps = config_.train.steps;
+    figures_.follow(report.result.flow_loss);
+    report.smooth_loss = figures_.smooth_loss();
+    const double rate = static_cast<double>(config_.train.batch) / seconds_since(start);
+    rate_ = rate_ > 0 ? 0.9 * rate_ + 0.1 * rate : rate;
+    report.images_per_second = rate_;
+    watch_clusters(report);
+    watch_change(report);
+    if (report.step == 1 || report.step % config_.train.log_every == 0 || report.step == report.steps)
+      log_->write(report);
+    if (observer_.on_step) observer_.on_step(report);
+    if (report.step % config_.train.save_every == 0) save(/*scheduled=*/true);
+    // Who asks for an end need not wait for pictures: they are made when the run goes on.
+    if (report.step < report.steps && pictures_due() && !stop_asked()) pictures();
+  }
+
+  learn::StepResult step_of(const data::Batch& batch) {
+    try {
+      return learner_.step(batch);
+    } catch (const learn::BadStep& bad) {
+      const auto lower = cat("--set train.lr=", config_.train.lr / 2);
+      throw Error(cat(bad.what(), saved_at_ < 0 ? cat("; no checkpoint was written yet: begin anew with ", lower)
+                                                : cat("; the checkpoint of step ", saved_at_,
+                                                      " is as it was: go on from it with ", lower)));
+    }
+  }
+
+  // A single step proves nothing: the warning waits for the smoothed loss, and is said once a stretch of steps.
+  void watch_clusters(const StepReport& report) {
+    if (!report.result.sinkhorn) return;
+    figures_.follow_clusters(report.result.cluster_loss);
+    constexpr int64_t kPatience = 200;
+    if (report.step < kPatience || report.step % kPatience != 0) return;
+    const auto warning =
+        cluster::collapse_warning(cluster::cluster_health(*report.result.sinkhorn, figures_.cluster_loss()));
+    if (!warning.empty()) log::warning(cat("step ", report.step, ": ", warning));
+  }
+
+  void cluster_again() {
+    const auto before = learner_.ids();
+    learner_.set_ids(conditions::recluster(config_, learner_.teacher(), *supply_.dataset, device_, before));
+    if (!observer_.on_event) return;
+    std::string message = cat("step ", learner_.steps_done(), ": clustered anew");
+    if (before.defined())
+      message +=
+          cat("; ", std::round(1000 * study::churn(before, learner_.ids())) / 10, " % of the images changed cluster");
+    observer_.on_event(message);
+  }
+
+  // What the agreement was when conditions began tells whether they can guide.
+  void watch_change(const StepReport& report) {
+    const auto& result = report.result;
+    if (report.step != learner_.change_at() || config_.condition.source != "online") return;
+    const auto begin = cat("step ", report.step, ": conditions begin");
+    if (result.agreement < 0) {
+      if (observer_.on_event)
+        observer_.on_event(cat(begin, "; too few images were seen twice to say whether their clusters hold still"));
+      return;
+    }
+    const auto message = cat(begin, "; ", std::round(1000 * result.agreement) / 10,
+                             " % of the images keep their cluster from one look to the next");
+    if (config_.condition.stable > 0 && !result.stable_now) {
+      log::warning(cat(message, ", less than the ", 100 * config_.condition.stable,
+                       " % asked for (condition.stable): clusters that flicker guide badly"));
+    } else if (observer_.on_event) {
+      observer_.on_event(message);
+    }
+  }
+
+  void pictures() {
+    pictured_at_ = learner_.steps_done();
+    const auto message = write_pictures(config_, folder_, supply_, learner_, device_, *log_);
+    if (observer_.on_event && !message.empty()) observer_.on_event(message);
+  }
+
+  // Only scheduled checkpoints compete for `best`: when a run was stopped must not decide which one that is.
+  void save(bool scheduled) {
+    const int64_t step = learner_.steps_done();
+    tensors::TensorFile file;
+    learner_.save(file);
+    checkpoint::CheckpointInfo info;
+    info.config = config_;
+    info.step = step;
+    info.samples = samples_done_;
+    info.changes = changes_;
+    info.classes = supply_.given.classes;
+    info.class_names = supply_.given.class_names;
+    info.data = supply_.opened.description;
+    if (supply_.opened.latents) info.latents = supply_.opened.latents->card();
+    info.labels_read = config_.condition.source == "label" || (before_ && before_->labels_read);
+    info.fingerprint = supply_.fingerprint;
+    info.conditions = supply_.given.key;
+    info.provenance = history_;
+    info.provenance.trained(stage_, stage_begin_, step);
+    info.initial_weights = initial_weights_;
+    info.initial_class_conditional = initial_class_conditional_;
+    info.pseudo_labels_from = supply_.given.origin.made_from;
+    info.pseudo_labels_free = supply_.given.origin.label_free;
+    checkpoint::describe(file, info);
+    const bool best = scheduled && step > 0 && figures_.is_best();
+    file.tensors["figures"] = figures_.state();
+    folder_.save(file, step, best, config_.train.keep);
+    saved_at_ = step;
+  }
+
+  void restore() {
+    const auto where = recovery_->checkpoint.string();
+    const auto file = tensors::read_tensors(recovery_->checkpoint);
+    initial_weights_ = before_->initial_weights;
+    initial_class_conditional_ = before_->initial_class_conditional;
+    samples_done_ = before_->samples;
+    changes_ = before_->changes;
+    const auto changes = recipe::resume_changes(before_->config, config_);
+    if (!changes.said.empty()) {
+      said_ = cat("step ", before_->step, ": ", join(changes.said));
+      changes_.push_back(said_);
+    }
+    learner_.load(file, where);
+    figures_.restore(file.at("figures", where), where);
+    saved_at_ = learner_.steps_done();
+    notes_ = checkpoint::settle(folder_, *recovery_);
+    settle_best();
+  }
+
+  void settle_best() {
+    if (figures_.at_best()) {  // perhaps killed before it was called so
+      if (recovery_->best_step != saved_at_) folder_.make_best(recovery_->checkpoint);
+    } else if (recovery_->best_step < 0 && figures_.has_best()) {
+      const auto again = checkpoint::find_best(folder_, figures_);
+      if (again) folder_.make_best(*again);
+      if (!again) figures_.forget_best();
+      notes_.push_back(cat(folder_.best().string(), " is lost: ",
+                           again ? again->filename().string() : "the next checkpoint", " takes its place"));
+    }
+  }
+
+  void write_config() {
+    auto config = config_;
+    const auto text = config::to_yaml(config::Fields::of(config));
+    io::write_atomically(folder_.config(), [&](std::ostream& out) { out << text; });
+  }
+
+  void start_message(bool resumed) {
+    if (observer_.on_start)
+      observer_.on_start(cat(supply_.opened.description, "; ", config_.model.name, ", condition ",
+                             config_.condition.source,
+                             resumed ? cat("; going on at step ", learner_.steps_done()) : std::string()));
+    if (!said_.empty() && observer_.on_event) observer_.on_event(cat("changed from ", said_));
+  }
+
+  recipe::RunConfig config_;
+  checkpoint::RunFolder folder_;
+  const Observer& observer_;
+  at::Device device_;
+  std::optional<checkpoint::Recovery> recovery_;      // what the folder holds to go on from
+  std::optional<checkpoint::CheckpointInfo> before_;  // of the run that goes on
+  Supply supply_;
+  learn::Learner learner_;
+  std::unique_ptr<RunLog> log_;
+  checkpoint::RunFigures figures_;
+  double rate_ = 0;
+  int64_t samples_done_ = 0;          // images trained on, repeated ones counted again
+  std::vector<std::string> changes_;  // of options, while the run went on
+  std::string said_;                  // the one of this start
+  std::string initial_weights_;
+  bool initial_class_conditional_ = false;
+  std::vector<std::string> notes_;  // on what was found in the folder
+  checkpoint::Provenance history_;  // up to where this process began
+  checkpoint::Stage stage_;         // what it does since
+  int64_t stage_begin_ = 0;
+  int64_t saved_at_ = -1, pictured_at_ = -1;
+};
+
+}  // namespace
+
+Outcome train(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const Observer& observer) {
+  const io::FolderLock lock(folder.root(), "sdg train");
+  if (lock.held()) folder.remove_temporaries();
+  Run run(config, folder, observer);
+  return run.execute();
+}
+
+}  // namespace sdg::run

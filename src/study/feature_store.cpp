@@ -1,0 +1,66 @@
+#include "sdg/study/feature_store.h"
+
+#include <algorithm>
+
+#include "sdg/checkpoint/audit.h"
+#include "sdg/core/error.h"
+#include "sdg/data/fingerprint.h"
+#include "sdg/tensors/tensor_stream.h"
+
+namespace sdg::study {
+namespace {
+
+constexpr int64_t kPieceBytes = int64_t{1} << 26;
+constexpr int64_t kChunk = 64;  // pieces are whole chunks of extract_taps, so that stopping changes no rounding
+
+std::map<std::string, std::string> metadata_of(const checkpoint::Trained& trained, const std::string& weights,
+                                               const data::OpenedData& opened, const Tap& tap) {
+  const auto& info = trained.info;
+  return {{"format", "sdg features"},
+          {checkpoint::kProvenanceKey, to_json(checkpoint::provenance_of(info))},
+          {"data_fingerprint", data::to_text(data::fingerprint(opened))},
+          {"made_from", trained.path},
+          {"model", info.config.model.name},
+          {"step", std::to_string(info.step)},
+          {"weights", weights},
+          {"data", opened.description},
+          {"depth", std::to_string(tap.depth)},
+          {"time", cat(tap.time)},
+          {"pooling", tap.pooling},
+          {"condition", "none"},
+          {"noise_seed", std::to_string(info.config.seed)}};
+}
+
+}  // namespace
+
+bool store_features(const std::filesystem::path& path, const checkpoint::Trained& trained, const std::string& weights,
+                    const data::OpenedData& opened, const data::Dataset& dataset, const std::vector<int64_t>& indices,
+                    const Tap& tap, const at::Device& device, const Progress& progress,
+                    const std::function<bool()>& stop) {
+  const auto n = static_cast<int64_t>(indices.size()), width = feature_width(tap, *trained.network.model);
+  SDG_CHECK_USAGE(n > 0, "features: no images to store");
+  std::map<std::string, tensors::TensorStream::Slot> slots{{"features", {at::kFloat, {n, width}}},
+                                                           {"indices", {at::kLong, {n}}}};
+  if (opened.labels) slots["labels"] = {at::kLong, {n}};
+  tensors::TensorStream out(path, slots, metadata_of(trained, weights, opened, tap));
+  const auto labels = opened.labels ? opened.labels->labels() : Tensor();
+  const auto piece = std::clamp<int64_t>(kPieceBytes / (width * 4) / kChunk, 1, 64) * kChunk;
+  for (int64_t first = out.rows_done(); first < n; first += piece) {
+    if (stop && stop()) return false;
+    const auto last = std::min(n, first + piece);
+    const std::vector<int64_t> own(indices.begin() + first, indices.begin() + last);
+    const auto on_piece = [&](int64_t done, int64_t) {
+      if (progress) progress(first + done, n);
+    };
+    const auto features = extract_taps(trained, dataset, own, {tap}, device, rng::Purpose::kTeacherNoise, on_piece);
+    out.write("features", first, features.front());
+    const auto shown = at::tensor(dataset.shown(own));
+    out.write("indices", first, shown);
+    if (labels.defined()) out.write("labels", first, labels.index_select(0, shown));
+    out.commit(last);
+  }
+  out.finish();
+  return true;
+}
+
+}  // namespace sdg::study

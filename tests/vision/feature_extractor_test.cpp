@@ -1,0 +1,138 @@
+#include "sdg/vision/feature_extractor.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <string>
+
+#include "sdg/core/error.h"
+#include "sdg/core/rng.h"
+#include "sdg/tensors/tensor_file.h"
+#include "sdg/vision/cifar_resnet.h"
+#include "sdg/vision/inception.h"
+#include "vision/formula_inception.h"
+#include "vision/network_twin.h"
+
+namespace sdg::metrics {
+namespace {
+namespace fs = std::filesystem;
+
+// Sets an environment variable for one test.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~Variable() { old_ ? ::setenv(name_, old_->c_str(), 1) : ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+  std::optional<std::string> old_;
+};
+
+tensors::TensorFile state_of(const torch::nn::Module& net) {
+  tensors::TensorFile file;
+  for (const auto& p : net.named_parameters()) file.tensors[p.key()] = p.value().detach();
+  for (const auto& b : net.named_buffers()) file.tensors[b.key()] = b.value();
+  return file;
+}
+
+Tensor random_images(int64_t n, int64_t channels, int64_t height, int64_t width) {
+  return (rng::uniform({4, rng::Purpose::kTest, 0}, rng::consecutive(0, n), {channels, height, width}) * 256)
+      .to(at::kByte);
+}
+}  // namespace
+
+TEST(FeatureExtractor, OnlyInceptionIsCalledFid) {
+  const test::TemporaryFolder folder;
+  torch::manual_seed(1);
+  tensors::write_tensors(folder / "cifar10_resnet20.safetensors", state_of(*CifarResNet(20)));
+  tensors::write_tensors(folder / "cifar10_resnet56.safetensors", state_of(*CifarResNet(56)));
+  tensors::write_tensors(folder / "inception.safetensors", state_of(*FidInception()));
+  const Variable place("SDG_WEIGHTS", folder.path().string());
+  int fids = 0;
+  for (const std::string& name : extractor_names()) {
+    const auto extractor = make_extractor(name, "");
+    EXPECT_EQ(extractor->name(), name);
+    EXPECT_EQ(extractor->metric_name(), name == "inception" ? "FID" : "FD-" + name);
+    fids += extractor->metric_name().find("FID") != std::string::npos;
+  }
+  EXPECT_EQ(fids, 1);
+}
+
+TEST(FeatureExtractor, DigitsShipWithTheConfigs) {
+  const auto extractor = make_extractor("digits", "");
+  const auto data = tensors::read_tensors(fs::path(SDG_SOURCE_DIR) / "configs" / "digits.safetensors");
+  const Tensor features = extractor->features(data.at("images").narrow(0, 0, 1030).unsqueeze(1));  // three batches
+  EXPECT_EQ(features.sizes(), at::IntArrayRef({1030, extractor->dim()}));
+  EXPECT_FALSE(features.requires_grad());
+  const Tensor alone = extractor->features(data.at("images").narrow(0, 1029, 1).unsqueeze(1));
+  EXPECT_LT((features[1029] - alone[0]).abs().max().item<double>(), 1e-5);
+}
+
+TEST(FeatureExtractor, GreyAndColourOfTheSamePictureAgree) {
+  const Tensor grey = random_images(3, 1, 16, 12);
+  const auto digits = make_extractor("digits", "");
+  EXPECT_TRUE(at::equal(digits->features(grey), digits->features(grey.expand({-1, 3, -1, -1}))));
+  const test::TemporaryFolder folder;
+  tensors::write_tensors(folder / "r.safetensors", state_of(*CifarResNet(20)));
+  const auto cifar = make_extractor("cifar-resnet20", (folder / "r.safetensors").string());
+  EXPECT_TRUE(at::equal(cifar->features(grey), cifar->features(grey.expand({-1, 3, -1, -1}))));
+}
+
+TEST(FeatureExtractor, InceptionTakesPytorchFidsFrontEndAndLastPool) {
+  const test::TemporaryFolder folder;
+  FidInception net;
+  tensors::TensorFile file{test::formula_inception_weights(*net, "test:"), {}};
+  net->load_state(file.tensors, "test");
+  file.tensors.erase("fc.weight");  // a file without the logits' layer is enough
+  file.tensors.erase("fc.bias");
+  tensors::write_tensors(folder / "w.safetensors", file);
+  const auto extractor = make_extractor("inception", (folder / "w.safetensors").string());
+  const Tensor images = random_images(1, 3, 20, 24);
+  torch::NoGradGuard no_grad;
+  const Tensor expected = net(inception_input_pytorch_fid(images)).f2048;
+  EXPECT_LT((extractor->features(images) - expected).abs().max().item<double>(), 1e-5);
+}
+
+TEST(FeatureExtractor, MissingWeightsSayWhatToDownloadAndWhereToPutIt) {
+  const test::TemporaryFolder folder;
+  const Variable place("SDG_WEIGHTS", ""), home("HOME", folder.path().string());
+  const std::string message = test::message_of<Error>([] { make_extractor("inception", ""); });
+  EXPECT_NE(message.find("/pt_inception-2015-12-05-6726825d.pth"), std::string::npos) << message;
+  EXPECT_NE(message.find((folder / ".cache/sdg/pt_inception-2015-12-05-6726825d.pth").string()), std::string::npos)
+      << message;
+  EXPECT_EQ(message.find('\n'), std::string::npos);
+}
+
+TEST(FeatureExtractor, FilesAreTakenAsTheirAuthorsPublishedThem) {
+  const auto shared = fs::path(SDG_SOURCE_DIR) / ".." / "shared" / "weights";
+  if (!fs::exists(shared)) {
+    std::cout << "SKIPPED: no ../shared/weights beside the source folder" << std::endl;
+    GTEST_SKIP() << "no ../shared/weights";
+  }
+  const test::TemporaryFolder folder;
+  const Variable place("SDG_WEIGHTS", ""), home("HOME", folder.path().string());
+  fs::create_directories(folder / ".cache/sdg");
+  fs::copy_file(shared / "cifar10_resnet20.legacy.th", folder / ".cache/sdg/resnet20-12fca82f.th");
+  const auto images = random_images(4, 3, 32, 32);
+  const auto legacy = make_extractor("cifar-resnet20", "")->features(images);
+  const auto converted = make_extractor("cifar-resnet20", (shared / "cifar10_resnet20.safetensors").string());
+  EXPECT_TRUE(at::equal(legacy, converted->features(images)));
+}
+
+TEST(FeatureExtractor, UnknownNamesAndWrongImagesAreRefused) {
+  const std::string message = test::message_of<UsageError>([] { make_extractor("vgg", ""); });
+  EXPECT_EQ(message, "extractor must be one of inception, cifar-resnet20, cifar-resnet56, digits; got vgg");
+  EXPECT_THROW(make_extractor("digits", "no_such_file.safetensors"), Error);
+  const auto digits = make_extractor("digits", "");
+  EXPECT_THROW(digits->features(at::zeros({2, 1, 8, 8})), Error);             // not uint8
+  EXPECT_THROW(digits->features(at::zeros({2, 2, 8, 8}, at::kByte)), Error);  // two channels
+}
+}  // namespace sdg::metrics
