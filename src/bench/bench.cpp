@@ -64,9 +64,9 @@ class EagerStep {
 BenchReport bench(const recipe::RunConfig& original, int64_t rounds) {
   recipe::RunConfig config = original;
   config.condition.source =
-      "none";  // the network's own cost; clustering adds two partial forward passes of the teacher
+      recipe::Source::kNone;  // the network's own cost; clustering adds two partial forward passes of the teacher
   recipe::RunConfig online = original;
-  online.condition.source = "online";
+  online.condition.source = recipe::Source::kOnline;
   const auto device = parse_device(config.device);
   learn::Learner plain(config, device, {}, 0), clustering(online, device, {}, 0);
   EagerStep eager(config, device);

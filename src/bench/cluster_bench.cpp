@@ -75,7 +75,7 @@ bool same_results(const learn::StepResult& a, const learn::StepResult& b) {
 SinkhornBench bench_sinkhorn(const recipe::RunConfig& original, int64_t images, int64_t rounds,
                              const Progress& progress) {
   recipe::RunConfig config = original;
-  config.condition.source = "online";
+  config.condition.source = recipe::Source::kOnline;
   config.model.activation_checkpointing = false;
   const auto device = parse_device(config.device);
   auto network = network::build_network(config, 0, device);
@@ -110,7 +110,7 @@ SinkhornBench bench_sinkhorn(const recipe::RunConfig& original, int64_t images, 
 
 EarlyExitBench bench_early_exit(const recipe::RunConfig& original, int64_t rounds, const Progress& progress) {
   recipe::RunConfig config = original;
-  config.condition.source = "online";
+  config.condition.source = recipe::Source::kOnline;
   config.cluster.start = 0;
   config.condition.change = 0;  // with one view the teacher looks at nothing before the change
   config.cluster.early_exit = true;

@@ -6,17 +6,19 @@ namespace sdg::checkpoint {
 
 Stage condition_stage(const recipe::RunConfig& config, const std::string& from, Verdict free) {
   const auto& source = config.condition.source;
-  if (source == "label") return {"the condition was the label of each image (condition.source label)", Verdict::kNo};
-  if (source == "none") return {"no condition was given", Verdict::kYes};
-  if (source == "online" || source == "recluster")
+  if (source == recipe::Source::kLabel)
+    return {"the condition was the label of each image (condition.source label)", Verdict::kNo};
+  if (source == recipe::Source::kNone) return {"no condition was given", Verdict::kYes};
+  if (source == recipe::Source::kOnline || source == recipe::Source::kRecluster)
     return {"conditions are clusters of the network's own features; the trainer had no access to labels",
             Verdict::kYes};
   const auto& file = config.condition.file;
-  if (source == "file" && from.empty())
+  if (source == recipe::Source::kFile && from.empty())
     return {cat("conditions were read from ", file, ", which nobody here made"), Verdict::kUnknown};
   const auto clusters =
-      source == "file" ? cat("conditions were read from ", file, ", which says that they are clusters of ", from)
-                       : cat("conditions are k-means clusters of features of ", from.empty() ? "an unnamed run" : from);
+      source == recipe::Source::kFile
+          ? cat("conditions were read from ", file, ", which says that they are clusters of ", from)
+          : cat("conditions are k-means clusters of features of ", from.empty() ? "an unnamed run" : from);
   if (free == Verdict::kYes) return {clusters + ", itself label-free", free};
   if (free == Verdict::kNo) return {clusters + ", which saw labels", free};
   return {clusters + ", of which it is not known whether they saw labels", free};
@@ -36,9 +38,10 @@ namespace {
 Provenance from_older_metadata(const CheckpointInfo& info) {
   Provenance out;
   auto stage = condition_stage(info.config, info.pseudo_labels_from, parse_verdict(info.pseudo_labels_free));
-  if (info.labels_read && info.config.condition.source != "label")
-    stage = {cat("the condition was an index of labels (condition.source ", info.config.condition.source, ")"),
-             Verdict::kNo};
+  if (info.labels_read && info.config.condition.source != recipe::Source::kLabel)
+    stage = {
+        cat("the condition was an index of labels (condition.source ", config::name(info.config.condition.source), ")"),
+        Verdict::kNo};
   if (info.converted) {
     out.add({"the weights were converted from somebody else's, whose training is not known here", Verdict::kUnknown});
     out.add(std::move(stage));

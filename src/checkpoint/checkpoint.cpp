@@ -106,7 +106,7 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
   trained.path = checkpoint.string();
   trained.info = parse_info(file, trained.path);
   const auto prediction = file.metadata.find("prediction");
-  const auto& taken_for = trained.info.config.model.prediction;
+  const auto taken_for = config::name(trained.info.config.model.prediction);
   SDG_CHECK(prediction == file.metadata.end() || prediction->second == taken_for, trained.path,
             ": this network predicts ", prediction == file.metadata.end() ? "" : prediction->second,
             ", and its configuration takes that for ", taken_for, " (model.prediction)");

@@ -22,7 +22,8 @@ int64_t images_in(const std::string& description) {
 data::Changes changes_to_older(const CheckpointInfo& before, const data::Fingerprint& now) {
   data::Fingerprint known = now;
   if (const auto images = images_in(before.data); images >= 0) known.images = images;
-  if (before.config.condition.source == "label" && before.class_names != now.classes && !now.classes.empty()) {
+  if (before.config.condition.source == recipe::Source::kLabel && before.class_names != now.classes &&
+      !now.classes.empty()) {
     known.classes = before.class_names;
     known.classes_id = "older";
     known.class_sizes.clear();
@@ -32,7 +33,7 @@ data::Changes changes_to_older(const CheckpointInfo& before, const data::Fingerp
 
 bool by_position(const recipe::RunConfig& config) {
   const auto& source = config.condition.source;
-  return source == "kmeans" || source == "file" || source == "recluster";
+  return source == recipe::Source::kKmeans || source == recipe::Source::kFile || source == recipe::Source::kRecluster;
 }
 
 }  // namespace
@@ -42,7 +43,7 @@ void check_resumed_data(const CheckpointInfo& before, const data::Fingerprint& n
   const bool older = !before.fingerprint.known();
   const auto found = older ? changes_to_older(before, now) : data::changes(before.fingerprint, now);
   const auto text = data::to_text(found);
-  const bool labels_matter = before.config.condition.source == "label";
+  const bool labels_matter = before.config.condition.source == recipe::Source::kLabel;
   SDG_CHECK(found.images.empty() && (!labels_matter || found.labels.empty()), where,
             ": the data set is no longer the one this run was trained on: ", text,
             "; bring it back, or choose another --run");

@@ -73,8 +73,9 @@ int report_early_exit(const Arguments& arguments) {
   const auto report = bench::bench_early_exit(config, arguments.rounds, bar.callback());
   bar.finish();
   std::printf("%s, batch %lld, views %s, pooling %s, depth %lld, %d threads\n\n", config.model.name.c_str(),
-              static_cast<long long>(config.train.batch), config.cluster.views.c_str(), config.cluster.pooling.c_str(),
-              static_cast<long long>(config.cluster.depth), worker_pool().threads());
+              static_cast<long long>(config.train.batch), std::string(config::name(config.cluster.views)).c_str(),
+              std::string(config::name(config.cluster.pooling)).c_str(), static_cast<long long>(config.cluster.depth),
+              worker_pool().threads());
   print_rows(report.rows);
   std::printf("\nthe early exit saves %.1f %% of a step; clusters, assignments and gradients of all steps: %s\n",
               100 * report.saved, report.identical ? "the same bit for bit" : "DIFFERENT");

@@ -67,8 +67,9 @@ class Report {
     checkpoint::check_own_data(trained_, opened_);
     ProgressBar bar("assign", "img/s");
     ids_ = study::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());
-    clusters_ = config_.condition.source == "online" ? config_.cluster.clusters
-                                                     : std::max(trained_.info.classes, ids_.max().item<int64_t>() + 1);
+    clusters_ = config_.condition.source == recipe::Source::kOnline
+                    ? config_.cluster.clusters
+                    : std::max(trained_.info.classes, ids_.max().item<int64_t>() + 1);
   }
 
   void write(const fs::path& folder) {
@@ -87,8 +88,8 @@ class Report {
   void overview() {
     const auto sizes = study::cluster_sizes(ids_, clusters_);
     std::vector<double> sorted(sizes.counts.begin(), sizes.counts.end());
-    page_.paragraph(cat(config_.model.name, ", condition ", config_.condition.source, ", step ", trained_.info.step,
-                        ", data ", trained_.info.data, ". ", ids_.numel(),
+    page_.paragraph(cat(config_.model.name, ", condition ", config::name(config_.condition.source), ", step ",
+                        trained_.info.step, ", data ", trained_.info.data, ". ", ids_.numel(),
                         network::patch_level(config_) ? " patches of " : " assignments of ", indices_.size(),
                         " images."));
     std::vector<std::vector<std::string>> rows{{"figure", "value"},
@@ -96,7 +97,7 @@ class Report {
                                                {"entropy of the sizes (1 = even)", fixed(sizes.entropy)},
                                                {"without a member", std::to_string(sizes.dead.size())},
                                                {"more than 4 x the even share", std::to_string(sizes.dominant.size())}};
-    if (opened_.labels && ids_.dim() == 1 && config_.condition.source != "label") {
+    if (opened_.labels && ids_.dim() == 1 && config_.condition.source != recipe::Source::kLabel) {
       const auto truth = opened_.labels->labels().index_select(0, at::tensor(indices_));
       const auto scores = metrics::cluster_scores(truth, ids_);
       rows.push_back({"NMI against the labels", fixed(scores.nmi)});
@@ -175,7 +176,7 @@ class Report {
       if (entry.path().filename().string().rfind("step-", 0) == 0) files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
-    if (config_.condition.source != "online" || files.size() < 2) return;
+    if (config_.condition.source != recipe::Source::kOnline || files.size() < 2) return;
     page_.heading("Churn between checkpoints");
     std::vector<std::vector<std::string>> rows{{"from step", "to step", "changed cluster", "NMI between"}};
     Tensor before;

@@ -31,6 +31,15 @@ std::string option_type(const config::Field& field);
 std::string long_name(const std::string& flags);
 
 namespace detail {
+/// Of an enum the value of that name, which the declaration has accepted.
+template <class T>
+T value_as(const config::Value& value) {
+  if constexpr (config::NamedEnum<T>)
+    return *config::from_name<T>(std::get<std::string>(value));
+  else
+    return std::get<T>(value);
+}
+
 template <class T>
 CLI::Option* add_one(CLI::App& app, const std::string& flags, const config::Field& field, const std::string& note,
                      std::function<void(T)> store) {
@@ -38,7 +47,7 @@ CLI::Option* add_one(CLI::App& app, const std::string& flags, const config::Fiel
       .add_option_function<std::string>(
           flags,
           [field, flag = long_name(flags), store = std::move(store)](const std::string& text) {
-            store(std::get<T>(parse_option(flag, field, text)));
+            store(detail::value_as<T>(parse_option(flag, field, text)));
           },
           option_help(field, note))
       ->type_name(option_type(field));

@@ -31,11 +31,11 @@ evaluate::ClusterReport report_of(const checkpoint::Trained& trained, const data
                                   const data::Dataset& dataset, const std::optional<int64_t>& count,
                                   const at::Device& device, ProgressBar& bar) {
   const auto& config = trained.info.config;
-  if (config.condition.source == "online") {
+  if (config.condition.source == recipe::Source::kOnline) {
     return evaluate::evaluate_clusters(config, trained.network, dataset, {opened.labels.get(), opened.masks.get()},
                                        device, bar.callback());
   }
-  SDG_CHECK_USAGE(config.condition.source != "label", trained.path,
+  SDG_CHECK_USAGE(config.condition.source != recipe::Source::kLabel, trained.path,
                   ": condition.source is label, there are no clusters to score");
   evaluate::ClusterReport report;
   report.indices = network::evaluation_subset(dataset, count.value_or(dataset.size()), 0);
@@ -63,7 +63,8 @@ int execute(const Arguments& arguments) {
   const auto report = report_of(trained, opened, dataset, arguments.count, device, bar);
   bar.finish();
   const auto& scores = report.scores;
-  const auto clusters = config.condition.source == "file" ? trained.info.classes : config.cluster.clusters;
+  const auto clusters =
+      config.condition.source == recipe::Source::kFile ? trained.info.classes : config.cluster.clusters;
   if (arguments.json) {
     nlohmann::ordered_json out{{"checkpoint", trained.path},
                                {"step", trained.info.step},

@@ -80,7 +80,7 @@ void print(const Arguments& arguments, const vision::FeatureExtractor& extractor
     } else {
       out.update({{"checkpoint", drawn_from->path},
                   {"step", drawn_from->info.step},
-                  {"condition", drawn_from->info.config.condition.source},
+                  {"condition", config::name(drawn_from->info.config.condition.source)},
                   {"guidance", how.guidance},
                   {"steps", how.steps},
                   {"solver", how.solver},

@@ -138,8 +138,8 @@ class Report {
  private:
   std::string sentence() const {
     const auto& config = trained_.info.config;
-    return cat(config.model.name, ", condition ", config.condition.source, ", step ", trained_.info.step, ", ",
-               arguments_.source.weights == "ema" ? "averaged" : "raw", " weights; ", opened_.description, ": ",
+    return cat(config.model.name, ", condition ", config::name(config.condition.source), ", step ", trained_.info.step,
+               ", ", arguments_.source.weights == "ema" ? "averaged" : "raw", " weights; ", opened_.description, ": ",
                indices_.size(), " images",
                labels_.defined()
                    ? cat(", probes learn on ", split_.train.size(), " and are tested on ", split_.test.size(),
@@ -221,7 +221,7 @@ study::Tap stored_tap(const Arguments& arguments, const checkpoint::Trained& tra
   options.times = arguments.times;
   if (options.times.empty()) options.times = {config.cluster.teacher_time};
   options.poolings = arguments.poolings;
-  if (options.poolings.empty()) options.poolings = {config.cluster.pooling};
+  if (options.poolings.empty()) options.poolings = {std::string(config::name(config.cluster.pooling))};
   return study::taps_of(options, trained).front();
 }
 

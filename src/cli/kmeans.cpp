@@ -26,7 +26,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Arguments {
-  std::string run, checkpoint, features, data, pooling, out = "ids.safetensors", device = "auto", weights = "ema";
+  std::optional<cluster::Pooling> pooling;
+  std::string run, checkpoint, features, data, out = "ids.safetensors", device = "auto", weights = "ema";
   std::optional<int64_t> depth, clusters;
   std::optional<double> time;
   conditions::OfflineKmeans how;
@@ -91,10 +92,10 @@ Features from_network(const Arguments& arguments) {
   const auto trained = checkpoint::load_trained(path, device, arguments.weights);
   auto config = trained.info.config;
   auto& tap = config.cluster;
-  tap.level = "image";
+  tap.level = cluster::Level::kImage;
   tap.depth = arguments.depth.value_or(tap.depth);
   tap.teacher_time = arguments.time.value_or(tap.teacher_time);
-  if (!arguments.pooling.empty()) tap.pooling = arguments.pooling;
+  if (arguments.pooling) tap.pooling = *arguments.pooling;
   config.data = data_options(arguments.data, trained);
   const auto opened = data::open_data(config.data, arguments.data.empty() ? config.config_dir : "");
   const data::Dataset dataset(opened, config.data);

@@ -77,9 +77,10 @@ Tensor map_seen_in(const std::string& text, const checkpoint::Trained& trained, 
 void check_effect(const SamplingArguments& arguments, const checkpoint::Trained& trained,
                   const generate::GenerateOptions& options) {
   const auto& source = trained.info.config.condition.source;
-  const bool of_labels = source == "label";
+  const bool of_labels = source == recipe::Source::kLabel;
   SDG_CHECK_USAGE(arguments.config_class.empty() || of_labels, "--class: this run knows no labels (condition.source ",
-                  source, ")", source == "none" ? "" : "; --cluster names one of its clusters");
+                  config::name(source), ")",
+                  source == recipe::Source::kNone ? "" : "; --cluster names one of its clusters");
   SDG_CHECK_USAGE(!arguments.cluster || !of_labels,
                   "--cluster: this run was trained on labels; --class names one of its classes");
   const std::string chosen = arguments.cluster                 ? "--cluster"
@@ -89,8 +90,9 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
                                                                : "";
   const bool interval = !arguments.interval.empty();
   if (!trained.prior.defined()) {
-    const auto why = source == "none" ? std::string("this run was trained without conditions (condition.source none)")
-                                      : cat("the conditions of this run had not begun at step ", trained.info.step);
+    const auto why = source == recipe::Source::kNone
+                         ? std::string("this run was trained without conditions (condition.source none)")
+                         : cat("the conditions of this run had not begun at step ", trained.info.step);
     SDG_CHECK_USAGE(chosen.empty(), chosen, ": ", why);
     // 0 and 1 ask for no guidance, which is what is drawn.
     SDG_CHECK_USAGE(!arguments.guidance || options.guidance == 0 || options.guidance == 1, "--guidance: ", why,
@@ -191,8 +193,8 @@ CLI::Validator solver_alias() {
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device) {
   const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
   auto trained = checkpoint::load_trained(path, device, arguments.weights);
-  say(cat(path.string(), ": ", trained.info.config.model.name, ", condition ", trained.info.config.condition.source,
-          ", step ", trained.info.step));
+  say(cat(path.string(), ": ", trained.info.config.model.name, ", condition ",
+          config::name(trained.info.config.condition.source), ", step ", trained.info.step));
   return trained;
 }
 

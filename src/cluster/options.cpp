@@ -24,7 +24,6 @@ void visit_assignment(ClusterOptions& options, config::Fields& fields) {
   fields("assign", &options.assign,
          {.help = "sinkhorn: assignments are balanced, so that all clusters are used alike. softmax: each image's own "
                   "scores / epsilon, without any balance; clusters then tend to collapse. For comparison.",
-          .choices = {"sinkhorn", "softmax"},
           .resume = config::Resume::kSaid});
   fields("queue", &options.queue,
          {.help = "Rows of earlier steps that are balanced together with the batch, which steadies the assignment "
@@ -36,7 +35,6 @@ void visit_assignment(ClusterOptions& options, config::Fields& fields) {
   fields("balance", &options.balance,
          {.help = "One view: window balances only rows whose time lies in the window, which alone are learned from; "
                   "batch balances all rows, noise included, as in the public code. With two views all are in it.",
-          .choices = {"window", "batch"},
           .resume = config::Resume::kSaid});
   fields("temperature", &options.temperature,
          {.help = "Softmax temperature of the head's prediction. Smaller asks for more confident scores; too small "
@@ -81,21 +79,18 @@ void visit_loss(ClusterOptions& options, config::Fields& fields) {
       "window_tokens", &options.window_tokens,
       {.help = "Patch level with one view: own applies the window of each image to its own tokens; tiled repeats the "
                "paper's code, which applies it to tokens of other images.",
-       .choices = {"own", "tiled"},
        .resume = config::Resume::kSaid});
   fields("averaging", &options.averaging,
          {.help = "batch: sum over the window divided by the whole batch, as in the paper, so a narrow window also "
                   "weighs less. window: "
                   "mean over the window's samples, so the weight does not depend on the width.",
-          .choices = {"batch", "window"},
           .resume = config::Resume::kSaid});
 }
 
 void visit_features(ClusterOptions& options, config::Fields& fields) {
   fields("level", &options.level,
          {.help = "image: one cluster and one condition an image. patch: every patch token has its own (U-ViT only); "
-                  "pooling is then not used.",
-          .choices = {"image", "patch"}});
+                  "pooling is then not used."});
   fields("teacher_time", &options.teacher_time,
          {.help = "The time at which the averaged network looks at an image to choose its cluster. Lower is noisier: "
                   "coarser clusters, "
@@ -108,13 +103,11 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
          {.help = "two: the assignment comes from one noise and the head predicts it from another, so clusters cannot "
                   "encode noise. one: "
                   "both use the same noisy image, as in the public code, and save a forward pass.",
-          .choices = {"two", "one"},
           .resume = config::Resume::kSaid});
   fields("pooling", &options.pooling,
          {.help = "What of the network becomes the feature. flat: all patch tokens side by side (keeps where things "
                   "are); mean: their "
-                  "mean (smaller, forgets place); cls: the class token, where the network has one.",
-          .choices = {"flat", "mean", "cls"}});
+                  "mean (smaller, forgets place); cls: the class token, where the network has one."});
   fields("depth", &options.depth,
          {.help = "The block after which features are read, counted from 0; -1 is the middle. Early blocks hold "
                   "texture, late ones the "

@@ -6,12 +6,6 @@
 
 namespace sdg::cluster {
 
-Averaging parse_averaging(const std::string& name) {
-  if (name == "batch") return Averaging::kBatch;
-  if (name == "window") return Averaging::kWindow;
-  throw UsageError(cat("cluster.averaging: expected batch or window, got '", name, "'"));
-}
-
 Tensor in_window(const Tensor& t, double begin, double end) {
   return (t > begin).logical_and(t < end);
 }

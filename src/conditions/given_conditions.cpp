@@ -110,19 +110,19 @@ Tensor from_file(const ConditionContext& context, const PseudoLabelOrigin& origi
 GivenConditions given_conditions(const ConditionContext& context) {
   GivenConditions out;
   const auto& source = context.config.condition.source;
-  if (source == "label") {
+  if (source == recipe::Source::kLabel) {
     SDG_CHECK_USAGE(context.opened.labels, "condition.source: label needs a data set with classes; ",
                     context.opened.description, " has none");
     out.ids = context.opened.labels->labels();
     out.class_names = context.opened.labels->class_names();
     out.classes = static_cast<int64_t>(out.class_names.size());
-  } else if (source == "kmeans") {
+  } else if (source == recipe::Source::kKmeans) {
     out.ids = offline_clusters(context);
     out.origin = pseudo_label_origin(context.folder.pseudo_labels());
     out.classes = context.config.cluster.clusters;
-  } else if (source == "recluster") {
+  } else if (source == recipe::Source::kRecluster) {
     out.classes = context.config.cluster.clusters;
-  } else if (source == "file") {
+  } else if (source == recipe::Source::kFile) {
     out.origin = pseudo_label_origin(context.config.condition.file);
     out.ids = from_file(context, out.origin);
     out.classes = out.ids.max().item<int64_t>() + 1;
@@ -130,8 +130,8 @@ GivenConditions given_conditions(const ConditionContext& context) {
   if (!out.ids.defined()) return out;
   out.key = condition_key(out.ids);
   const auto* before = context.before;
-  SDG_CHECK(!before || before->conditions.empty() || before->conditions == out.key, "condition.", source, ": ",
-            source == "file" ? context.config.condition.file : context.opened.path,
+  SDG_CHECK(!before || before->conditions.empty() || before->conditions == out.key, "condition.", config::name(source),
+            ": ", source == recipe::Source::kFile ? context.config.condition.file : context.opened.path,
             " gives other indices than those this run was trained on up to step ", before ? before->step : 0,
             "; bring them back, or choose another --run");
   return out;

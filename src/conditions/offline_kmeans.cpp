@@ -64,7 +64,7 @@ PseudoLabelOrigin feature_origin(const std::filesystem::path& path) {
 }
 
 std::string tap_text(const recipe::RunConfig& config, int64_t depth) {
-  return cat("depth ", depth, ", t ", config.cluster.teacher_time, ", pooling ", config.cluster.pooling);
+  return cat("depth ", depth, ", t ", config.cluster.teacher_time, ", pooling ", config::name(config.cluster.pooling));
 }
 
 Tensor read_features(const std::filesystem::path& path) {

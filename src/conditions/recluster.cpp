@@ -13,7 +13,7 @@ namespace sdg::conditions {
 bool recluster_due(const recipe::RunConfig& config, int64_t first, int64_t step) {
   const auto every =
       std::max<int64_t>(1, std::llround(config.condition.recluster * static_cast<double>(config.train.steps)));
-  return config.condition.source == "recluster" && step >= first && (step - first) % every == 0;
+  return config.condition.source == recipe::Source::kRecluster && step >= first && (step - first) % every == 0;
 }
 
 Tensor keep_numbers(const Tensor& ids, const Tensor& previous, int64_t clusters) {

@@ -24,7 +24,8 @@ void Fields::operator()(std::string_view name, Slot slot, Doc doc) {
   const std::string path = join(name);
   SDG_CHECK(path != "extends", "option extends: this name is kept for the configs themselves");
   SDG_CHECK(!find(path) && !find_group(path), "option ", path, ": declared twice");
-  Value initial = std::visit([](const auto* value) { return Value(*value); }, slot);
+  if (const auto* named = std::get_if<NamedSlot>(&slot)) doc.choices = named->names();
+  Value initial = std::visit([](const auto& value) { return Value(*value); }, slot);
   fields_.push_back({path, slot, std::move(doc), std::move(initial)});
 }
 

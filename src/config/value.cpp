@@ -88,10 +88,10 @@ std::optional<Value> read(const Slot& slot, std::string_view text) {
       return as_value(read_int(trimmed(text)));
     case 2:
       return as_value(read_double(trimmed(text)));
-    case 3:
-      return Value(std::string(text));
-    default:
+    case 4:
       return as_value(read_list(trimmed(text)));
+    default:
+      return Value(std::string(text));
   }
 }
 
@@ -151,13 +151,22 @@ Value parse_value(const Field& field, std::string_view text) {
 }
 
 Value current_value(const Field& field) {
-  return std::visit([](const auto* slot) { return Value(*slot); }, field.slot);
+  return std::visit([](const auto& slot) { return Value(*slot); }, field.slot);
 }
 
 void assign(const Field& field, const Value& value) {
+  if (const auto* named = std::get_if<NamedSlot>(&field.slot)) {
+    const auto* text = std::get_if<std::string>(&value);
+    SDG_CHECK(text && named->set(*text), field.path, ": expected ", accepted(field), ", got ", to_text(value));
+    return;
+  }
   SDG_CHECK(field.slot.index() == value.index(), field.path, ": expected ", accepted(field),
             ", got a value of another type: ", to_text(value));
-  std::visit([&](auto* slot) { *slot = std::get<std::remove_pointer_t<decltype(slot)>>(value); }, field.slot);
+  const auto store = [&](const auto& slot) {
+    if constexpr (!std::is_same_v<decltype(slot), const NamedSlot&>)
+      *slot = std::get<std::remove_pointer_t<std::remove_cvref_t<decltype(slot)>>>(value);
+  };
+  std::visit(store, field.slot);
 }
 
 bool is_changed(const Field& field) {
@@ -179,12 +188,12 @@ std::string accepted(const Field& field) {
       return "whole number" + range_text(field.doc);
     case 2:
       return "number" + range_text(field.doc);
-    case 3:
-      return field.doc.choices.empty() ? "text" : "one of " + joined(field.doc.choices);
-    default: {
+    case 4: {
       const std::string range = range_text(field.doc);
       return range.empty() ? "list of whole numbers" : "list of whole numbers, each" + range;
     }
+    default:
+      return field.doc.choices.empty() ? "text" : "one of " + joined(field.doc.choices);
   }
 }
 

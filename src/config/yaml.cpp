@@ -118,7 +118,8 @@ class Document {
   }
 
   static Parsed parse(const Field& field, const YAML::Node& node) {
-    const bool takes_text = std::holds_alternative<std::string*>(field.slot);
+    const bool takes_text =
+        std::holds_alternative<std::string*>(field.slot) || std::holds_alternative<NamedSlot>(field.slot);
     const bool takes_list = std::holds_alternative<std::vector<int64_t>*>(field.slot);
     // yaml-cpp marks what stood in quotes with the tag "!"; such a scalar is text even if it looks like a number.
     if (node.IsScalar() && (takes_text || node.Tag() != "!")) return try_parse(field, node.Scalar());

@@ -56,14 +56,16 @@ recipe::RunConfig implied_config(const model::Recognised& network) {
   config.data.path = "none";  // nothing is known of the data it was trained on
   config.flow.sigma_min = 0;
   const auto& condition = network.shape.condition;
-  config.condition.source = condition == "index" ? "label" : condition == "vector" ? "online" : "none";
+  config.condition.source = condition == model::ConditionKind::kIndex    ? recipe::Source::kLabel
+                            : condition == model::ConditionKind::kVector ? recipe::Source::kOnline
+                                                                         : recipe::Source::kNone;
   if (network.head) {  // sgfm: prototypes of length 1 as tokens, and a null token of their own
     config.cluster.clusters = network.head->clusters;
     config.cluster.hidden = network.head->hidden;
     config.cluster.standardize = network.head->standardize;
-    config.cluster.pooling = network.head->features == network.dim ? "cls" : "flat";
+    config.cluster.pooling = network.head->features == network.dim ? cluster::Pooling::kCls : cluster::Pooling::kFlat;
     config.condition.token_scale = 1;
-    config.condition.null_token = "separate";
+    config.condition.null_token = recipe::NullToken::kSeparate;
     config.condition.change = 0;
   }
   return config;
@@ -152,10 +154,10 @@ Converted convert_public(const tensors::Weights& weights, const std::string& sou
   auto& network = *found;
   check_fit(network, source);
   SDG_CHECK_USAGE(network.candidates.size() == 1, source, ": DiT and SiT have the same tensors: say which with --as");
-  SDG_CHECK_USAGE(network.shape.condition != "patch_vector", source,
+  SDG_CHECK_USAGE(network.shape.condition != model::ConditionKind::kPatchVector, source,
                   ": a network with one condition per patch can be inspected, not yet drawn from");
 
-  SDG_CHECK(network.shape.condition != "vector" || network.head, source,
+  SDG_CHECK(network.shape.condition != model::ConditionKind::kVector || network.head, source,
             ": a network conditioned by vectors needs the prototypes they are taken from, and the file has none");
 
   checkpoint::CheckpointInfo info;
@@ -170,7 +172,7 @@ Converted convert_public(const tensors::Weights& weights, const std::string& sou
   info.step = steps_of(weights);
   info.classes = network.shape.classes;
   info.data = cat("unknown: converted from ", source);
-  info.labels_read = network.shape.condition == "index";
+  info.labels_read = network.shape.condition == model::ConditionKind::kIndex;
   info.provenance = checkpoint::provenance_of(weights.metadata, source);
   if (!info.provenance.empty()) info.labels_read = info.provenance.verdict() == checkpoint::Verdict::kNo;
 
@@ -193,10 +195,10 @@ Converted convert_public(const tensors::Weights& weights, const std::string& sou
   out.file.metadata["converted_from"] = std::filesystem::path(source).filename().string();
   out.file.metadata["converted_entry"] = weights.entry;
   if (!place.prefix.empty()) out.file.metadata["converted_prefix"] = place.prefix;
-  out.file.metadata["prediction"] = info.config.model.prediction;
-  if (network.prediction != "velocity")
-    out.notes.push_back(cat("this network predicts ", network.prediction, " on the path ", info.config.model.path,
-                            "; samplers convert it into a velocity"));
+  out.file.metadata["prediction"] = config::name(info.config.model.prediction);
+  if (network.prediction != flow::Target::kVelocity)
+    out.notes.push_back(cat("this network predicts ", config::name(network.prediction), " on the path ",
+                            config::name(info.config.model.path), "; samplers convert it into a velocity"));
   if (network.head) {
     out.notes.push_back(
         "as in sgfm, prototypes are taken as tokens of length 1 and the null token as separate: see "

@@ -51,7 +51,7 @@ std::string counted(const std::vector<std::string>& names, const std::string& wh
 
 }  // namespace
 
-InitialWeights start_from(network::Network& network, const std::filesystem::path& path, const std::string& match) {
+InitialWeights start_from(network::Network& network, const std::filesystem::path& path, model::WeightsMatch match) {
   const auto file = tensors::read_weights(path);
   InitialWeights out;
   out.source = path.filename().string() + (file.entry.empty() ? "" : cat(" (entry ", file.entry, ")"));
@@ -92,8 +92,8 @@ InitialWeights start_from(network::Network& network, const std::filesystem::path
   SDG_CHECK(out.taken > 0, path.string(), ": none of its ", file.tensors.size(),
             " tensors has the name and shape of one of the network's; sdg inspect says what is in it");
   const bool fits = missing.empty() && misshapen.empty() && left.empty();
-  SDG_CHECK(fits || match != "strict", path.string(), ": does not fit the network: ", out.taken, " of its ",
-            targets.size(), " tensors are in the file in their shape", counted(missing, "are missing"),
+  SDG_CHECK(fits || match != model::WeightsMatch::kStrict, path.string(), ": does not fit the network: ", out.taken,
+            " of its ", targets.size(), " tensors are in the file in their shape", counted(missing, "are missing"),
             counted(misshapen, "have another shape"), counted(left, "of the file have no place"),
             "; sdg inspect shows what the file is, --set model.weights_match=matching takes what fits");
   for (auto& [target, given] : copies) target.copy_(given);

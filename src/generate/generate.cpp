@@ -111,7 +111,7 @@ void check(const recipe::RunConfig& config, const Tensor& prior, const GenerateO
                   " is after end ", options.guidance_end);
   SDG_CHECK_USAGE(options.cluster < 0 || prior.defined(),
                   "--cluster and --class need a conditional run, this one has condition.source ",
-                  config.condition.source);
+                  config::name(config.condition.source));
   const int64_t clusters = !prior.defined() ? 0 : prior.dim() == 2 ? config.cluster.clusters : prior.size(0);
   SDG_CHECK_USAGE(options.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", options.cluster);
   if (!options.map.defined()) return;

@@ -33,14 +33,14 @@ std::vector<Tensor> trainable(torch::nn::Module& module) {
 }
 
 bool has_index(const recipe::RunConfig& config) {
-  return config.condition.source != "none" && config.condition.source != "online";
+  return config.condition.source != recipe::Source::kNone && config.condition.source != recipe::Source::kOnline;
 }
 
 // Rows that the queue keeps: enough for 2 K together with those of a batch that are balanced.
 int64_t queue_rows(const recipe::RunConfig& config, int64_t patches) {
   const auto& options = config.cluster;
   if (options.queue >= 0) return options.queue;
-  const bool only_window = options.views == "one" && options.balance == "window";
+  const bool only_window = options.views == cluster::Views::kOne && options.balance == cluster::Balance::kWindow;
   const double share = only_window ? options.window_end - options.window_begin : 1;
   const auto images = static_cast<int64_t>(share * static_cast<double>(config.train.batch));
   return cluster::queue_rows(options.clusters, images * patches);
@@ -79,16 +79,16 @@ Learner::Learner(const recipe::RunConfig& config, const at::Device& device, cons
     : config_(config),
       device_(device),
       ids_(ids),
-      classes_(config.condition.source == "online" ? config.cluster.clusters : classes),
+      classes_(config.condition.source == recipe::Source::kOnline ? config.cluster.clusters : classes),
       student_(std::move(student)),
       teacher_(std::move(teacher)),
       draws_(draws ? std::move(draws) : counter_draws(config, student_.model->patch_tokens())),
       flat_(flatten(student_)),
       teacher_flat_(flatten(teacher_)),
       optimizer_(config.train, flat_.values()) {
-  const bool later = config.condition.source == "recluster";
-  SDG_CHECK(!has_index(config) || later || (ids.defined() && classes > 0), "condition source ", config.condition.source,
-            " needs an index per image");
+  const bool later = config.condition.source == recipe::Source::kRecluster;
+  SDG_CHECK(!has_index(config) || later || (ids.defined() && classes > 0), "condition source ",
+            config::name(config.condition.source), " needs an index per image");
   student_.set_training(true);
   teacher_.set_training(false);
   model_parameters_ = trainable(*student_.model);
@@ -112,12 +112,12 @@ void Learner::set_ids(const Tensor& ids) {
 }
 
 bool Learner::conditioned() const {
-  if (config_.condition.source == "recluster" && !ids_.defined()) return false;
-  return config_.condition.source != "none" && steps_done_ >= change_at_;
+  if (config_.condition.source == recipe::Source::kRecluster && !ids_.defined()) return false;
+  return config_.condition.source != recipe::Source::kNone && steps_done_ >= change_at_;
 }
 
 bool Learner::clustering() const {
-  return config_.condition.source == "online" && steps_done_ >= cluster_from_;
+  return config_.condition.source == recipe::Source::kOnline && steps_done_ >= cluster_from_;
 }
 
 Tensor Learner::prior() const {
@@ -131,7 +131,7 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
   const auto x = batch.x.narrow(0, first, count).to(device_);  // [n, C, S, S]
   const std::vector<int64_t> samples(batch.sample.begin() + first, batch.sample.begin() + first + count);
   const auto draws = draws_(samples, x.sizes().slice(1));
-  const bool online = config_.condition.source == "online";
+  const bool online = config_.condition.source == recipe::Source::kOnline;
   if (online && clustering()) cluster_views(x, draws, shard);
 
   auto condition = network::unconditional_for(config_);
@@ -147,7 +147,7 @@ void Learner::flow_shard(const data::Batch& batch, int64_t first, int64_t count,
   const auto point = student_.predictions.training_point(x, draws.eps.to(device_), draws.t.to(device_));
   model::ForwardOptions options;
   options.dropout = std::make_shared<model::DropoutDraw>(model::DropoutDraw{recipe::seed_of(config_), samples});
-  const bool own_view = online && clustering() && config_.cluster.views == "one";
+  const bool own_view = online && clustering() && config_.cluster.views == cluster::Views::kOne;
   if (own_view) options.feature_depth = network::feature_depth(config_, *student_.model);
   const auto out = student_.model->forward(point.input, point.time, condition, options);
   if (own_view) {
@@ -259,7 +259,7 @@ void Learner::save(tensors::TensorFile& file) const {
     file.tensors["queue"] = queue_.data();
     file.tensors["queue_seen"] = at::scalar_tensor(queue_.seen(), at::kLong);
   }
-  if (config_.condition.source == "recluster" && ids_.defined()) file.tensors["ids"] = ids_;
+  if (config_.condition.source == recipe::Source::kRecluster && ids_.defined()) file.tensors["ids"] = ids_;
   file.metadata["cluster_step"] = std::to_string(cluster_from_);
   file.metadata["change_step"] = std::to_string(change_at_);
   file.metadata["change_came"] = steps_done_ > change_at_ || came_early_ ? "yes" : "no";
@@ -290,7 +290,8 @@ void Learner::load(const tensors::TensorFile& file, const std::string& where) {
     agreement_.restore(file.at("agreement.memory", where), file.at("agreement.figures", where));
   if (queue_.capacity() > 0 && file.tensors.count("queue"))
     queue_.restore(file.at("queue", where), file.at("queue_seen", where).item<int64_t>());
-  if (config_.condition.source == "recluster" && file.tensors.count("ids")) set_ids(file.tensors.at("ids"));
+  if (config_.condition.source == recipe::Source::kRecluster && file.tensors.count("ids"))
+    set_ids(file.tensors.at("ids"));
   steps_done_ = std::stoll(file.metadata.at("step"));
   restore_change(file, where);
 }

@@ -36,7 +36,7 @@ Tensor joined(const std::vector<Shard>& shards, Tensor Shard::* member) {
 // The teacher looks at each image once at teacher_time; with two views the head learns from a second look, through
 // other noise and at a time of the window, so that only what survives the noise can be predicted.
 void Learner::cluster_views(const Tensor& x, const Draws& draws, Shard& shard) {
-  const bool two_views = config_.cluster.views == "two";
+  const bool two_views = config_.cluster.views == cluster::Views::kTwo;
   if (two_views || conditioned() || config_.condition.stable > 0) {
     const auto t = at::full({x.size(0)}, config_.cluster.teacher_time, x.options());
     const at::NoGradGuard no_grad;
@@ -63,7 +63,7 @@ cluster::SinkhornResult Learner::assign(const Tensor& scores, const network::Net
     const at::NoGradGuard no_grad;
     all = at::cat({scores, queue_.rows().matmul(scorer.head->prototypes->weight.t())});
   }
-  if (options.assign == "softmax") return cluster::softmax_assignment(all, options.epsilon);
+  if (options.assign == cluster::Assign::kSoftmax) return cluster::softmax_assignment(all, options.epsilon);
   cluster::SinkhornOptions sinkhorn;
   sinkhorn.epsilon = options.epsilon;
   sinkhorn.iterations = options.iterations;
@@ -91,7 +91,7 @@ Tensor Learner::backbone_gradient(std::vector<Shard>& shards, const Tensor& of_f
 // the embeddings that later steps are balanced with.
 Tensor Learner::cluster_gradient(std::vector<Shard>& shards, StepResult& result, Tensor& queued) {
   const auto& options = config_.cluster;
-  const bool two_views = options.views == "two", into_backbone = options.backbone > 0;
+  const bool two_views = options.views == cluster::Views::kTwo, into_backbone = options.backbone > 0;
   student_.head->normalize_prototypes();
   const auto features = joined(shards, &Shard::head_features).detach().requires_grad_(into_backbone);
   const auto own = student_.head->forward(features);  // scores [B, K] or [B*L, K]
@@ -107,9 +107,10 @@ Tensor Learner::cluster_gradient(std::vector<Shard>& shards, StepResult& result,
   } else {
     auto mask = cluster::in_window(joined(shards, &Shard::head_t), options.window_begin, options.window_end);  // [B]
     const auto per_image = scores.size(0) / mask.size(0);
-    mask = options.window_tokens == "tiled" ? mask.repeat({per_image}) : mask.repeat_interleave(per_image);
+    mask = options.window_tokens == cluster::WindowTokens::kTiled ? mask.repeat({per_image})
+                                                                  : mask.repeat_interleave(per_image);
     auto embedding = own.embedding;
-    if (options.balance == "window") {
+    if (options.balance == cluster::Balance::kWindow) {
       const auto inside = mask.nonzero().squeeze(1);
       if (inside.numel() == 0) return at::zeros_like(flat_.values());
       scores = scores.index_select(0, inside);
@@ -119,11 +120,11 @@ Tensor Learner::cluster_gradient(std::vector<Shard>& shards, StepResult& result,
     queued = embedding.detach();
     losses = cluster::assignment_loss(scores, result.sinkhorn->assignments.narrow(0, 0, scores.size(0)),
                                       options.temperature);
-    if (options.balance == "window") {
-      const bool over_batch = cluster::parse_averaging(options.averaging) == cluster::Averaging::kBatch;
+    if (options.balance == cluster::Balance::kWindow) {
+      const bool over_batch = options.averaging == cluster::Averaging::kBatch;
       loss = losses.sum() / static_cast<double>(over_batch ? mask.size(0) : losses.size(0));
     } else {
-      loss = cluster::window_mean(losses, mask, cluster::parse_averaging(options.averaging));
+      loss = cluster::window_mean(losses, mask, options.averaging);
     }
   }
   result.cluster_weight = options.ramp
@@ -149,7 +150,7 @@ void Learner::update_teacher() {
   const at::NoGradGuard no_grad;
   auto ours = teacher_flat_.values();
   const auto& theirs = flat_.values();
-  if (config_.train.teacher == "change" && config_.condition.source == "online") {
+  if (config_.train.teacher == recipe::Teacher::kChange && config_.condition.source == recipe::Source::kOnline) {
     if (steps_done_ < change_at_) return;
     if (steps_done_ == change_at_) {
       ours.copy_(theirs);
@@ -169,7 +170,7 @@ void Learner::update_teacher() {
 }
 
 void Learner::update_prior(const StepResult& result) {
-  if (config_.condition.source != "online" || !result.ids.defined()) return;
+  if (config_.condition.source != recipe::Source::kOnline || !result.ids.defined()) return;
   const auto ids = result.ids.cpu();
   prior_counts_.mul_(kPriorDecay);
   prior_counts_ += at::bincount(ids.flatten(), {}, classes_).to(at::kDouble);
@@ -179,7 +180,7 @@ void Learner::update_prior(const StepResult& result) {
 
 // Conditions begin with the next step once clusters hold still.
 void Learner::watch_agreement(const data::Batch& batch, StepResult& result) {
-  if (config_.condition.source != "online" || !result.ids.defined()) return;
+  if (config_.condition.source != recipe::Source::kOnline || !result.ids.defined()) return;
   agreement_.see(batch.index, result.ids);
   result.agreement = agreement_.value();
   const double wanted = config_.condition.stable;

@@ -11,11 +11,11 @@
 namespace sdg::learn {
 
 double learning_rate(const recipe::TrainOptions& options, int64_t step) {
-  if (options.schedule == "paper")
+  if (options.schedule == recipe::Schedule::kPaper)
     return options.lr *
            std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, options.warmup)));
   if (step < options.warmup) return options.lr * static_cast<double>(step + 1) / static_cast<double>(options.warmup);
-  if (options.schedule == "constant") return options.lr;
+  if (options.schedule == recipe::Schedule::kConstant) return options.lr;
   const double span = std::max<double>(1, static_cast<double>(options.steps - options.warmup));
   const double progress = std::min(1.0, static_cast<double>(step - options.warmup) / span);
   constexpr double kFloor = 0.01;

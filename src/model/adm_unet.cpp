@@ -12,7 +12,7 @@ const AdmUNetOptions& checked(const AdmUNetOptions& o) {
   check(o, "ADM U-Net");
   SDG_CHECK_USAGE(o.condition == ConditionKind::kNone || o.condition == ConditionKind::kIndex ||
                       o.condition == ConditionKind::kVector,
-                  "ADM U-Net: it cannot carry the condition ", to_string(o.condition));
+                  "ADM U-Net: it cannot carry the condition ", config::name(o.condition));
   SDG_CHECK_USAGE(o.condition != ConditionKind::kIndex || o.classes > 0,
                   "ADM U-Net: condition index needs at least one class, got ", o.classes);
   return o;

@@ -132,9 +132,9 @@ int64_t or_preset(int64_t option, int64_t preset) {
 
 constexpr double kThousandSteps = 1000;
 
-UViTLayout layout_of(const std::string& name, ConditionKind condition) {
-  if (name == "baofff") return UViTLayout::kBaofff;
-  if (name == "sgfm_patch" || condition == ConditionKind::kPatchVector) return UViTLayout::kSgfmPatch;
+UViTLayout layout_of(Layout layout, ConditionKind condition) {
+  if (layout == Layout::kBaofff) return UViTLayout::kBaofff;
+  if (layout == Layout::kSgfmPatch || condition == ConditionKind::kPatchVector) return UViTLayout::kSgfmPatch;
   return UViTLayout::kSgfm;
 }
 
@@ -143,7 +143,7 @@ template <class Options>
 void fill_common(Options& network, const ModelOptions& options, const ModelShape& shape, double time_scale) {
   network.size = shape.size;
   network.channels = shape.channels;
-  network.condition = parse_condition_kind(shape.condition);
+  network.condition = shape.condition;
   network.time_scale = options.time_scale > 0 ? options.time_scale : time_scale;
   network.activation_checkpointing = options.activation_checkpointing;
 }
@@ -213,13 +213,13 @@ const Preset& find_preset(const std::string& name) {
 std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelShape& shape, uint64_t seed,
                                      const at::Device& device) {
   const auto& preset = find_preset(options.name);
-  const flow::Prediction predicts{flow::parse_target(options.prediction), flow::parse_path(options.path)};
+  const flow::Prediction predicts{options.prediction, options.path};
   // Sinusoids made for step numbers see 1000 t on the straight path; on a path of betas the time is the step number.
   const double steps_scale = predicts.path == flow::Path::kStraight ? kThousandSteps : 1;
   const auto where = at::TensorOptions(device).dtype(at::kFloat);
-  const auto values = options.init == "auto"     ? preset.initial_values
-                      : options.init == "public" ? nn::InitialValues::kPublic
-                                                 : nn::InitialValues::kFanIn;
+  const auto values = options.init == Init::kAuto     ? preset.initial_values
+                      : options.init == Init::kPublic ? nn::InitialValues::kPublic
+                                                      : nn::InitialValues::kFanIn;
   const auto finish = [&](auto net, auto... begins) -> std::shared_ptr<VelocityModel> {
     initialize(*net, seed, begins...);
     net->set_predicts(predicts);

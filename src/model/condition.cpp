@@ -7,31 +7,6 @@
 
 namespace sdg::model {
 
-ConditionKind parse_condition_kind(std::string_view name) {
-  if (name == "none") return ConditionKind::kNone;
-  if (name == "index") return ConditionKind::kIndex;
-  if (name == "vector") return ConditionKind::kVector;
-  if (name == "patch_vector") return ConditionKind::kPatchVector;
-  SDG_CHECK_USAGE(name == "map", "condition must be none, index, vector, patch_vector or map, got \"", name, "\"");
-  return ConditionKind::kMap;
-}
-
-std::string to_string(ConditionKind kind) {
-  switch (kind) {
-    case ConditionKind::kNone:
-      return "none";
-    case ConditionKind::kIndex:
-      return "index";
-    case ConditionKind::kVector:
-      return "vector";
-    case ConditionKind::kPatchVector:
-      return "patch_vector";
-    case ConditionKind::kMap:
-      return "map";
-  }
-  return "unknown";
-}
-
 Tensor resolve_index(const Condition& condition, int64_t classes, int64_t null_row, int64_t count,
                      const at::Device& device, std::string_view where) {
   const bool given = condition.mode == Condition::Mode::kGiven;

@@ -35,8 +35,7 @@ void ModelOptions::visit(config::Fields& fields) {
   fields(
       "layout", &layout,
       {.help = "uvit: tokens before the patches. sgfm: cls, time, condition; sgfm_patch: cls, time, conditions added "
-               "to the patches; baofff: label, time. auto is sgfm.",
-       .choices = {"auto", "baofff", "sgfm", "sgfm_patch"}});
+               "to the patches; baofff: label, time. auto is sgfm."});
   fields("mlp_time_embed", &mlp_time_embed, {.help = "uvit: an MLP after the sinusoid of the time."});
   fields("qkv_bias", &qkv_bias, {.help = "uvit: a bias in the attention's first map."});
   fields("time_scale", &time_scale,
@@ -48,8 +47,7 @@ void ModelOptions::visit(config::Fields& fields) {
          {.help = "What weights begin as. public: as in the public code of the network. fan_in: layers by their number "
                   "of inputs, U-ViT's last convolution as the identity, which learns much faster on small networks. "
                   "auto: fan_in for this program's own presets (tiny, mini), public for the published ones. Networks "
-                  "other than U-ViT begin alike in both.",
-          .choices = {"auto", "public", "fan_in"}});
+                  "other than U-ViT begin alike in both."});
   fields("weights", &weights,
          {.help = "File of weights that training starts from: a checkpoint of ours, or a public one (safetensors, .pt, "
                   ".pth, a folder) under its public names; sdg inspect shows what would be taken. Empty starts at "
@@ -60,7 +58,6 @@ void ModelOptions::visit(config::Fields& fields) {
                   "and the other way round; only label tables, condition tokens and the clustering head may be on one "
                   "side alone, and a fixed position table of another size is made anew. matching: what has the same "
                   "name and shape is taken, the rest starts as usual. The run says which tensors those are.",
-          .choices = {"strict", "matching"},
           .instead = "they are read when a run begins: choose another --run to start from other weights"});
   fields("activation_checkpointing", &activation_checkpointing,
          {.help = "Keep only the inputs of blocks for the backward pass and compute the rest again: the same gradients "
@@ -75,13 +72,11 @@ void ModelOptions::visit(config::Fields& fields) {
           .resume = config::Resume::kSaid});
   fields("prediction", &prediction,
          {.help = "What the network predicts. Public DiT, ADM and U-ViT checkpoints predict noise; all samplers work "
-                  "with all of them.",
-          .choices = {"velocity", "noise", "data", "score"}});
+                  "with all of them."});
   fields("path", &path,
          {.help = "How the network's inputs mix data and noise, and which time it is told: straight is this program's "
                   "own path with t from 0 to 1; linear (DiT, ADM), cosine, sqrt_linear (Self-Guided Diffusion) and "
-                  "stable_diffusion (U-ViT on latents) are 1000 steps of discrete betas.",
-          .choices = {"straight", "linear", "cosine", "sqrt_linear", "stable_diffusion"}});
+                  "stable_diffusion (U-ViT on latents) are 1000 steps of discrete betas."});
 }
 
 }  // namespace sdg::model

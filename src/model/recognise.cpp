@@ -72,8 +72,8 @@ void read_head(Recognised& out, const Tensors& tensors) {
               tensors.contains("feature_norm.running_mean")};
 }
 
-void predict_noise(Recognised& out, const char* path) {
-  out.prediction = out.options.prediction = "noise";
+void predict_noise(Recognised& out, flow::Path path) {
+  out.prediction = out.options.prediction = flow::Target::kNoise;
   out.options.path = path;
 }
 
@@ -90,11 +90,11 @@ void read_uvit_tokens(Recognised& out, const Tensors& tensors) {
   const bool per_patch = sgfm && side_of(tokens - 2) > 0;
   const int64_t extra = sgfm ? (per_patch ? 2 : 3) : labels ? 2 : 1;
   out.shape.size = side_of(tokens - extra) * tensors.at("patch_embed.proj.weight").size(2);
-  out.options.layout = !sgfm ? "baofff" : per_patch ? "sgfm_patch" : "sgfm";
+  out.options.layout = !sgfm ? Layout::kBaofff : per_patch ? Layout::kSgfmPatch : Layout::kSgfm;
   if (labels) {
-    out.shape.condition = "index";
+    out.shape.condition = ConditionKind::kIndex;
   } else if (tensors.contains("null_cfg_embed")) {
-    out.shape.condition = per_patch ? "patch_vector" : "vector";
+    out.shape.condition = per_patch ? ConditionKind::kPatchVector : ConditionKind::kVector;
   }
   if (out.shape.size == 0) {
     out.misshapen.push_back(cat("pos_embed ", to_string(tensors.at("pos_embed").sizes()), " instead of ", extra,
@@ -103,9 +103,9 @@ void read_uvit_tokens(Recognised& out, const Tensors& tensors) {
   if (!sgfm) {
     // On pixels their time is continuous, 999 t, along the limit of DDPM's linear betas.
     const bool latents = tensors.at("patch_embed.proj.weight").size(1) == 4;
-    predict_noise(out, latents ? "stable_diffusion" : "linear");
-    out.notes.push_back(
-        cat("Bao et al.'s networks predict noise; the betas were taken to be ", out.options.path, " (model.path)"));
+    predict_noise(out, latents ? flow::Path::kStableDiffusion : flow::Path::kLinear);
+    out.notes.push_back(cat("Bao et al.'s networks predict noise; the betas were taken to be ",
+                            config::name(out.options.path), " (model.path)"));
   }
 }
 
@@ -123,7 +123,7 @@ Recognised read_uvit(const Tensors& tensors) {
   if (mlp != 4) out.options.mlp_ratio = mlp;
   out.options.qkv_bias = tensors.contains("mid_block.attn.qkv.bias");
   out.options.mlp_time_embed = tensors.contains("time_embed.0.weight");
-  if (out.shape.condition == "index") {
+  if (out.shape.condition == ConditionKind::kIndex) {
     const auto rows = tensors.at("label_emb.weight").size(0);
     out.options.null_label = rows > 1 && rows % 10 == 1;
     out.shape.classes = rows - (out.options.null_label ? 1 : 0);
@@ -159,14 +159,14 @@ Recognised read_dit(const Tensors& tensors) {
   if (mlp != 4) out.options.mlp_ratio = mlp;
   out.options.learn_sigma = tensors.at("final_layer.linear.weight").size(0) == 2 * patch * patch * out.shape.channels;
   if (has_dims(tensors, "y_embedder.embedding_table.weight", 2)) {
-    out.shape.condition = "index";
+    out.shape.condition = ConditionKind::kIndex;
     out.shape.classes = tensors.at("y_embedder.embedding_table.weight").size(0) - 1;
     if (out.shape.classes == 0) {
       out.shape.classes = 1;
       out.options.null_label = false;
     }
   } else if (tensors.contains("null_embed")) {
-    out.shape.condition = "vector";
+    out.shape.condition = ConditionKind::kVector;
   }
   read_head(out, tensors);
   return out;
@@ -183,7 +183,7 @@ void settle(Recognised& out, const std::string& family) {
     out.family = family;
   }
   if (out.candidates.size() > 1) out.notes.push_back("DiT and SiT have the same tensors: say which with --as");
-  if (out.family == "dit") predict_noise(out, "linear");
+  if (out.family == "dit") predict_noise(out, flow::Path::kLinear);
 }
 
 bool is_head_name(const std::string& name) {

@@ -44,7 +44,7 @@ Recognised read_adm(const Tensors& tensors) {
   out.options.learn_sigma = tensors.at("out.2.weight").size(0) == 2 * out.shape.channels;
   out.options.null_label = false;  // ADM is guided by a classifier and knows no missing label
   if (const auto labels = tensors.find("label_emb.weight"); labels != tensors.end()) {
-    out.shape.condition = "index";
+    out.shape.condition = ConditionKind::kIndex;
     out.shape.classes = labels->second.size(0);
   }
   bool chosen = false;
@@ -63,8 +63,8 @@ Recognised read_adm(const Tensors& tensors) {
     out.options.name = "adm-256";
     out.shape.size = 256;
   }
-  out.prediction = out.options.prediction = "noise";
-  out.options.path = out.options.name == "adm-64" ? "cosine" : "linear";
+  out.prediction = out.options.prediction = flow::Target::kNoise;
+  out.options.path = out.options.name == "adm-64" ? flow::Path::kCosine : flow::Path::kLinear;
   if (chosen)
     out.notes.push_back(cat("attention heads, their order, the betas and images of side ", out.shape.size,
                             " were taken from the published ", out.options.name,

@@ -30,7 +30,7 @@ std::string pattern(const std::string& name) {
 std::map<std::string, std::string> names_of(const std::string& preset) {
   ModelOptions options;
   options.name = preset;
-  const auto network = build(options, {.size = 32, .channels = 3, .condition = "none"}, 0, at::kMeta);
+  const auto network = build(options, {.size = 32, .channels = 3, .condition = ConditionKind::kNone}, 0, at::kMeta);
   std::map<std::string, std::string> out;
   for (const auto& item : network->named_parameters()) out.emplace(pattern(item.key()), item.key());
   return out;

@@ -19,7 +19,7 @@ bool has_vector(const SgUNetOptions& o) {
 
 const SgUNetOptions& checked(const SgUNetOptions& o) {
   check(o, "SG U-Net");
-  SDG_CHECK_USAGE(!has_vector(o) || o.condition_dim > 0, "SG U-Net: condition ", to_string(o.condition),
+  SDG_CHECK_USAGE(!has_vector(o) || o.condition_dim > 0, "SG U-Net: condition ", config::name(o.condition),
                   " needs vectors of at least one number, got ", o.condition_dim);
   SDG_CHECK_USAGE(o.condition != ConditionKind::kPatchVector || (o.context_attention && o.tokens > 1),
                   "SG U-Net: condition patch_vector needs context attention and at least 2 tokens, got ", o.tokens);

@@ -26,7 +26,7 @@ void check(const UViTOptions& o) {
   if (o.layout == UViTLayout::kSgfm)
     fits |= o.condition == ConditionKind::kIndex || o.condition == ConditionKind::kVector;
   if (o.layout == UViTLayout::kSgfmPatch) fits |= o.condition == ConditionKind::kPatchVector;
-  SDG_CHECK_USAGE(fits, "U-ViT: this token layout cannot carry the condition ", to_string(o.condition));
+  SDG_CHECK_USAGE(fits, "U-ViT: this token layout cannot carry the condition ", config::name(o.condition));
 }
 
 int64_t hidden(const UViTOptions& o) {

@@ -16,11 +16,12 @@ model::ModelShape model_shape(const recipe::RunConfig& config, int64_t classes) 
   shape.size = config.data.size;
   shape.channels = config.data.channels;
   const auto& source = config.condition.source;
-  shape.condition = source == "none"      ? "none"
-                    : source != "online"  ? "index"
-                    : patch_level(config) ? "patch_vector"
-                                          : "vector";
-  shape.classes = shape.condition == "index" ? classes : 0;
+  using model::ConditionKind;
+  shape.condition = source == recipe::Source::kNone     ? ConditionKind::kNone
+                    : source != recipe::Source::kOnline ? ConditionKind::kIndex
+                    : patch_level(config)               ? ConditionKind::kPatchVector
+                                                        : ConditionKind::kVector;
+  shape.classes = shape.condition == model::ConditionKind::kIndex ? classes : 0;
   return shape;
 }
 
@@ -92,7 +93,7 @@ Network build_network(const recipe::RunConfig& config, int64_t classes, const at
   Network network;
   network.model = model::build(config.model, model_shape(config, classes), recipe::seed_of(config), device);
   network.predictions = flow::PredictionTable(network.model->predicts(), config.flow.sigma_min, device);
-  if (config.condition.source == "online" && !device.is_meta()) {
+  if (config.condition.source == recipe::Source::kOnline && !device.is_meta()) {
     const int64_t dim = network.model->dim();
     const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
     network.head = cluster::PrototypeHead(cluster::PrototypeHeadOptions{
@@ -111,15 +112,15 @@ int64_t feature_depth(const recipe::RunConfig& config, const model::VelocityMode
 }
 
 bool patch_level(const recipe::RunConfig& config) {
-  return config.condition.source == "online" && config.cluster.level == "patch";
+  return config.condition.source == recipe::Source::kOnline && config.cluster.level == cluster::Level::kPatch;
 }
 
 int64_t feature_dim(const recipe::RunConfig& config, const model::VelocityModel& model) {
   const auto depth = feature_depth(config, model), width = model.feature_dim(depth);
   if (patch_level(config)) return width;
-  SDG_CHECK_USAGE(config.cluster.pooling != "cls" || model.has_cls_token(),
+  SDG_CHECK_USAGE(config.cluster.pooling != cluster::Pooling::kCls || model.has_cls_token(),
                   "cluster.pooling: cls needs a network with a cls token");
-  return config.cluster.pooling == "flat" ? model.feature_tokens(depth) * width : width;
+  return config.cluster.pooling == cluster::Pooling::kFlat ? model.feature_tokens(depth) * width : width;
 }
 
 Tensor pool_tokens(const recipe::RunConfig& config, const Tensor& tokens, int64_t extra_tokens) {
@@ -127,13 +128,13 @@ Tensor pool_tokens(const recipe::RunConfig& config, const Tensor& tokens, int64_
   return pool_tokens(config.cluster.pooling, tokens, extra_tokens);
 }
 
-Tensor pool_tokens(const std::string& pooling, const Tensor& tokens, int64_t extra_tokens) {
-  if (pooling == "cls") {
+Tensor pool_tokens(cluster::Pooling pooling, const Tensor& tokens, int64_t extra_tokens) {
+  if (pooling == cluster::Pooling::kCls) {
     SDG_CHECK(extra_tokens > 0, "pooling cls: expected tokens before the patches, there are none");
     return tokens.select(1, 0);  // [N, D]
   }
   const auto patches = tokens.slice(1, extra_tokens);  // [N, L, D]
-  return pooling == "mean" ? patches.mean(1) : patches.flatten(1);
+  return pooling == cluster::Pooling::kMean ? patches.mean(1) : patches.flatten(1);
 }
 
 std::vector<Tensor> tokens_at(const recipe::RunConfig& config, const Network& network, const Tensor& x,
@@ -166,15 +167,16 @@ model::Condition condition_for(const recipe::RunConfig& config, const Network& t
   auto shape = ids.sizes().vec();
   shape.push_back(weight.size(1));
   const auto rows = weight.index_select(0, ids.flatten()).view(shape);  // [N, D] or [N, L, D]
-  if (config.condition.token == "raw") return model::Condition::given(rows, drop);
+  if (config.condition.token == recipe::Token::kRaw) return model::Condition::given(rows, drop);
   const double scale =
       config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(weight.size(1)));
   return model::Condition::given(rows * (scale / rows.norm(2, {-1}, true).clamp_min(1e-12)), drop);
 }
 
 model::Condition unconditional_for(const recipe::RunConfig& config) {
-  const bool own_token = config.condition.source == "none" ||
-                         (config.condition.source == "online" && config.condition.null_token == "separate");
+  const bool own_token =
+      config.condition.source == recipe::Source::kNone || (config.condition.source == recipe::Source::kOnline &&
+                                                           config.condition.null_token == recipe::NullToken::kSeparate);
   return own_token ? model::Condition::unconditional() : model::Condition::null();
 }
 
@@ -183,8 +185,9 @@ int64_t cluster_step(const recipe::RunConfig& config) {
 }
 
 int64_t change_step(const recipe::RunConfig& config) {
-  if (config.condition.source == "none") return config.train.steps;
-  if (config.condition.source != "online" && config.condition.source != "recluster") return 0;
+  if (config.condition.source == recipe::Source::kNone) return config.train.steps;
+  if (config.condition.source != recipe::Source::kOnline && config.condition.source != recipe::Source::kRecluster)
+    return 0;
   return std::llround(config.condition.change * static_cast<double>(config.train.steps));
 }
 

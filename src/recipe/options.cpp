@@ -11,7 +11,6 @@ void TrainOptions::visit(config::Fields& fields) {
   fields("schedule", &schedule,
          {.help = "How the rate falls after the warm-up: constant keeps it, cosine ends at a hundredth of it (resume "
                   "with the same steps); paper keeps it and starts from exactly 0, so the first step changes nothing.",
-          .choices = {"constant", "cosine", "paper"},
           .resume = config::Resume::kSaid});
   fields("warmup", &warmup,
          {.help = "Steps over which the rate rises linearly from 0.",
@@ -41,7 +40,6 @@ void TrainOptions::visit(config::Fields& fields) {
          {.help = "average: the teacher follows from the first step. change: it keeps the initial weights until the "
                   "conditions begin, is then overwritten once and follows at the full decay, its BatchNorm statistics "
                   "staying as they were copied: the paper's code.",
-          .choices = {"average", "change"},
           .resume = config::Resume::kSaid});
   fields(
       "shard", &shard,
@@ -80,7 +78,6 @@ void ConditionOptions::visit(config::Fields& fields) {
       {.help = "What guides: none; label (the data set's classes); online (clusters of the network's own features, "
                "found in the same run); recluster (the same by k-means, again and again in the run); kmeans (clusters "
                "of a finished run's features); file (an index for each image, made elsewhere).",
-       .choices = {"none", "label", "online", "recluster", "kmeans", "file"},
        .instead = "the networks of other sources differ; start anew in another --run, with model.weights from this one "
                   "to keep what was learned"});
   fields(
@@ -120,12 +117,10 @@ void ConditionOptions::visit(config::Fields& fields) {
   fields("drop_per", &drop_per,
          {.help = "Patch level: image drops the condition of all patches of an image together, which is what sampling "
                   "without it needs; patch drops each alone, as in the paper's code.",
-          .choices = {"image", "patch"},
           .resume = config::Resume::kSaid});
   fields("token", &token,
          {.help = "Source online: scaled brings a prototype to the length token_scale before it becomes a token; raw "
-                  "takes it as it is, about length 1, as in the paper's code.",
-          .choices = {"scaled", "raw"}});
+                  "takes it as it is, about length 1, as in the paper's code."});
   fields("token_scale", &token_scale,
          {.help = "Source online: length that a prototype has as a token. 0 is sqrt(D), the length of the other "
                   "tokens.",
@@ -137,8 +132,7 @@ void ConditionOptions::visit(config::Fields& fields) {
   fields("null_token", &null_token,
          {.help = "Source online: the token of unconditional training goes on as the null token of guidance (shared), "
                   "or a second token, untrained "
-                  "until the change, takes over (separate, as in the paper's code).",
-          .choices = {"shared", "separate"}});
+                  "until the change, takes over (separate, as in the paper's code)."});
 }
 
 void EvalOptions::visit(config::Fields& fields) {

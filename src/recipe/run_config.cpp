@@ -30,24 +30,27 @@ void RunConfig::visit(config::Fields& fields) {
 
 void check_config(const RunConfig& config) {
   const auto& condition = config.condition;
-  SDG_CHECK_USAGE(condition.source != "kmeans" || !condition.run.empty(),
+  SDG_CHECK_USAGE(condition.source != Source::kKmeans || !condition.run.empty(),
                   "condition.run: source kmeans clusters the features of a finished run; name its folder, e.g. --set "
                   "condition.run=runs/none");
-  SDG_CHECK_USAGE(condition.source != "file" || !condition.file.empty(),
+  SDG_CHECK_USAGE(condition.source != Source::kFile || !condition.file.empty(),
                   "condition.file: source file needs one, e.g. --set condition.file=labels.npy");
-  SDG_CHECK_USAGE(config.cluster.level == "image" || condition.source == "online" || condition.source == "none",
-                  "cluster.level: patch needs condition.source online, got ", condition.source);
-  SDG_CHECK_USAGE(condition.drop_per == "image" || (config.cluster.level == "patch" && condition.source == "online"),
+  SDG_CHECK_USAGE(config.cluster.level == cluster::Level::kImage || condition.source == Source::kOnline ||
+                      condition.source == Source::kNone,
+                  "cluster.level: patch needs condition.source online, got ", config::name(condition.source));
+  SDG_CHECK_USAGE(condition.drop_per == DropPer::kImage ||
+                      (config.cluster.level == cluster::Level::kPatch && condition.source == Source::kOnline),
                   "condition.drop_per: patch needs cluster.level patch");
-  SDG_CHECK_USAGE(config.train.batch >= 2 || condition.source != "online",
+  SDG_CHECK_USAGE(config.train.batch >= 2 || condition.source != Source::kOnline,
                   "train.batch: source online needs at least 2 images a step");
   SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
                   "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
                   config.cluster.window_end);
-  SDG_CHECK_USAGE(condition.stable == 0 || condition.source != "online" || config.train.teacher == "average",
-                  "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
-                  "without meaning anything; set one of the two otherwise");
-  SDG_CHECK_USAGE(condition.source != "online" || config.cluster.start <= condition.change,
+  SDG_CHECK_USAGE(
+      condition.stable == 0 || condition.source != Source::kOnline || config.train.teacher == Teacher::kAverage,
+      "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
+      "without meaning anything; set one of the two otherwise");
+  SDG_CHECK_USAGE(condition.source != Source::kOnline || config.cluster.start <= condition.change,
                   "cluster.start: the head must begin no later than the conditions (condition.change ",
                   condition.change, "), got ", config.cluster.start);
 }

@@ -28,7 +28,8 @@ Supply open_supply(const recipe::RunConfig& config, const checkpoint::RunFolder&
           latents::decode_with(latents::load_decoder(latents->card(), config.data.autoencoder, device), device);
   }
   const auto& source = config.condition.source;
-  const bool clusters = source == "online" || source == "kmeans" || source == "recluster";
+  const bool clusters =
+      source == recipe::Source::kOnline || source == recipe::Source::kKmeans || source == recipe::Source::kRecluster;
   SDG_CHECK_USAGE(!clusters || config.cluster.clusters <= supply.dataset->size(),
                   "cluster.clusters: ", config.cluster.clusters, " clusters of a data set of ", supply.dataset->size(),
                   " images");

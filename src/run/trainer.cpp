@@ -115,7 +115,7 @@ class Run {
     initial_weights_ = weights.source;
     initial_class_conditional_ = weights.provenance.verdict() == checkpoint::Verdict::kNo;
     if (observer_.on_event) observer_.on_event(to_text(weights));
-    if (initial_class_conditional_ && config_.condition.source != "label")
+    if (initial_class_conditional_ && config_.condition.source != recipe::Source::kLabel)
       log::warning(cat(weights.source, ": was trained on labels: what is learned from it is not label-free"));
     history_.inherit(weights.provenance, "initial weights " + weights.source);
   }
@@ -197,7 +197,7 @@ class Run {
   // What the agreement was when conditions began tells whether they can guide.
   void watch_change(const StepReport& report) {
     const auto& result = report.result;
-    if (report.step != learner_.change_at() || config_.condition.source != "online") return;
+    if (report.step != learner_.change_at() || config_.condition.source != recipe::Source::kOnline) return;
     const auto begin = cat("step ", report.step, ": conditions begin");
     if (result.agreement < 0) {
       if (observer_.on_event)
@@ -234,7 +234,7 @@ class Run {
     info.class_names = supply_.given.class_names;
     info.data = supply_.opened.description;
     if (supply_.opened.latents) info.latents = supply_.opened.latents->card();
-    info.labels_read = config_.condition.source == "label" || (before_ && before_->labels_read);
+    info.labels_read = config_.condition.source == recipe::Source::kLabel || (before_ && before_->labels_read);
     info.fingerprint = supply_.fingerprint;
     info.conditions = supply_.given.key;
     info.provenance = history_;
@@ -290,7 +290,7 @@ class Run {
   void start_message(bool resumed) {
     if (observer_.on_start)
       observer_.on_start(cat(supply_.opened.description, "; ", config_.model.name, ", condition ",
-                             config_.condition.source,
+                             config::name(config_.condition.source),
                              resumed ? cat("; going on at step ", learner_.steps_done()) : std::string()));
     if (!said_.empty() && observer_.on_event) observer_.on_event(cat("changed from ", said_));
   }

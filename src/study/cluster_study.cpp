@@ -28,16 +28,21 @@ Tensor condition_ids(const checkpoint::Trained& trained, const data::OpenedData&
   const auto& config = trained.info.config;
   const auto& source = config.condition.source;
   const auto chosen = at::tensor(indices);
-  if (source == "online") return network::assign_clusters(config, trained.network, dataset, indices, device, progress);
-  if (source == "kmeans") {
+  if (source == recipe::Source::kOnline)
+    return network::assign_clusters(config, trained.network, dataset, indices, device, progress);
+  if (source == recipe::Source::kKmeans) {
     const auto stored = checkpoint::RunFolder::of_checkpoint(trained.path).pseudo_labels();
     return stored_indices(trained, stored, dataset.size()).index_select(0, chosen);
   }
-  SDG_CHECK_USAGE(source != "recluster" || tensors::read_tensor_header(trained.path).tensors.count("ids"), trained.path,
-                  ": nothing is clustered before condition.change, which this checkpoint has not reached");
-  if (source == "recluster") return conditions::read_indices(trained.path, dataset.size()).index_select(0, chosen);
-  if (source == "file") return stored_indices(trained, config.condition.file, dataset.size()).index_select(0, chosen);
-  SDG_CHECK_USAGE(source == "label", trained.path, ": condition.source is ", source, ", there are no clusters");
+  SDG_CHECK_USAGE(
+      source != recipe::Source::kRecluster || tensors::read_tensor_header(trained.path).tensors.count("ids"),
+      trained.path, ": nothing is clustered before condition.change, which this checkpoint has not reached");
+  if (source == recipe::Source::kRecluster)
+    return conditions::read_indices(trained.path, dataset.size()).index_select(0, chosen);
+  if (source == recipe::Source::kFile)
+    return stored_indices(trained, config.condition.file, dataset.size()).index_select(0, chosen);
+  SDG_CHECK_USAGE(source == recipe::Source::kLabel, trained.path, ": condition.source is ", config::name(source),
+                  ", there are no clusters");
   SDG_CHECK_USAGE(opened.labels, opened.description, ": has no labels, though the run was trained on labels");
   return opened.labels->labels().index_select(0, chosen);
 }

@@ -41,8 +41,7 @@ std::vector<std::string> poolings_of(const FeatureStudyOptions& options, const m
     return model.has_cls_token() ? std::vector<std::string>{"mean", "flat", "cls"}
                                  : std::vector<std::string>{"mean", "flat"};
   for (const auto& pooling : options.poolings) {
-    SDG_CHECK_USAGE(pooling == "mean" || pooling == "flat" || pooling == "cls",
-                    "pooling: expected mean, flat or cls, got ", pooling);
+    SDG_CHECK_USAGE(config::from_name<cluster::Pooling>(pooling), "pooling: expected mean, flat or cls, got ", pooling);
     SDG_CHECK_USAGE(pooling != "cls" || model.has_cls_token(), "pooling: this network has no cls token");
   }
   return options.poolings;
@@ -305,7 +304,8 @@ std::vector<Tensor> extract_taps(const checkpoint::Trained& trained, const data:
     const auto tokens = network::tokens_at(config, trained.network, x, eps, t, depths);
     for (size_t i = 0; i < taps.size(); ++i) {
       const auto at = std::lower_bound(depths.begin(), depths.end(), taps[i].depth) - depths.begin();
-      const auto pooled = network::pool_tokens(taps[i].pooling, tokens[static_cast<size_t>(at)], model.extra_tokens());
+      const auto pooled = network::pool_tokens(*config::from_name<cluster::Pooling>(taps[i].pooling),
+                                               tokens[static_cast<size_t>(at)], model.extra_tokens());
       out[i].narrow(0, number * chunk, x.size(0)).copy_(pooled);
     }
   });

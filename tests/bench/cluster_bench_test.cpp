@@ -18,9 +18,9 @@ recipe::RunConfig config_of(const std::string& pooling, const std::string& views
   auto config = tiny_config(data_folder() / "unused.safetensors");
   config.data.size = 8;
   config.data.channels = 1;
-  config.cluster.pooling = pooling;
-  config.cluster.views = views;
-  config.cluster.level = level;
+  test::named(config.cluster.pooling, pooling);
+  test::named(config.cluster.views, views);
+  test::named(config.cluster.level, level);
   return config;
 }
 }  // namespace

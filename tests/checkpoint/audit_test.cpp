@@ -13,8 +13,8 @@ using ::testing::HasSubstr;
 namespace {
 checkpoint::CheckpointInfo made_by(const std::string& source) {
   checkpoint::CheckpointInfo info;
-  info.config.condition.source = source;
-  info.labels_read = source == "label";
+  test::named(info.config.condition.source, source);
+  info.labels_read = source == recipe::Source::kLabel;
   return info;
 }
 Audit::Verdict verdict(const checkpoint::CheckpointInfo& info) {

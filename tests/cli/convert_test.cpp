@@ -23,7 +23,8 @@ class Weights : public Program {
   void write_sit(const std::string& name) const {
     model::ModelOptions options;
     options.name = "sit-tiny/2";
-    const auto net = model::build(options, {.size = 8, .channels = 3, .condition = "index", .classes = 4}, 1);
+    const auto net =
+        model::build(options, {.size = 8, .channels = 3, .condition = model::ConditionKind::kIndex, .classes = 4}, 1);
     std::map<std::string, Tensor> tensors;
     for (const auto& item : net->named_parameters()) tensors[item.key()] = item.value().detach();
     tensors::write_torch(folder_ / name, tensors);

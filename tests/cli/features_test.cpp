@@ -92,7 +92,8 @@ TEST_F(Features, RefusesWhatItCannotMeasureInOneLine) {
 TEST_F(Features, AConvertedNetworkNeedsDataAndHasNoClsToken) {
   model::ModelOptions options;
   options.name = "dit-tiny/2";
-  const auto net = model::build(options, {.size = 8, .channels = 1, .condition = "index", .classes = 4}, 1);
+  const auto net =
+      model::build(options, {.size = 8, .channels = 1, .condition = model::ConditionKind::kIndex, .classes = 4}, 1);
   std::map<std::string, Tensor> tensors;
   for (const auto& item : net->named_parameters()) tensors[item.key()] = item.value().detach();
   tensors::write_torch(folder_ / "public.pt", tensors);

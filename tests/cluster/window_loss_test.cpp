@@ -48,12 +48,6 @@ TEST(WindowMean, RefusesAMaskThatDoesNotDivideTheLosses) {
   EXPECT_THROW(cluster::window_mean(at::zeros({5}), at::zeros({2}, at::kBool), Averaging::kBatch), Error);
 }
 
-TEST(ParseAveraging, KnowsTwoNames) {
-  EXPECT_EQ(cluster::parse_averaging("batch"), Averaging::kBatch);
-  EXPECT_EQ(cluster::parse_averaging("window"), Averaging::kWindow);
-  EXPECT_THROW(cluster::parse_averaging("mean"), UsageError);
-}
-
 TEST(WarmUpWeight, GrowsLinearlyAndStays) {
   EXPECT_EQ(cluster::warm_up_weight(0, 20, 0.5), 0);
   EXPECT_DOUBLE_EQ(cluster::warm_up_weight(5, 20, 0.5), 0.125);

@@ -20,7 +20,7 @@ TEST(KeepNumbers, KeepsAsManyImagesAsPossibleAndThePartitionAsItIs) {
 
 TEST(Recluster, IsDueAtTheChangeAndRegularlyAfter) {
   recipe::RunConfig config;
-  config.condition.source = "recluster";
+  config.condition.source = recipe::Source::kRecluster;
   config.train.steps = 100;
   config.condition.recluster = 0.25;
   const auto due = [&](int64_t first) {
@@ -32,6 +32,6 @@ TEST(Recluster, IsDueAtTheChangeAndRegularlyAfter) {
   };
   EXPECT_EQ(due(30), (std::vector<int64_t>{30, 55, 80}));
   EXPECT_EQ(due(60), (std::vector<int64_t>{60, 85})) << "the change that came, whatever is configured";
-  config.condition.source = "online";
+  config.condition.source = recipe::Source::kOnline;
   EXPECT_FALSE(conditions::recluster_due(config, 30, 30));
 }

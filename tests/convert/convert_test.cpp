@@ -50,7 +50,7 @@ class Convert : public ::testing::Test {
   const test::TemporaryFolder folder_;
 };
 
-const model::ModelShape kSmall{.size = 8, .channels = 3, .condition = "index", .classes = 5};
+const model::ModelShape kSmall{.size = 8, .channels = 3, .condition = model::ConditionKind::kIndex, .classes = 5};
 
 }  // namespace
 
@@ -59,7 +59,7 @@ TEST_F(Convert, ASiTGivesTheSameVelocityAsTheNetworkItCameFrom) {
   const auto tensors = filled("sit-tiny/2", kSmall, /*learn_sigma=*/true);
   const auto converted = convert::convert_public(written(tensors), "in.pt", {.family = "sit"});
   auto trained = loaded(converted);
-  EXPECT_EQ(trained.info.config.condition.source, "label");
+  EXPECT_EQ(trained.info.config.condition.source, recipe::Source::kLabel);
   EXPECT_EQ(trained.info.config.flow.sigma_min, 0);
   EXPECT_EQ(trained.info.classes, 5);
   ASSERT_TRUE(trained.prior.defined());
@@ -123,7 +123,7 @@ TEST_F(Convert, AnotherSizeGetsNewPositionsAndSaysSo) {
   EXPECT_THAT(sit.notes, Contains(AllOf(HasSubstr("made anew"), HasSubstr("12"))));
   EXPECT_EQ(loaded(sit).network.model->patch_tokens(), 36);
 
-  const auto shape = model::ModelShape{.size = 8, .channels = 3, .condition = "none"};
+  const auto shape = model::ModelShape{.size = 8, .channels = 3, .condition = model::ConditionKind::kNone};
   const auto tensors = filled("uvit-tiny/2", shape);
   const auto uvit = convert::convert_public(written(tensors), "in.pt", {.overrides = {"data.size=16"}});
   EXPECT_THAT(uvit.notes, Contains(HasSubstr("resized bilinearly from images of side 8 to 16")));
@@ -167,7 +167,7 @@ TEST_F(Convert, ANetworkOfSgfmComesWithItsPrototypes) {
     const auto heads = fixture.config.at("num_heads").get<int64_t>();
     const auto trained = loaded(convert::convert_public(written(fixture.weights()), "in.pt",
                                                         {.overrides = {"model.heads=" + std::to_string(heads)}}));
-    EXPECT_EQ(trained.info.config.condition.source, "online");
+    EXPECT_EQ(trained.info.config.condition.source, recipe::Source::kOnline);
     ASSERT_TRUE(trained.network.head);
     EXPECT_TRUE(at::equal(trained.network.head->prototypes->weight, fixture.weights().at("prototypes.weight")));
     EXPECT_EQ(trained.prior.size(0), fixture.weights().at("prototypes.weight").size(0));

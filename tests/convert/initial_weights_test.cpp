@@ -55,7 +55,7 @@ TEST_F(InitialWeights, OfAnotherConditionNeedNoPermission) {
       config.model.name = "dit-tiny/2";
       const auto whole = network::build_network(config, 4, at::kCPU).tensors("");
       tensors::write_tensors(folder_ / "w.safetensors", {whole, {}});
-      config.condition.source = to;
+      test::named(config.condition.source, to);
       auto network = network::build_network(config, 4, at::kCPU);
       const auto taken = convert::start_from(network, folder_ / "w.safetensors");
       EXPECT_GE(taken.taken, 30) << from << " to " << to;

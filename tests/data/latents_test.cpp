@@ -138,7 +138,7 @@ TEST_F(Latents, NeitherThreadsNorTheFirstStepChangeADraw) {
   data::Loader one(dataset, {.batch = 5, .seed = 8, .threads = 0}, 0);
   one.next();
   data::Loader other(dataset, {.batch = 5, .seed = 8, .threads = 3}, 5);
-  for (int i = 0; i < 3; ++i) EXPECT_TRUE(at::equal(one.next().images, other.next().images));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(at::equal(one.next().x, other.next().x));
 }
 
 TEST_F(Latents, OfADeterministicEncoderAreTakenAsTheyAre) {

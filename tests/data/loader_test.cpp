@@ -98,7 +98,7 @@ TEST(Loader, StartingAtASampleEqualsSkippingTheBatchesBefore) {
     const auto first = started.next();
     EXPECT_EQ(skipped.index, first.index) << k;
     EXPECT_EQ(skipped.sample, first.sample) << k;
-    EXPECT_TRUE(at::equal(skipped.images, first.images)) << k;
+    EXPECT_TRUE(at::equal(skipped.x, first.x)) << k;
   }
 }
 

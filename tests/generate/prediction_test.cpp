@@ -86,8 +86,8 @@ TEST(Prediction, EveryKindTrains) {
   for (const auto* path : {"straight", "linear"})
     for (const auto* target : {"velocity", "noise", "data", "score"}) {
       auto config = test::tiny_config(data, "none");
-      config.model.prediction = target;
-      config.model.path = path;
+      test::named(config.model.prediction, target);
+      test::named(config.model.path, path);
       config.train.steps = 60;
       config.train.batch = 20;
       config.train.shard = 20;
@@ -109,7 +109,7 @@ TEST(Prediction, AUNetTrainsFromTheConfigWithEveryConditionSource) {
     config.model = {};
     config.model.name = "adm-tiny";
     config.model.dropout = 0.1;
-    config.cluster.pooling = "mean";
+    config.cluster.pooling = cluster::Pooling::kMean;
     config.train.steps = 4;
     config.train.warmup = 1;
     const auto outcome = test::train_quietly(config, folder / source);

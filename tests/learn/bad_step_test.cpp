@@ -27,7 +27,7 @@ data::Batch batch_of(int64_t step) {
 
 recipe::RunConfig config_with(const std::string& views) {
   auto config = test::tiny_config("unused");
-  config.cluster.views = views;
+  test::named(config.cluster.views, views);
   config.cluster.queue = 20;
   config.cluster.window_begin = 0.1;
   return config;

@@ -21,7 +21,7 @@ recipe::RunConfig steep_config(const std::string& views) {
   auto config = test::tiny_config("none.safetensors");
   config.condition.change = 1;
   config.train.clip = 0;
-  config.cluster.views = views;
+  test::named(config.cluster.views, views);
   config.cluster.window_begin = 0.2;
   config.cluster.window_end = 0.95;
   config.cluster.weight = 5;
@@ -84,7 +84,7 @@ TEST(BalanceInsideTheWindow, TakesOnlyRowsOfTheWindow) {
   auto config = steep_config("one");
   config.cluster.backbone = 0;
   const auto head_gradient = [&](const std::string& balance, double outside) {
-    config.cluster.balance = balance;
+    test::named(config.cluster.balance, balance);
     auto draws = learn::counter_draws(config, 4);
     const auto changed = [&, draws](const std::vector<int64_t>& samples, at::IntArrayRef shape) {
       auto out = draws(samples, shape);
@@ -108,8 +108,8 @@ TEST(BalanceInsideTheWindow, TakesOnlyRowsOfTheWindow) {
 TEST(TheQueue, BringsTheBalancedRowsToTwiceTheClusters) {
   const auto rows = [](const std::string& views, const std::string& balance, const std::string& level) -> int64_t {
     auto config = steep_config(views);
-    config.cluster.balance = balance;
-    config.cluster.level = level;
+    test::named(config.cluster.balance, balance);
+    test::named(config.cluster.level, level);
     config.cluster.backbone = 0;
     config.cluster.clusters = 30;
     config.cluster.window_begin = 0.5;

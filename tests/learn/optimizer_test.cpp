@@ -49,12 +49,12 @@ TEST(LearningRate, RisesLinearlyThenStaysOrFallsToAHundredth) {
   options.lr = 0.4;
   options.warmup = 4;
   options.steps = 104;
-  options.schedule = "constant";
+  options.schedule = recipe::Schedule::kConstant;
   EXPECT_DOUBLE_EQ(learn::learning_rate(options, 0), 0.1);
   EXPECT_DOUBLE_EQ(learn::learning_rate(options, 3), 0.4);
   EXPECT_DOUBLE_EQ(learn::learning_rate(options, 4), 0.4);
   EXPECT_DOUBLE_EQ(learn::learning_rate(options, 103), 0.4);
-  options.schedule = "cosine";
+  options.schedule = recipe::Schedule::kCosine;
   EXPECT_DOUBLE_EQ(learn::learning_rate(options, 1), 0.2);
   EXPECT_DOUBLE_EQ(learn::learning_rate(options, 4), 0.4);
   EXPECT_DOUBLE_EQ(learn::learning_rate(options, 54), 0.4 * (0.01 + 0.99 * 0.5));

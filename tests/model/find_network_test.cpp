@@ -21,7 +21,7 @@ Tensors network(const std::string& preset, double value) {
   ModelOptions options;
   options.name = preset;
   Tensors out;
-  const auto net = build(options, {.size = 8, .channels = 3, .condition = "index", .classes = 4}, 1);
+  const auto net = build(options, {.size = 8, .channels = 3, .condition = ConditionKind::kIndex, .classes = 4}, 1);
   for (const auto& item : net->named_parameters()) out[item.key()] = at::full_like(item.value(), value).detach();
   return out;
 }

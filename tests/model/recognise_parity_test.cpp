@@ -20,7 +20,8 @@ std::shared_ptr<VelocityModel> rebuilt(const test::Fixture& fixture, const std::
     EXPECT_EQ(found->shape.size, fixture.config.at("input_size").get<int64_t>());
     EXPECT_EQ(found->options.learn_sigma, fixture.config.at("learn_sigma").get<bool>());
   }
-  if (family == "uvit" && found->shape.condition == "index") {  // rows of the table: all of them are classes here
+  if (family == "uvit" &&
+      found->shape.condition == ConditionKind::kIndex) {  // rows of the table: all of them are classes here
     found->options.null_label = false;
     found->shape.classes = weights.at("label_emb.weight").size(0);
   }

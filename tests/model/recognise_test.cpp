@@ -32,10 +32,10 @@ Tensors state_of(const ModelOptions& options, const ModelShape& shape) {
 TEST(Recognise, EveryPresetOfATransformerIsToldFromItsShapesAlone) {
   for (const auto& preset : presets()) {
     if (preset.family == "adm" || preset.family == "sg") continue;  // a U-Net's weights tell neither side nor heads
-    for (const std::string condition : {"none", "index", "vector"}) {
+    for (const auto condition : {ConditionKind::kNone, ConditionKind::kIndex, ConditionKind::kVector}) {
       ModelOptions options;
       options.name = preset.name;
-      options.learn_sigma = preset.family != "uvit" && condition == "index";
+      options.learn_sigma = preset.family != "uvit" && condition == ConditionKind::kIndex;
       const ModelShape shape{.size = 8 * preset.patch, .channels = 4, .condition = condition, .classes = 10};
       const auto found = recognise(state_of(options, shape), preset.family);
       ASSERT_TRUE(found) << preset.name;
@@ -44,7 +44,7 @@ TEST(Recognise, EveryPresetOfATransformerIsToldFromItsShapesAlone) {
       EXPECT_EQ(found->shape.size, shape.size);
       EXPECT_EQ(found->shape.channels, 4);
       EXPECT_EQ(found->shape.condition, condition) << preset.name;
-      EXPECT_EQ(found->shape.classes, condition == "index" ? 10 : 0);
+      EXPECT_EQ(found->shape.classes, condition == ConditionKind::kIndex ? 10 : 0);
       EXPECT_EQ(found->options.learn_sigma, options.learn_sigma);
       EXPECT_TRUE(found->heads_known);
       EXPECT_TRUE(found->fits()) << preset.name;
@@ -59,14 +59,16 @@ TEST(Recognise, PublishedAdmNetworksAreToldFromTheirShapes) {
       options.name = name;
       options.learn_sigma = labels;
       options.null_label = false;
-      const auto state =
-          state_of(options, {.size = 64, .channels = 3, .condition = labels ? "index" : "none", .classes = 1000});
+      const auto state = state_of(options, {.size = 64,
+                                            .channels = 3,
+                                            .condition = labels ? ConditionKind::kIndex : ConditionKind::kNone,
+                                            .classes = 1000});
       const auto found = recognise(state);
       ASSERT_TRUE(found) << name;
       EXPECT_EQ(found->options.name, name);
       EXPECT_EQ(found->shape.classes, labels ? 1000 : 0);
       EXPECT_EQ(found->options.learn_sigma, labels);
-      EXPECT_EQ(found->options.prediction, "noise");
+      EXPECT_EQ(found->options.prediction, flow::Target::kNoise);
       EXPECT_TRUE(found->fits()) << name;
     }
   }
@@ -79,30 +81,31 @@ TEST(Recognise, PublishedAdmNetworksAreToldFromTheirShapes) {
 
 TEST(Recognise, TheThreeTokenLayoutsOfUViTAreToldApart) {
   ModelOptions options;
-  ModelShape shape{.size = 16, .channels = 3, .condition = "none"};
-  for (const std::string layout : {"baofff", "sgfm", "sgfm_patch"}) {
+  ModelShape shape{.size = 16, .channels = 3, .condition = ConditionKind::kNone};
+  for (const auto layout : {Layout::kBaofff, Layout::kSgfm, Layout::kSgfmPatch}) {
     options.layout = layout;
     EXPECT_EQ(recognise(state_of(options, shape))->options.layout, layout);
   }
-  options.layout = "auto";
-  shape.condition = "patch_vector";
+  options.layout = model::Layout::kAuto;
+  shape.condition = ConditionKind::kPatchVector;
   const auto found = recognise(state_of(options, shape));
-  EXPECT_EQ(found->options.layout, "sgfm_patch");
-  EXPECT_EQ(found->shape.condition, "patch_vector");
+  EXPECT_EQ(found->options.layout, model::Layout::kSgfmPatch);
+  EXPECT_EQ(found->shape.condition, ConditionKind::kPatchVector);
   EXPECT_TRUE(found->fits());
 }
 
 TEST(Recognise, DiTAndSiTAreAQuestionForTheCaller) {
   ModelOptions options;
   options.name = "dit-S/4";
-  const auto state = state_of(options, {.size = 32, .channels = 4, .condition = "index", .classes = 1000});
+  const auto state =
+      state_of(options, {.size = 32, .channels = 4, .condition = ConditionKind::kIndex, .classes = 1000});
   EXPECT_THAT(recognise(state)->candidates, ElementsAre("dit", "sit"));
   EXPECT_EQ(recognise(state, "sit")->options.name, "sit-S/4");
-  EXPECT_EQ(recognise(state, "sit")->prediction, "velocity");
-  EXPECT_EQ(recognise(state, "dit")->prediction, "noise");
-  EXPECT_EQ(recognise(state, "dit")->options.prediction, "noise");
-  EXPECT_EQ(recognise(state, "dit")->options.path, "linear");
-  EXPECT_EQ(recognise(state, "sit")->options.path, "straight");
+  EXPECT_EQ(recognise(state, "sit")->prediction, flow::Target::kVelocity);
+  EXPECT_EQ(recognise(state, "dit")->prediction, flow::Target::kNoise);
+  EXPECT_EQ(recognise(state, "dit")->options.prediction, flow::Target::kNoise);
+  EXPECT_EQ(recognise(state, "dit")->options.path, flow::Path::kLinear);
+  EXPECT_EQ(recognise(state, "sit")->options.path, flow::Path::kStraight);
   EXPECT_THAT(recognise(state, "sit")->candidates, ElementsAre("sit"));
   EXPECT_THROW(recognise(state, "uvit"), UsageError);
 }
@@ -110,7 +113,7 @@ TEST(Recognise, DiTAndSiTAreAQuestionForTheCaller) {
 TEST(Recognise, WhatIsMissingUnexpectedAndMisshapenIsNamed) {
   ModelOptions options;
   options.name = "sit-S/2";
-  auto state = state_of(options, {.size = 16, .channels = 4, .condition = "none"});
+  auto state = state_of(options, {.size = 16, .channels = 4, .condition = ConditionKind::kNone});
   state.erase("blocks.3.mlp.fc2.bias");
   state["blocks.3.mlp.fc9.bias"] = at::zeros({1});
   state["t_embedder.mlp.0.weight"] = at::zeros({3, 256});

@@ -9,7 +9,7 @@
 #include "sdg/core/error.h"
 
 using namespace sdg;
-using namespace sdg::io;
+using namespace sdg::report;
 
 namespace {
 // How many pixels of the picture have exactly this colour.

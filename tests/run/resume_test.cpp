@@ -161,7 +161,7 @@ TEST_F(Resume, AnotherRateAndBatchAreTakenSaidAndRemembered) {
   EXPECT_EQ(info("stopped").changes, info("run").changes);
   EXPECT_EQ(rows(folder_ / "stopped"), rows(folder_ / "run"));
 
-  config.train.schedule = "constant";
+  config.train.schedule = recipe::Schedule::kConstant;
   config.train.steps = 12;
   train_quietly(config, folder_ / "run");
   EXPECT_EQ(info("run").changes.size(), 2U);
@@ -193,7 +193,8 @@ TEST_F(Resume, WhatStoredNumbersMeanMayNotChange) {
   EXPECT_THAT(refusal([](auto& c) { c.cluster.clusters = 5; }),
               HasSubstr("another configuration: cluster.clusters (4 -> 5); what is stored would mean something else"));
   EXPECT_THAT(refusal([](auto& c) { c.seed = 1; }), HasSubstr("seed (0 -> 1); the order of the data"));
-  EXPECT_THAT(refusal([](auto& c) { c.condition.source = "none"; }), HasSubstr("condition.source (online -> none)"));
+  EXPECT_THAT(refusal([](auto& c) { c.condition.source = recipe::Source::kNone; }),
+              HasSubstr("condition.source (online -> none)"));
   EXPECT_EQ(contents(folder_ / "run"), before);
 }
 

@@ -205,7 +205,7 @@ TEST_F(Training, WeightsThatAreNotFiniteAreNotSaved) {
 
 TEST_F(Training, AtPatchLevelEveryPatchHasItsClusterAndItsCondition) {
   auto config = tiny_config(data_);
-  config.cluster.level = "patch";
+  config.cluster.level = cluster::Level::kPatch;
   config.model.patch = 2;  // 16 patches
   train_quietly(config, folder_ / "whole");
   train_quietly(config, folder_ / "parts", 5);
@@ -236,16 +236,16 @@ TEST_F(Training, EveryWayOfClusteringGoesOnAsIfItHadNeverStopped) {
   const std::vector<std::pair<std::string, std::function<void(recipe::RunConfig&)>>> ways{
       {"queue", [](auto& config) { config.cluster.queue = 13; }},
       {"backbone", [](auto& config) { config.cluster.backbone = 1; }},
-      {"softmax", [](auto& config) { config.cluster.assign = "softmax"; }},
-      {"one view", [](auto& config) { config.cluster.views = "one"; }},
+      {"softmax", [](auto& config) { config.cluster.assign = cluster::Assign::kSoftmax; }},
+      {"one view", [](auto& config) { config.cluster.views = cluster::Views::kOne; }},
       {"one view, whole batch",
        [](auto& config) {
-         config.cluster.views = "one";
-         config.cluster.balance = "batch";
+         config.cluster.views = cluster::Views::kOne;
+         config.cluster.balance = cluster::Balance::kBatch;
        }},
       {"one view into the backbone",
        [](auto& config) {
-         config.cluster.views = "one";
+         config.cluster.views = cluster::Views::kOne;
          config.cluster.backbone = 0.5;
        }},
   };

@@ -8,7 +8,7 @@
 #include "sdg/core/rng.h"
 
 using namespace sdg;
-using namespace sdg::train;
+using namespace sdg::study;
 
 TEST(ClusterSizes, CountDeadAndDominantClusters) {
   const auto even = cluster_sizes(at::tensor({0, 1, 2, 3, 3, 2, 1, 0}, at::kLong), 4);

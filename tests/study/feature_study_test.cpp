@@ -14,7 +14,7 @@
 #include "support/tiny_run.h"
 
 using namespace sdg;
-using namespace sdg::train;
+using namespace sdg::study;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -24,7 +24,8 @@ class FeatureStudy : public ::testing::Test {
  protected:
   FeatureStudy()
       : data_((test::write_tiny_data(folder_ / "data.safetensors"), folder_ / "data.safetensors")),
-        trained_(load_trained(test::train_quietly(test::tiny_config(data_), folder_ / "run").checkpoint, at::kCPU)),
+        trained_(checkpoint::load_trained(test::train_quietly(test::tiny_config(data_), folder_ / "run").checkpoint,
+                                          at::kCPU)),
         opened_(sdg::data::open_data(trained_.info.config.data, "")),
         dataset_(opened_, trained_.info.config.data),
         indices_(rng::consecutive(0, dataset_.size())) {}
@@ -40,7 +41,7 @@ class FeatureStudy : public ::testing::Test {
 
   const test::TemporaryFolder folder_;
   const std::filesystem::path data_;
-  const Trained trained_;
+  const checkpoint::Trained trained_;
   const sdg::data::OpenedData opened_;
   const sdg::data::Dataset dataset_;
   const std::vector<int64_t> indices_;
@@ -57,11 +58,12 @@ const std::vector<FeatureRow> kRows{row(1, -1, "pixels", 0.99, 0.9), row(0.5, 0,
 
 TEST_F(FeatureStudy, TheRunsOwnTapGivesTheFeaturesThatAreClustered) {
   const auto& config = trained_.info.config;
-  const Tap own{config.cluster.teacher_time, feature_depth(config, *trained_.network.model), config.cluster.pooling};
+  const Tap own{config.cluster.teacher_time, network::feature_depth(config, *trained_.network.model),
+                std::string(config::name(config.cluster.pooling))};
   const auto taps =
       extract_taps(trained_, dataset_, indices_, {{own.time, 0, "mean"}, own, {own.time, 2, "cls"}}, at::kCPU);
   ASSERT_EQ(taps.size(), 3U);
-  EXPECT_TRUE(at::equal(taps[1], extract_features(config, trained_.network, dataset_, indices_, at::kCPU)));
+  EXPECT_TRUE(at::equal(taps[1], network::extract_features(config, trained_.network, dataset_, indices_, at::kCPU)));
   EXPECT_EQ(taps[0].sizes(), (Shape{40, 16}));
   EXPECT_EQ(feature_width(own, *trained_.network.model), taps[1].size(1));
 }
@@ -98,9 +100,9 @@ TEST_F(FeatureStudy, TapsAreAllBlocksAtAllTimesUnlessSomeAreAsked) {
 TEST_F(FeatureStudy, OnlyNetworksWithAClsTokenHaveThatPooling) {
   auto config = test::tiny_config(data_, "none");
   config.model.name = "dit-tiny/2";
-  Trained dit;
+  checkpoint::Trained dit;
   dit.info.config = config;
-  dit.network = build_network(config, 0, at::kCPU);
+  dit.network = network::build_network(config, 0, at::kCPU);
   FeatureStudyOptions options;
   for (const auto& tap : taps_of(options, dit)) EXPECT_NE(tap.pooling, "cls");
   options.poolings = {"cls"};

@@ -6,7 +6,7 @@
 #include "sdg/core/error.h"
 
 using namespace sdg;
-using namespace sdg::train;
+using namespace sdg::study;
 using ::testing::HasSubstr;
 
 namespace {

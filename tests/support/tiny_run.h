@@ -11,6 +11,12 @@
 
 namespace sdg::test {
 
+/// Sets an option of an enum's type by the name of a value.
+template <class E>
+void named(E& option, const std::string& name) {
+  option = config::from_name<E>(name).value();
+}
+
 /// Bright quarters by class, and noise. `label_shift` changes the labels and nothing else.
 inline void write_tiny_data(const std::filesystem::path& path, int64_t label_shift = 0) {
   constexpr int64_t kImages = 40, kSide = 8, kClasses = 4;
@@ -36,7 +42,7 @@ inline recipe::RunConfig tiny_config(const std::filesystem::path& data, const st
   config.model.depth = 3;
   config.model.heads = 2;
   config.model.patch = 4;
-  config.condition.source = source;
+  named(config.condition.source, source);
   config.condition.change = 0.4;  // after 4 of the 10 steps
   config.cluster.clusters = 4;
   config.cluster.hidden = 8;

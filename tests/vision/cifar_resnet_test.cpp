@@ -15,7 +15,7 @@
 #include "sdg/tensors/tensor_file.h"
 #include "vision/network_twin.h"
 
-namespace sdg::metrics {
+namespace sdg::vision {
 namespace {
 namespace fs = std::filesystem;
 fs::path shared() {
@@ -62,7 +62,7 @@ TEST(CifarResNet, RecognisesTheTestImages) {
   const Batch batch = every_nth_test_image(50);
   ASSERT_EQ(batch.labels.numel(), 200);
   CifarResNet net = load_resnet(20);
-  const Tensor predicted = net(cifar_resnet_input(batch.x)).argmax(1);
+  const Tensor predicted = net(cifar_resnet_input(batch.images)).argmax(1);
   const double accuracy = (predicted == batch.labels).to(at::kDouble).mean().item<double>();
   std::cout << "accuracy on 200 test images: " << accuracy << std::endl;
   // 91.8 % on CIFAR's own pixels; this archive holds them as JPEG of quality 75 with halved chroma, which costs the
@@ -104,4 +104,4 @@ TEST(CifarResNet, OtherSizesAreResized) {
   const Tensor x = cifar_resnet_input(flat), same = cifar_resnet_input(at::full({1, 3, 32, 32}, 128, at::kByte));
   EXPECT_LT((x - same).abs().max().item<double>(), 1e-5);
 }
-}  // namespace sdg::metrics
+}  // namespace sdg::vision

@@ -9,7 +9,7 @@
 #include "sdg/tensors/tensor_file.h"
 #include "vision/network_twin.h"
 
-namespace sdg::metrics {
+namespace sdg::vision {
 namespace {
 namespace fs = std::filesystem;
 fs::path configs() {
@@ -59,4 +59,4 @@ TEST(DigitClassifier, FeaturesAreThePythonTwins) {
   EXPECT_LT((net->features(x) - twin.at("features")).abs().max().item<double>(), 1e-5);
   EXPECT_LT((net(x) - twin.at("logits")).abs().max().item<double>(), 1e-4);
 }
-}  // namespace sdg::metrics
+}  // namespace sdg::vision

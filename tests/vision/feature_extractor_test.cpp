@@ -16,7 +16,7 @@
 #include "vision/formula_inception.h"
 #include "vision/network_twin.h"
 
-namespace sdg::metrics {
+namespace sdg::vision {
 namespace {
 namespace fs = std::filesystem;
 
@@ -135,4 +135,4 @@ TEST(FeatureExtractor, UnknownNamesAndWrongImagesAreRefused) {
   EXPECT_THROW(digits->features(at::zeros({2, 1, 8, 8})), Error);             // not uint8
   EXPECT_THROW(digits->features(at::zeros({2, 2, 8, 8}, at::kByte)), Error);  // two channels
 }
-}  // namespace sdg::metrics
+}  // namespace sdg::vision

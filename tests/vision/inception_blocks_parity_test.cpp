@@ -4,7 +4,7 @@
 #include "sdg/vision/load_weights.h"
 #include "support/fixture.h"
 
-namespace sdg::metrics {
+namespace sdg::vision {
 namespace {
 template <class Block>
 Tensor run(test::Fixture& f, Block block) {
@@ -36,4 +36,4 @@ TEST(InceptionBlocksParity, EveryBlockIsPytorchFids) {
     f.expect_all_compared();
   });
 }
-}  // namespace sdg::metrics
+}  // namespace sdg::vision

@@ -4,7 +4,7 @@
 #include "support/fixture.h"
 #include "vision/formula_inception.h"
 
-namespace sdg::metrics {
+namespace sdg::vision {
 TEST(InceptionParity, WholeNetworkWithFormulaWeightsIsPytorchFidsAndTorchFidelitys) {
   test::for_each_fixture("fid_full", [](test::Fixture& f) {
     torch::NoGradGuard no_grad;
@@ -29,4 +29,4 @@ TEST(InceptionParity, WholeNetworkWithFormulaWeightsIsPytorchFidsAndTorchFidelit
     f.expect_all_compared();
   });
 }
-}  // namespace sdg::metrics
+}  // namespace sdg::vision

@@ -3,7 +3,7 @@
 #include "sdg/vision/resize.h"
 #include "support/fixture.h"
 
-namespace sdg::metrics {
+namespace sdg::vision {
 TEST(ResizeParity, FrontEndsArePytorchFidsAndTorchFidelitys) {
   test::for_each_fixture("fid_resize", [](test::Fixture& f) {
     const auto size = f.config.at("size").get<std::vector<int64_t>>();
@@ -17,4 +17,4 @@ TEST(ResizeParity, FrontEndsArePytorchFidsAndTorchFidelitys) {
     f.expect_all_compared();
   });
 }
-}  // namespace sdg::metrics
+}  // namespace sdg::vision

@@ -1,9 +1,48 @@
 #pragma once
-#include <string>
+#include <array>
 
+#include "sdg/cluster/window_loss.h"
 #include "sdg/config/fields.h"
 
 namespace sdg::cluster {
+
+/// Does an image have one cluster, or each of its patches?
+enum class Level { kImage, kPatch };
+constexpr auto names_of(Level) {
+  return std::array{"image", "patch"};
+}
+
+/// From which noise the head learns the assignment: another than the teacher's, or the same.
+enum class Views { kTwo, kOne };
+constexpr auto names_of(Views) {
+  return std::array{"two", "one"};
+}
+
+/// Which tokens an image's window applies to: its own, or, as the public code does, those at the same place of the
+/// tiling.
+enum class WindowTokens { kOwn, kTiled };
+constexpr auto names_of(WindowTokens) {
+  return std::array{"own", "tiled"};
+}
+
+/// What of the tokens [T, D] becomes a feature: all patches side by side, their mean, or the class token.
+enum class Pooling { kFlat, kMean, kCls };
+constexpr auto names_of(Pooling) {
+  return std::array{"flat", "mean", "cls"};
+}
+
+/// How scores become assignments.
+enum class Assign { kSinkhorn, kSoftmax };
+constexpr auto names_of(Assign) {
+  return std::array{"sinkhorn", "softmax"};
+}
+
+/// Which rows are balanced where there is one view.
+enum class Balance { kWindow, kBatch };
+constexpr auto names_of(Balance) {
+  return std::array{"window", "batch"};
+}
+
 /// The clustering of a run; defaults are the paper's (method.md 2.6, 2.7) except where the help says otherwise.
 struct ClusterOptions {
   int64_t clusters = 20;
@@ -14,19 +53,19 @@ struct ClusterOptions {
   double window_end = 0.9;
   double teacher_time = 0.85;
   double weight = 1.0;
-  std::string level = "image";
-  std::string views = "two";
+  Level level = Level::kImage;
+  Views views = Views::kTwo;
   bool ramp = false;
-  std::string window_tokens = "own";
-  std::string pooling = "flat";
+  WindowTokens window_tokens = WindowTokens::kOwn;
+  Pooling pooling = Pooling::kFlat;
   int64_t depth = -1;
   int64_t hidden = 0;
   bool standardize = true;
   bool early_exit = true;
   double start = 0;
-  std::string averaging = "batch";
-  std::string assign = "sinkhorn";
-  std::string balance = "window";
+  Averaging averaging = Averaging::kBatch;
+  Assign assign = Assign::kSinkhorn;
+  Balance balance = Balance::kWindow;
   int64_t queue = -1;
   double backbone = 0;
   void visit(config::Fields& fields);

@@ -1,5 +1,5 @@
 #pragma once
-#include <string>
+#include <array>
 
 #include "sdg/core/tensor.h"
 
@@ -13,8 +13,9 @@ enum class Averaging {
   kWindow,  ///< mean over the window's samples (0 where there is none): the weight does not depend on the window's
             ///< width
 };
-/// "batch" or "window"; throws UsageError otherwise.
-Averaging parse_averaging(const std::string& name);
+constexpr auto names_of(Averaging) {
+  return std::array{"batch", "window"};
+}
 
 /// begin < t < end, both strict, compared in t's own precision. t [N] -> bool [N].
 Tensor in_window(const Tensor& t, double begin, double end);

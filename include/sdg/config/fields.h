@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "sdg/config/names.h"
+
 /// Each option is declared once, in the `visit` of its options struct. YAML, `--set`, `--help`, validation and
 /// docs/config.md all come from that declaration; the default is the member's initial value.
 ///
@@ -32,14 +34,14 @@ struct Doc {
   std::string unit{};  ///< "steps", "images", "fraction", …; empty where there is none
   double min = -std::numeric_limits<double>::infinity();  ///< smallest accepted number
   double max = std::numeric_limits<double>::infinity();   ///< largest accepted number
-  std::vector<std::string> choices{};                     ///< the accepted strings; empty accepts any
-  Resume resume = Resume::kFixed;                         ///< may it change when a run goes on
+  std::vector<std::string> choices{};  ///< the accepted strings; empty accepts any. An enum's are its names
+  Resume resume = Resume::kFixed;      ///< may it change when a run goes on
   std::string instead{};  ///< kFixed: what to do instead, as the end of an error message; empty says the usual
 };
 
-using Slot = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*>;
-using Value =
-    std::variant<bool, int64_t, double, std::string, std::vector<int64_t>>;  ///< what a slot holds, same order
+using Slot = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*, NamedSlot>;
+/// What a slot holds, in the same order; of an enum the name.
+using Value = std::variant<bool, int64_t, double, std::string, std::vector<int64_t>>;
 
 /// One declared option, bound to the struct that was visited.
 struct Field {

@@ -29,7 +29,7 @@ struct InitialWeights {
 /// is not trained may have another size. matching: none of this. Throws Error where nothing fits, and where a tensor to
 /// be taken holds NaN or infinity.
 InitialWeights start_from(network::Network& network, const std::filesystem::path& path,
-                          const std::string& match = "strict");
+                          model::WeightsMatch match = model::WeightsMatch::kStrict);
 
 /// "took 268 tensors of x.pth (entry ema); 2 start anew (pos_embed, cls_token); 1 of the file unused
 /// (label_emb.weight); this file also holds model (268 tensors)"

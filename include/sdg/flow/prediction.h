@@ -1,6 +1,5 @@
 #pragma once
-#include <cstdint>
-#include <string_view>
+#include <array>
 
 namespace sdg::flow {
 
@@ -21,15 +20,17 @@ enum class Path {
   kStableDiffusion,  ///< roots of the betas from sqrt(0.00085) to sqrt(0.012) (U-ViT on latents); n = 1 … 1000
 };
 
+constexpr auto names_of(Target) {
+  return std::array{"velocity", "noise", "data", "score"};
+}
+constexpr auto names_of(Path) {
+  return std::array{"straight", "linear", "cosine", "sqrt_linear", "stable_diffusion"};
+}
+
 struct Prediction {
   Target target = Target::kVelocity;
   Path path = Path::kStraight;
   bool operator==(const Prediction&) const = default;
 };
-
-/// "velocity", "noise", "data", "score"; throws UsageError for anything else.
-Target parse_target(std::string_view name);
-/// "straight", "linear", "cosine", "sqrt_linear", "stable_diffusion"; throws UsageError for anything else.
-Path parse_path(std::string_view name);
 
 }  // namespace sdg::flow

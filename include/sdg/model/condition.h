@@ -1,24 +1,11 @@
 #pragma once
 #include <cstdint>
-#include <string>
 #include <string_view>
 
+#include "sdg/model/options.h"
 #include "sdg/model/velocity_model.h"
 
 namespace sdg::model {
-
-/// What a network can be told about an image.
-enum class ConditionKind {
-  kNone,         ///< nothing
-  kIndex,        ///< a class or cluster number, looked up in the network's own table
-  kVector,       ///< a vector of the network's width, such as a prototype
-  kPatchVector,  ///< one such vector for every patch
-  kMap,          ///< an image of M channels as large as x_t, such as a segmentation, joined to it
-};
-
-/// "none", "index", "vector", "patch_vector", "map"; throws UsageError for anything else.
-ConditionKind parse_condition_kind(std::string_view name);
-std::string to_string(ConditionKind kind);
 
 /// Row numbers [N] in a table whose row `null_row` stands for "no condition"; kUnconditional is the null row too.
 /// null_row < 0: the table has none, and only undropped conditions are accepted.

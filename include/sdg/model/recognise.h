@@ -23,8 +23,8 @@ struct Recognised {
   std::vector<std::string> candidates;  ///< families with exactly these tensors (dit and sit)
   ModelOptions options;                 ///< build() makes the network from these two
   ModelShape shape;
-  int64_t dim = 0;                      ///< width of the tokens
-  std::string prediction = "velocity";  ///< what the public model of that family predicts: velocity or noise
+  int64_t dim = 0;                                    ///< width of the tokens
+  flow::Target prediction = flow::Target::kVelocity;  ///< what the public model of that family predicts
   std::optional<RecognisedHead> head;
   bool heads_known = true;         ///< false: no preset has this width and depth, so attention heads must be given
   std::vector<std::string> notes;  ///< what tensors cannot say and was assumed, one sentence each

@@ -42,9 +42,9 @@ bool patch_level(const recipe::RunConfig& config);
 /// Width of the pooled features.
 int64_t feature_dim(const recipe::RunConfig& config, const model::VelocityModel& model);
 
-/// tokens [N, T, D] -> [N, F] by `pooling`: "flat" all patch tokens side by side (F = L*D), "mean" their mean (D),
-/// "cls" the first token (D).
-Tensor pool_tokens(const std::string& pooling, const Tensor& tokens, int64_t extra_tokens);
+/// tokens [N, T, D] -> [N, F]: flat all patch tokens side by side (F = L*D), mean their mean (D), cls the first token
+/// (D).
+Tensor pool_tokens(cluster::Pooling pooling, const Tensor& tokens, int64_t extra_tokens);
 /// The same by cluster.pooling. At patch level every patch is a row of its own: [N*L, D], image by image.
 Tensor pool_tokens(const recipe::RunConfig& config, const Tensor& tokens, int64_t extra_tokens);
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -6,17 +7,60 @@
 
 namespace sdg::recipe {
 
+/// How the learning rate moves after its warm-up.
+enum class Schedule {
+  kConstant,
+  kCosine,
+  kPaper,  ///< the public code's: linear warm-up that begins at 0, then constant
+};
+constexpr auto names_of(Schedule) {
+  return std::array{"constant", "cosine", "paper"};
+}
+
+/// The network that assigns clusters and samples.
+enum class Teacher {
+  kAverage,  ///< the average of the trained network's weights, from the first step on
+  kChange,   ///< as it began until conditions begin, then that average, as in the public code
+};
+constexpr auto names_of(Teacher) {
+  return std::array{"average", "change"};
+}
+
+/// Where the condition of classifier-free guidance comes from.
+enum class Source { kNone, kLabel, kOnline, kRecluster, kKmeans, kFile };
+constexpr auto names_of(Source) {
+  return std::array{"none", "label", "online", "recluster", "kmeans", "file"};
+}
+
+/// What drops a condition in training: each image's draw, or each patch's.
+enum class DropPer { kImage, kPatch };
+constexpr auto names_of(DropPer) {
+  return std::array{"image", "patch"};
+}
+
+/// The length of a prototype that becomes a token.
+enum class Token { kScaled, kRaw };
+constexpr auto names_of(Token) {
+  return std::array{"scaled", "raw"};
+}
+
+/// Is the token of unconditional training the null token of guidance too?
+enum class NullToken { kShared, kSeparate };
+constexpr auto names_of(NullToken) {
+  return std::array{"shared", "separate"};
+}
+
 /// How long, how fast and how the network's weights move.
 struct TrainOptions {
   int64_t steps = 2000;
   int64_t batch = 128;
   double lr = 2e-3;
-  std::string schedule = "cosine";
+  Schedule schedule = Schedule::kCosine;
   int64_t warmup = 100;
   double beta1 = 0.9, beta2 = 0.99, eps = 1e-8, weight_decay = 0;
   double clip = 1.0;
   double ema = 0.995;
-  std::string teacher = "average";
+  Teacher teacher = Teacher::kAverage;
   int64_t shard = 32;
   int64_t log_every = 20, picture_every = 500, save_every = 500;
   int64_t keep = 2;
@@ -25,16 +69,16 @@ struct TrainOptions {
 
 /// Where the condition of classifier-free guidance comes from.
 struct ConditionOptions {
-  std::string source = "online";
+  Source source = Source::kOnline;
   double drop = 0.15;
   double change = 0.3;
   double stable = 0;
   double recluster = 0.1;
   double token_scale = 0;
-  std::string token = "scaled";
-  std::string drop_per = "image";
+  Token token = Token::kScaled;
+  DropPer drop_per = DropPer::kImage;
   std::string run, file;
-  std::string null_token = "shared";
+  NullToken null_token = NullToken::kShared;
   void visit(config::Fields& fields);
 };
 
