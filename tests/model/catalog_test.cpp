@@ -145,12 +145,13 @@ TEST(Catalog, PublishedNetworksHaveThePublishedParameters) {
 }
 
 TEST(Catalog, UNetsCarryTheirConditionsOnSmallImages) {
-  const std::vector<std::pair<std::string, std::vector<std::string>>> can{
-      {"adm-tiny", {"none", "index", "vector"}},
-      {"sg-unet-fast", {"none", "index", "vector"}},
-      {"sg-unetca-fast", {"none", "index", "vector", "patch_vector"}}};
+  using enum ConditionKind;
+  const std::vector<std::pair<std::string, std::vector<ConditionKind>>> can{
+      {"adm-tiny", {kNone, kIndex, kVector}},
+      {"sg-unet-fast", {kNone, kIndex, kVector}},
+      {"sg-unetca-fast", {kNone, kIndex, kVector, kPatchVector}}};
   for (const auto& [name, conditions] : can)
-    for (const auto& condition : conditions) {
+    for (const auto condition : conditions) {
       ModelOptions options;
       options.name = name;
       options.dim = 32;
@@ -160,7 +161,7 @@ TEST(Catalog, UNetsCarryTheirConditionsOnSmallImages) {
       EXPECT_EQ(out.prediction.sizes(), (Shape{2, 1, 8, 8})) << name << " " << config::name(condition);
       EXPECT_EQ(out.features.sizes(), (Shape{2, net->feature_tokens(depth), net->feature_dim(depth)}))
           << name << " " << config::name(condition);
-      if (condition != "vector") continue;
+      if (condition != kVector) continue;
       const auto told = Condition::given(at::ones({2, net->dim()}));
       EXPECT_EQ(net->forward(at::ones({2, 1, 8, 8}), at::full({2}, 0.5), told).prediction.sizes(), (Shape{2, 1, 8, 8}));
     }
@@ -228,7 +229,7 @@ TEST(Catalog, OwnPresetsBeginByFanInPublishedOnesAsPublished) {
     options.name = name;
     options.dim = 64;
     options.depth = 2;
-    options.init = init;
+    options.init = config::from_name<Init>(init).value();
     const auto weight = build(options, shape(ConditionKind::kNone), 1)->named_parameters()["final_layer.weight"];
     return weight.abs().sum().item<float>() == static_cast<float>(weight.size(0));
   };
