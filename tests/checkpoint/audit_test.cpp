@@ -14,7 +14,7 @@ namespace {
 checkpoint::CheckpointInfo made_by(const std::string& source) {
   checkpoint::CheckpointInfo info;
   test::named(info.config.condition.source, source);
-  info.labels_read = source == recipe::Source::kLabel;
+  info.labels_read = source == "label";
   return info;
 }
 Audit::Verdict verdict(const checkpoint::CheckpointInfo& info) {

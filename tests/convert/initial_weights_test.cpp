@@ -37,7 +37,7 @@ TEST_F(InitialWeights, TakeWhatFitsWhenAskedAndSayWhatDoesNot) {
                     HasSubstr("1 have another shape (pos_embed [1, 5, 16] instead of [1, 7, 16])"),
                     HasSubstr("--set model.weights_match=matching")));
   EXPECT_FALSE(network.tensors("").at("patch_embed.proj.bias").eq(3).any().item<bool>()) << "nothing was copied";
-  const auto taken = convert::start_from(network, folder_ / "public.safetensors", "matching");
+  const auto taken = convert::start_from(network, folder_ / "public.safetensors", model::WeightsMatch::kMatching);
   EXPECT_EQ(taken.taken, 1);
   EXPECT_THAT(taken.unfit, Contains(HasSubstr("pos_embed")));
   EXPECT_THAT(taken.unused, Contains("label_emb.weight"));

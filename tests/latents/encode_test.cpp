@@ -54,7 +54,7 @@ latents::EncodeOptions options() {
 }
 
 // Image i as the autoencoder sees it: [1, 3, S, S] in [-1, 1].
-Tensor image(int64_t i) {
+Tensor made_image(int64_t i) {
   return data::Dataset(made_data().images, test::made_options(kSize, 3)).values({i});
 }
 
@@ -70,7 +70,7 @@ TEST(Encode, StoresTheMomentsOfEveryImageAndOfItsMirrorImage) {
   EXPECT_EQ(result.enlarged, kImages);  // they are 8x8
   const auto file = tensors::read_tensors(folder / "l.safetensors");
   for (int64_t i = 0; i < kImages; ++i) {
-    const auto plain = net->encode(image(i)), mirrored = net->encode(image(i).flip({3}));
+    const auto plain = net->encode(made_image(i)), mirrored = net->encode(made_image(i).flip({3}));
     EXPECT_TRUE(at::equal(file.at("mean")[i], plain.mean[0])) << i;
     EXPECT_TRUE(at::equal(file.at("logvar")[i], plain.logvar[0])) << i;
     EXPECT_TRUE(at::equal(file.at("mean_flipped")[i], mirrored.mean[0])) << i;
@@ -131,7 +131,7 @@ TEST(Encode, PsnrIsThatOfTheDecodedMean) {
   wanted.psnr = true;
   latents::encode(made_data(), *net, at::kCPU, folder / "l.safetensors", wanted);
   const auto stored = tensors::read_tensors(folder / "l.safetensors").at("psnr");
-  const auto x = image(2), y = net->decode(net->encode(x).mean);
+  const auto x = made_image(2), y = net->decode(net->encode(x).mean);
   const double error =
       (image::to_uint8(x).to(at::kDouble) - image::to_uint8(y).to(at::kDouble)).square().mean().item<double>();
   EXPECT_NEAR(stored[2].item<double>(), 20 * std::log10(255.0) - 10 * std::log10(error), 1e-4);

@@ -123,10 +123,10 @@ TEST(Learner, ABatchWhoseLossIsNotFiniteLeavesNoTrace) {
   const auto config = test::tiny_config("unused");
   data::Batch good;
   good.sample = good.index = rng::consecutive(0, 8);
-  good.images = rng::uniform({3, rng::Purpose::kTest, 0}, good.sample, {1, 8, 8});
+  good.x = rng::uniform({3, rng::Purpose::kTest, 0}, good.sample, {1, 8, 8});
   auto bad = good;
-  bad.images = good.images.clone();
-  bad.images[7][0][0][0] = std::nan("");
+  bad.x = good.x.clone();
+  bad.x[7][0][0][0] = std::nan("");
 
   learn::Learner learner(config, at::kCPU, {}, 0), twin(config, at::kCPU, {}, 0);
   EXPECT_THAT(test::message_of<Error>([&] { learner.step(bad); }),

@@ -65,7 +65,7 @@ void follow(test::Fixture& fixture, bool patch_level) {
   std::vector<double> loss, flow, cluster, lr, ramp, stage2;
   for (int64_t step = 0; step < steps; ++step) {
     data::Batch images;
-    images.images = x[step];
+    images.x = x[step];
     images.sample = rng::consecutive(step * batch, batch);
     images.index = images.sample;
     const auto result = learner.step(images);
