@@ -1,6 +1,7 @@
 #include "sdg/checkpoint/audit.h"
 
 #include "sdg/core/error.h"
+#include "sdg/recipe/source.h"
 
 namespace sdg::checkpoint {
 
@@ -38,7 +39,7 @@ namespace {
 Provenance from_older_metadata(const CheckpointInfo& info) {
   Provenance out;
   auto stage = condition_stage(info.config, info.pseudo_labels_from, parse_verdict(info.pseudo_labels_free));
-  if (info.labels_read && info.config.condition.source != recipe::Source::kLabel)
+  if (info.labels_read && !recipe::facts_of(info.config).labels)
     stage = {
         cat("the condition was an index of labels (condition.source ", config::name(info.config.condition.source), ")"),
         Verdict::kNo};

@@ -4,6 +4,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
+#include "sdg/recipe/source.h"
 
 namespace sdg::checkpoint {
 namespace {
@@ -22,8 +23,7 @@ int64_t images_in(const std::string& description) {
 data::Changes changes_to_older(const CheckpointInfo& before, const data::Fingerprint& now) {
   data::Fingerprint known = now;
   if (const auto images = images_in(before.data); images >= 0) known.images = images;
-  if (before.config.condition.source == recipe::Source::kLabel && before.class_names != now.classes &&
-      !now.classes.empty()) {
+  if (recipe::facts_of(before.config).labels && before.class_names != now.classes && !now.classes.empty()) {
     known.classes = before.class_names;
     known.classes_id = "older";
     known.class_sizes.clear();
@@ -32,8 +32,8 @@ data::Changes changes_to_older(const CheckpointInfo& before, const data::Fingerp
 }
 
 bool by_position(const recipe::RunConfig& config) {
-  const auto& source = config.condition.source;
-  return source == recipe::Source::kKmeans || source == recipe::Source::kFile || source == recipe::Source::kRecluster;
+  const auto facts = recipe::facts_of(config);
+  return facts.indices && !facts.labels;
 }
 
 }  // namespace
@@ -43,7 +43,7 @@ void check_resumed_data(const CheckpointInfo& before, const data::Fingerprint& n
   const bool older = !before.fingerprint.known();
   const auto found = older ? changes_to_older(before, now) : data::changes(before.fingerprint, now);
   const auto text = data::to_text(found);
-  const bool labels_matter = before.config.condition.source == recipe::Source::kLabel;
+  const bool labels_matter = recipe::facts_of(before.config).labels;
   SDG_CHECK(found.images.empty() && (!labels_matter || found.labels.empty()), where,
             ": the data set is no longer the one this run was trained on: ", text,
             "; bring it back, or choose another --run");

@@ -10,6 +10,7 @@
 #include "sdg/checkpoint/audit.h"
 #include "sdg/checkpoint/run_folder.h"
 #include "sdg/checkpoint/same_data.h"
+#include "sdg/conditions/condition_source.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
@@ -19,6 +20,7 @@
 #include "sdg/io/folder_lock.h"
 #include "sdg/metrics/clustering.h"
 #include "sdg/network/assign.h"
+#include "sdg/recipe/source.h"
 #include "sdg/report/chart.h"
 #include "sdg/report/html_page.h"
 #include "sdg/study/cluster_study.h"
@@ -66,10 +68,9 @@ class Report {
         page_(cat("Clusters of ", trained_.path)) {
     checkpoint::check_own_data(trained_, opened_);
     ProgressBar bar("assign", "img/s");
-    ids_ = study::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());
-    clusters_ = config_.condition.source == recipe::Source::kOnline
-                    ? config_.cluster.clusters
-                    : std::max(trained_.info.classes, ids_.max().item<int64_t>() + 1);
+    ids_ = conditions::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());
+    clusters_ = recipe::facts_of(config_).online ? config_.cluster.clusters
+                                                 : std::max(trained_.info.classes, ids_.max().item<int64_t>() + 1);
   }
 
   void write(const fs::path& folder) {
@@ -97,7 +98,7 @@ class Report {
                                                {"entropy of the sizes (1 = even)", fixed(sizes.entropy)},
                                                {"without a member", std::to_string(sizes.dead.size())},
                                                {"more than 4 x the even share", std::to_string(sizes.dominant.size())}};
-    if (opened_.labels && ids_.dim() == 1 && config_.condition.source != recipe::Source::kLabel) {
+    if (opened_.labels && ids_.dim() == 1 && !recipe::facts_of(config_).labels) {
       const auto truth = opened_.labels->labels().index_select(0, at::tensor(indices_));
       const auto scores = metrics::cluster_scores(truth, ids_);
       rows.push_back({"NMI against the labels", fixed(scores.nmi)});
@@ -176,7 +177,7 @@ class Report {
       if (entry.path().filename().string().rfind("step-", 0) == 0) files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
-    if (config_.condition.source != recipe::Source::kOnline || files.size() < 2) return;
+    if (!recipe::facts_of(config_).online || files.size() < 2) return;
     page_.heading("Churn between checkpoints");
     std::vector<std::vector<std::string>> rows{{"from step", "to step", "changed cluster", "NMI between"}};
     Tensor before;
@@ -184,7 +185,7 @@ class Report {
     for (const auto& file : files) {
       const auto other = checkpoint::load_trained(file, device_);
       ProgressBar bar(cat("step ", other.info.step), "img/s");
-      const auto ids = study::condition_ids(other, opened_, dataset_, indices_, device_, bar.callback());
+      const auto ids = conditions::condition_ids(other, opened_, dataset_, indices_, device_, bar.callback());
       if (before.defined())
         rows.push_back({std::to_string(before_step), std::to_string(other.info.step),
                         percent(study::churn(before, ids)),

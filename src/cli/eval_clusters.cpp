@@ -7,10 +7,12 @@
 #include "cli/terminal.h"
 #include "io/json_impl.h"
 #include "sdg/checkpoint/same_data.h"
+#include "sdg/conditions/condition_source.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/evaluate/evaluate.h"
 #include "sdg/network/assign.h"
+#include "sdg/recipe/source.h"
 #include "sdg/study/cluster_study.h"
 
 namespace sdg::cli {
@@ -31,15 +33,15 @@ evaluate::ClusterReport report_of(const checkpoint::Trained& trained, const data
                                   const data::Dataset& dataset, const std::optional<int64_t>& count,
                                   const at::Device& device, ProgressBar& bar) {
   const auto& config = trained.info.config;
-  if (config.condition.source == recipe::Source::kOnline) {
+  if (recipe::facts_of(config).online) {
     return evaluate::evaluate_clusters(config, trained.network, dataset, {opened.labels.get(), opened.masks.get()},
                                        device, bar.callback());
   }
-  SDG_CHECK_USAGE(config.condition.source != recipe::Source::kLabel, trained.path,
+  SDG_CHECK_USAGE(!recipe::facts_of(config).labels, trained.path,
                   ": condition.source is label, there are no clusters to score");
   evaluate::ClusterReport report;
   report.indices = network::evaluation_subset(dataset, count.value_or(dataset.size()), 0);
-  report.assignments = study::condition_ids(trained, opened, dataset, report.indices, device);
+  report.assignments = conditions::condition_ids(trained, opened, dataset, report.indices, device);
   report.images = report.assignments.numel();
   report.used = std::get<0>(at::_unique(report.assignments)).numel();
   if (opened.labels) {
@@ -63,8 +65,7 @@ int execute(const Arguments& arguments) {
   const auto report = report_of(trained, opened, dataset, arguments.count, device, bar);
   bar.finish();
   const auto& scores = report.scores;
-  const auto clusters =
-      config.condition.source == recipe::Source::kFile ? trained.info.classes : config.cluster.clusters;
+  const auto clusters = recipe::facts_of(config).own_clusters ? config.cluster.clusters : trained.info.classes;
   if (arguments.json) {
     nlohmann::ordered_json out{{"checkpoint", trained.path},
                                {"step", trained.info.step},

@@ -1,6 +1,7 @@
 #include "sdg/learn/draws.h"
 
 #include "sdg/core/rng.h"
+#include "sdg/recipe/source.h"
 
 namespace sdg::learn {
 
@@ -12,13 +13,13 @@ DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches) {
     Draws draws;
     draws.eps = normal(Purpose::kNoise);
     draws.t = rng::uniform({seed, Purpose::kTime, 0}, samples, {});
-    if (config.condition.source != recipe::Source::kNone) {
+    if (recipe::facts_of(config).conditions) {
       const bool per_patch = config.condition.drop_per == recipe::DropPer::kPatch;
       const auto u = per_patch ? rng::uniform({seed, Purpose::kDrop, 0}, samples, {patches})
                                : rng::uniform({seed, Purpose::kDrop, 0}, samples, {});
       draws.drop = u.lt(config.condition.drop);
     }
-    if (config.condition.source != recipe::Source::kOnline) return draws;
+    if (!recipe::facts_of(config).online) return draws;
     const bool two_views = config.cluster.views == cluster::Views::kTwo;
     draws.teacher_eps = two_views ? normal(Purpose::kTeacherNoise) : draws.eps;
     if (two_views) {

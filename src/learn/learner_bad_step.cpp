@@ -1,36 +1,35 @@
 // What is said of a step that was not finite.
-#include <cmath>
-
-#include "learn/learner_shard.h"
+#include "sdg/core/error.h"
 #include "sdg/learn/learner.h"
 
 namespace sdg::learn {
 
-std::string number_text(double value) {
-  return std::isnan(value) ? "nan" : std::isinf(value) ? "infinite" : cat(value);
+std::string Learner::bad_step(const std::string& what) const {
+  const auto& train = state_.config.train;
+  return cat("step ", state_.steps_done + 1, ": ", what,
+             "; the step was undone, nothing was changed by it. What may help: a lower train.lr (now ", train.lr, "), ",
+             train.clip > 0 ? cat("a smaller train.clip (now ", train.clip, ")") : "a train.clip (now off)",
+             train.warmup > state_.steps_done ? ", a longer train.warmup" : "");
 }
 
-void Learner::bad_step(const std::string& what) const {
-  const auto& train = config_.train;
-  throw BadStep(cat("step ", steps_done_ + 1, ": ", what,
-                    "; the step was undone, nothing was changed by it. What may help: a lower train.lr (now ", train.lr,
-                    "), ",
-                    train.clip > 0 ? cat("a smaller train.clip (now ", train.clip, ")") : "a train.clip (now off)",
-                    train.warmup > steps_done_ ? ", a longer train.warmup" : ""));
-}
-
-// Which loss a gradient that is not finite came from, and where it shows; empty where it is finite.
-std::string Learner::bad_gradient(const Tensor& gradient, const Tensor& of_clusters) const {
+// Which loss a gradient that is not finite came from, and where it shows; empty where it is finite. The first
+// contribution's tensor holds the sum of all.
+std::string Learner::bad_gradient(const Tensor& gradient, const std::vector<Objective*>& objectives,
+                                  const std::vector<Contribution>& contributions) const {
+  if (!gradient.defined()) return {};
   const auto finite = [](const Tensor& tensor) { return tensor.isfinite().all().item<bool>(); };
   std::string first;
   int64_t bad = 0;
-  const auto parts = flat_.named_views(gradient);
+  const auto parts = state_.flat.named_views(gradient);
   for (const auto& [name, part] : parts) {
     if (finite(part)) continue;
     if (bad++ == 0) first = name;
   }
   if (bad == 0) return {};
-  const auto* from = of_clusters.defined() && !finite(of_clusters) ? "clustering" : "flow";
+  auto from = objectives.front()->name();
+  for (size_t i = 1; i < contributions.size(); ++i) {
+    if (contributions[i].gradient.defined() && !finite(contributions[i].gradient)) from = objectives[i]->name();
+  }
   return cat(", that of the ", from, " loss, in ", bad, " of ", parts.size(), " tensors, e.g. ", first);
 }
 

@@ -9,6 +9,7 @@
 #include "sdg/data/dataset.h"
 #include "sdg/model/catalog.h"
 #include "sdg/network/network.h"
+#include "sdg/recipe/source.h"
 
 namespace sdg::network {
 namespace {
@@ -20,7 +21,7 @@ constexpr int64_t kFloatsPerTokenAndBlock = 16;
 
 // Linear, BatchNorm, Linear and the prototypes, of the sizes that build_network gives them.
 int64_t head_parameters(const recipe::RunConfig& config, const model::VelocityModel& model) {
-  if (config.condition.source != recipe::Source::kOnline) return 0;
+  if (!recipe::facts_of(config).online) return 0;
   const int64_t dim = model.dim(), features = feature_dim(config, model);
   const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
   return features * hidden + hidden + 2 * hidden + hidden * dim + dim + dim * config.cluster.clusters;
@@ -53,7 +54,7 @@ Cost estimate_cost(const recipe::RunConfig& config) {
     if (opened.latents) data::Dataset(opened, config.data);  // of another shape they could not be trained on
     cost.images = opened.size();
     cost.steps_per_epoch = static_cast<double>(cost.images) / static_cast<double>(config.train.batch);
-    if (config.condition.source == recipe::Source::kLabel && opened.labels)
+    if (recipe::facts_of(config).labels && opened.labels)
       classes = static_cast<int64_t>(opened.labels->class_names().size());
   } catch (const Error& error) {
     cost.note = error.what();

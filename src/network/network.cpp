@@ -7,6 +7,7 @@
 #include "sdg/flow/path.h"
 #include "sdg/model/catalog.h"
 #include "sdg/network/flat_parameters.h"
+#include "sdg/recipe/source.h"
 
 namespace sdg::network {
 namespace {
@@ -15,13 +16,13 @@ model::ModelShape model_shape(const recipe::RunConfig& config, int64_t classes) 
   model::ModelShape shape;
   shape.size = config.data.size;
   shape.channels = config.data.channels;
-  const auto& source = config.condition.source;
+  const auto facts = recipe::facts_of(config);
   using model::ConditionKind;
-  shape.condition = source == recipe::Source::kNone     ? ConditionKind::kNone
-                    : source != recipe::Source::kOnline ? ConditionKind::kIndex
-                    : patch_level(config)               ? ConditionKind::kPatchVector
-                                                        : ConditionKind::kVector;
-  shape.classes = shape.condition == model::ConditionKind::kIndex ? classes : 0;
+  shape.condition = facts.indices         ? ConditionKind::kIndex
+                    : !facts.online       ? ConditionKind::kNone
+                    : patch_level(config) ? ConditionKind::kPatchVector
+                                          : ConditionKind::kVector;
+  shape.classes = facts.indices ? classes : 0;
   return shape;
 }
 
@@ -93,7 +94,7 @@ Network build_network(const recipe::RunConfig& config, int64_t classes, const at
   Network network;
   network.model = model::build(config.model, model_shape(config, classes), recipe::seed_of(config), device);
   network.predictions = flow::PredictionTable(network.model->predicts(), config.flow.sigma_min, device);
-  if (config.condition.source == recipe::Source::kOnline && !device.is_meta()) {
+  if (recipe::facts_of(config).online && !device.is_meta()) {
     const int64_t dim = network.model->dim();
     const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
     network.head = cluster::PrototypeHead(cluster::PrototypeHeadOptions{
@@ -112,7 +113,7 @@ int64_t feature_depth(const recipe::RunConfig& config, const model::VelocityMode
 }
 
 bool patch_level(const recipe::RunConfig& config) {
-  return config.condition.source == recipe::Source::kOnline && config.cluster.level == cluster::Level::kPatch;
+  return recipe::facts_of(config).online && config.cluster.level == cluster::Level::kPatch;
 }
 
 int64_t feature_dim(const recipe::RunConfig& config, const model::VelocityModel& model) {
@@ -174,9 +175,9 @@ model::Condition condition_for(const recipe::RunConfig& config, const Network& t
 }
 
 model::Condition unconditional_for(const recipe::RunConfig& config) {
+  const auto facts = recipe::facts_of(config);
   const bool own_token =
-      config.condition.source == recipe::Source::kNone || (config.condition.source == recipe::Source::kOnline &&
-                                                           config.condition.null_token == recipe::NullToken::kSeparate);
+      !facts.conditions || (facts.online && config.condition.null_token == recipe::NullToken::kSeparate);
   return own_token ? model::Condition::unconditional() : model::Condition::null();
 }
 
@@ -185,9 +186,9 @@ int64_t cluster_step(const recipe::RunConfig& config) {
 }
 
 int64_t change_step(const recipe::RunConfig& config) {
-  if (config.condition.source == recipe::Source::kNone) return config.train.steps;
-  if (config.condition.source != recipe::Source::kOnline && config.condition.source != recipe::Source::kRecluster)
-    return 0;
+  const auto facts = recipe::facts_of(config);
+  if (!facts.conditions) return config.train.steps;
+  if (!facts.later) return 0;
   return std::llround(config.condition.change * static_cast<double>(config.train.steps));
 }
 

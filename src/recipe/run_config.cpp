@@ -7,6 +7,7 @@
 #include "sdg/config/yaml.h"
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
+#include "sdg/recipe/source.h"
 
 namespace sdg::recipe {
 
@@ -30,27 +31,26 @@ void RunConfig::visit(config::Fields& fields) {
 
 void check_config(const RunConfig& config) {
   const auto& condition = config.condition;
+  const auto facts = facts_of(config);
   SDG_CHECK_USAGE(condition.source != Source::kKmeans || !condition.run.empty(),
                   "condition.run: source kmeans clusters the features of a finished run; name its folder, e.g. --set "
                   "condition.run=runs/none");
   SDG_CHECK_USAGE(condition.source != Source::kFile || !condition.file.empty(),
                   "condition.file: source file needs one, e.g. --set condition.file=labels.npy");
-  SDG_CHECK_USAGE(config.cluster.level == cluster::Level::kImage || condition.source == Source::kOnline ||
-                      condition.source == Source::kNone,
+  SDG_CHECK_USAGE(config.cluster.level == cluster::Level::kImage || facts.online || !facts.conditions,
                   "cluster.level: patch needs condition.source online, got ", config::name(condition.source));
-  SDG_CHECK_USAGE(condition.drop_per == DropPer::kImage ||
-                      (config.cluster.level == cluster::Level::kPatch && condition.source == Source::kOnline),
-                  "condition.drop_per: patch needs cluster.level patch");
-  SDG_CHECK_USAGE(config.train.batch >= 2 || condition.source != Source::kOnline,
+  SDG_CHECK_USAGE(
+      condition.drop_per == DropPer::kImage || (config.cluster.level == cluster::Level::kPatch && facts.online),
+      "condition.drop_per: patch needs cluster.level patch");
+  SDG_CHECK_USAGE(config.train.batch >= 2 || !facts.online,
                   "train.batch: source online needs at least 2 images a step");
   SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
                   "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
                   config.cluster.window_end);
-  SDG_CHECK_USAGE(
-      condition.stable == 0 || condition.source != Source::kOnline || config.train.teacher == Teacher::kAverage,
-      "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
-      "without meaning anything; set one of the two otherwise");
-  SDG_CHECK_USAGE(condition.source != Source::kOnline || config.cluster.start <= condition.change,
+  SDG_CHECK_USAGE(condition.stable == 0 || !facts.online || config.train.teacher == Teacher::kAverage,
+                  "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
+                  "without meaning anything; set one of the two otherwise");
+  SDG_CHECK_USAGE(!facts.online || config.cluster.start <= condition.change,
                   "cluster.start: the head must begin no later than the conditions (condition.change ",
                   condition.change, "), got ", config.cluster.start);
 }

@@ -4,6 +4,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
 #include "sdg/recipe/resume_rules.h"
+#include "sdg/recipe/source.h"
 
 namespace sdg::run {
 
@@ -27,9 +28,7 @@ Supply open_supply(const recipe::RunConfig& config, const checkpoint::RunFolder&
       supply.to_images =
           latents::decode_with(latents::load_decoder(latents->card(), config.data.autoencoder, device), device);
   }
-  const auto& source = config.condition.source;
-  const bool clusters =
-      source == recipe::Source::kOnline || source == recipe::Source::kKmeans || source == recipe::Source::kRecluster;
+  const bool clusters = recipe::facts_of(config).own_clusters;
   SDG_CHECK_USAGE(!clusters || config.cluster.clusters <= supply.dataset->size(),
                   "cluster.clusters: ", config.cluster.clusters, " clusters of a data set of ", supply.dataset->size(),
                   " images");

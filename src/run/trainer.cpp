@@ -22,6 +22,7 @@
 #include "sdg/io/atomic_file.h"
 #include "sdg/io/folder_lock.h"
 #include "sdg/recipe/resume_rules.h"
+#include "sdg/recipe/source.h"
 #include "sdg/study/cluster_study.h"
 
 namespace sdg::run {
@@ -115,7 +116,7 @@ class Run {
     initial_weights_ = weights.source;
     initial_class_conditional_ = weights.provenance.verdict() == checkpoint::Verdict::kNo;
     if (observer_.on_event) observer_.on_event(to_text(weights));
-    if (initial_class_conditional_ && config_.condition.source != recipe::Source::kLabel)
+    if (initial_class_conditional_ && !recipe::facts_of(config_).labels)
       log::warning(cat(weights.source, ": was trained on labels: what is learned from it is not label-free"));
     history_.inherit(weights.provenance, "initial weights " + weights.source);
   }
@@ -197,7 +198,7 @@ class Run {
   // What the agreement was when conditions began tells whether they can guide.
   void watch_change(const StepReport& report) {
     const auto& result = report.result;
-    if (report.step != learner_.change_at() || config_.condition.source != recipe::Source::kOnline) return;
+    if (report.step != learner_.change_at() || !recipe::facts_of(config_).online) return;
     const auto begin = cat("step ", report.step, ": conditions begin");
     if (result.agreement < 0) {
       if (observer_.on_event)
@@ -234,7 +235,7 @@ class Run {
     info.class_names = supply_.given.class_names;
     info.data = supply_.opened.description;
     if (supply_.opened.latents) info.latents = supply_.opened.latents->card();
-    info.labels_read = config_.condition.source == recipe::Source::kLabel || (before_ && before_->labels_read);
+    info.labels_read = recipe::facts_of(config_).labels || (before_ && before_->labels_read);
     info.fingerprint = supply_.fingerprint;
     info.conditions = supply_.given.key;
     info.provenance = history_;

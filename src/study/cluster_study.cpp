@@ -10,43 +10,6 @@
 
 namespace sdg::study {
 
-namespace {
-
-// Only those that the run was trained on are its clusters.
-Tensor stored_indices(const checkpoint::Trained& trained, const std::filesystem::path& path, int64_t images) {
-  const auto ids = conditions::read_indices(path, images);
-  const auto& wanted = trained.info.conditions;
-  SDG_CHECK(wanted.empty() || conditions::condition_key(ids) == wanted, path.string(),
-            ": holds other indices than those that ", trained.path, " was trained on");
-  return ids;
-}
-
-}  // namespace
-
-Tensor condition_ids(const checkpoint::Trained& trained, const data::OpenedData& opened, const data::Dataset& dataset,
-                     const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
-  const auto& config = trained.info.config;
-  const auto& source = config.condition.source;
-  const auto chosen = at::tensor(indices);
-  if (source == recipe::Source::kOnline)
-    return network::assign_clusters(config, trained.network, dataset, indices, device, progress);
-  if (source == recipe::Source::kKmeans) {
-    const auto stored = checkpoint::RunFolder::of_checkpoint(trained.path).pseudo_labels();
-    return stored_indices(trained, stored, dataset.size()).index_select(0, chosen);
-  }
-  SDG_CHECK_USAGE(
-      source != recipe::Source::kRecluster || tensors::read_tensor_header(trained.path).tensors.count("ids"),
-      trained.path, ": nothing is clustered before condition.change, which this checkpoint has not reached");
-  if (source == recipe::Source::kRecluster)
-    return conditions::read_indices(trained.path, dataset.size()).index_select(0, chosen);
-  if (source == recipe::Source::kFile)
-    return stored_indices(trained, config.condition.file, dataset.size()).index_select(0, chosen);
-  SDG_CHECK_USAGE(source == recipe::Source::kLabel, trained.path, ": condition.source is ", config::name(source),
-                  ", there are no clusters");
-  SDG_CHECK_USAGE(opened.labels, opened.description, ": has no labels, though the run was trained on labels");
-  return opened.labels->labels().index_select(0, chosen);
-}
-
 ClusterSizes cluster_sizes(const Tensor& ids, int64_t clusters) {
   SDG_CHECK(ids.numel() > 0 && ids.min().item<int64_t>() >= 0 && ids.max().item<int64_t>() < clusters,
             "cluster sizes: expected ids in 0..", clusters - 1, " of at least one image");

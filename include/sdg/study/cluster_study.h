@@ -9,11 +9,6 @@
 /// What the clusters of a run are: sizes, change over time, and how close generated images come to training images.
 namespace sdg::study {
 
-/// Clusters of the given images as the run conditions on them, int64 [n] (patch level [n, L]): for source online the
-/// teacher's assignment, for kmeans and file the stored index, for label the class. Throws UsageError for source none.
-Tensor condition_ids(const checkpoint::Trained& trained, const data::OpenedData& opened, const data::Dataset& dataset,
-                     const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {});
-
 struct ClusterSizes {
   std::vector<int64_t> counts;    ///< [K]
   double entropy = 0;             ///< of the sizes, as a share of ln K: 1 is perfectly even

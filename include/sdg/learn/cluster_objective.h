@@ -1,0 +1,86 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "sdg/cluster/prototype_head.h"
+#include "sdg/cluster/row_queue.h"
+#include "sdg/learn/agreement.h"
+#include "sdg/learn/learner_state.h"
+#include "sdg/learn/objective.h"
+
+namespace sdg::learn {
+
+class HeadGuard;
+
+/// The clustering of the network's own features (arXiv 2312.08825, section 3.2): a head is trained to predict balanced
+/// assignments of its scores. The teacher looks at each image once, at cluster.teacher_time, which gives the conditions
+/// of the step. What the head learns from is cluster.views: see the two makers below.
+///
+/// The head needs the whole batch (its BatchNorm, Sinkhorn) and is small: one thread, after the shards.
+class ClusterObjective : public Objective {
+ public:
+  /// `state` must outlive this and have heads; `images` is the size of the data set.
+  ClusterObjective(LearnerState& state, int64_t images);
+  ~ClusterObjective() override;
+
+  std::string name() const override { return "clustering"; }
+  bool active() const override { return state_.clustering(); }
+  void begin(int64_t shards) override;
+  void before_pass(Shard& shard) override;
+  Contribution join(StepResult& result) override;
+  void keep(const data::Batch& batch, StepResult& result) override;
+  void undo() override;
+  void save(tensors::TensorFile& file) const override;
+  void load(const tensors::TensorFile& file, const std::string& where) override;
+
+ protected:
+  /// What one shard computed: rows are images, or at patch level patches, image by image.
+  struct Part {
+    Tensor teacher_scores, teacher_embedding;  ///< [n, K], [n, p]
+    Tensor features;  ///< [n, F] what the head learns from; with cluster.backbone with the trained network's graph
+    Tensor t;         ///< [images] their times
+  };
+  /// The head's rows against their assignments.
+  struct Match {
+    Tensor losses;  ///< [rows] assignment losses, in nats
+    Tensor loss;    ///< of the step, unweighted
+    Tensor queued;  ///< [rows, p] embeddings that later steps are balanced with
+  };
+  /// Are conditions of the step, or of their stability, wanted even where the head does not learn from the teacher?
+  virtual bool needs_teacher() const;
+  /// Nothing where no row counts.
+  virtual std::optional<Match> match(const cluster::HeadOutput& own, StepResult& result) = 0;
+
+  const cluster::ClusterOptions& options() const { return state_.config.cluster; }
+  Part& part_of(const Shard& shard) { return parts_[static_cast<size_t>(shard.number)]; }
+  /// The member of all parts, one after the other.
+  Tensor joined(Tensor Part::* member) const;
+  /// Balanced with the rows of earlier steps; of the answer only the batch's own rows are learned from.
+  cluster::SinkhornResult assign(const Tensor& scores, const network::Network& scorer) const;
+  /// Losses of scores [rows, K] against the first rows of the assignments.
+  Tensor losses_of(const Tensor& scores, const cluster::SinkhornResult& assigned) const;
+
+  LearnerState& state_;
+
+ private:
+  Tensor backbone_gradient(const Tensor& of_features);
+  Tensor gradient_of(const Tensor& loss, const Tensor& features);
+  void watch_agreement(const data::Batch& batch, StepResult& result);
+
+  std::vector<Part> parts_;
+  std::unique_ptr<HeadGuard> guard_;  // puts the head back unless the step is kept
+  Tensor queued_;
+  cluster::RowQueue queue_;  // of embeddings, cluster.queue
+  Agreement agreement_;
+};
+
+/// cluster.views two: the head learns from a second look, through other noise and at a time of the window, so that only
+/// what survives the noise can be predicted. Assignments are the teacher's.
+std::unique_ptr<ClusterObjective> two_views(LearnerState& state, int64_t images);
+
+/// cluster.views one: the head learns from the pass of the flow loss, where its time lies in the window; assignments
+/// are those of its own scores, as in the public code.
+std::unique_ptr<ClusterObjective> one_view(LearnerState& state, int64_t images);
+
+}  // namespace sdg::learn

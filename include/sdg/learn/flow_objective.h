@@ -1,0 +1,34 @@
+#pragma once
+#include <vector>
+
+#include "sdg/learn/objective.h"
+#include "sdg/network/flat_parameters.h"
+
+namespace sdg::learn {
+
+/// The squared error of the network's prediction, mean over values and images (arXiv 2210.02747, eq. 9 on the straight
+/// path; weighted where the target is the score, see PredictionTable::training_point).
+class FlowObjective : public Objective {
+ public:
+  /// `flat` holds the parameters, of which `model_parameters` are the network's own and come first. Both must outlive
+  /// this.
+  FlowObjective(const network::FlatParameters& flat, const std::vector<Tensor>& model_parameters)
+      : flat_(flat), model_parameters_(model_parameters) {}
+
+  std::string name() const override { return "flow"; }
+  void begin(int64_t shards) override;
+  void after_pass(Shard& shard) override;
+  Contribution join(StepResult& result) override;
+
+ private:
+  struct Part {
+    double loss = 0;  // of the shard's images, already divided by the batch
+    Tensor gradient;
+    bool finite_data = true;
+  };
+  const network::FlatParameters& flat_;
+  const std::vector<Tensor>& model_parameters_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace sdg::learn

@@ -1,0 +1,39 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "sdg/learn/beginnings.h"
+#include "sdg/network/flat_parameters.h"
+#include "sdg/network/network.h"
+
+namespace sdg::learn {
+
+/// What the learner and its objectives share: the networks and how far training has come.
+struct LearnerState {
+  LearnerState(const recipe::RunConfig& config, const at::Device& device, network::Network student,
+               network::Network teacher);
+  LearnerState(const LearnerState&) = delete;
+  LearnerState& operator=(const LearnerState&) = delete;
+
+  recipe::RunConfig config;
+  at::Device device;
+  network::Network student;  ///< what is trained
+  network::Network teacher;  ///< its average, which assigns clusters and samples
+  network::FlatParameters flat, teacher_flat;
+  std::vector<Tensor> model_parameters, head_parameters;  ///< of the student, in flat's order: the network's first
+  int64_t model_size = 0;                                 ///< of flat, what belongs to the network
+  Beginnings beginnings;
+  int64_t steps_done = 0;
+
+  bool conditioned() const { return beginnings.conditioned(steps_done); }
+  bool clustering() const { return beginnings.clustering(steps_done); }
+};
+
+/// Moves the teacher after a step (train.teacher, train.ema), the head's average only once the head learns.
+void update_teacher(LearnerState& state);
+
+/// Runs work(0) … work(shards - 1), each on a thread of its own with single-threaded kernels where the device is a CPU.
+void in_parallel(const at::Device& device, int64_t shards, const std::function<void(int64_t)>& work);
+
+}  // namespace sdg::learn

@@ -1,0 +1,66 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sdg/core/tensor.h"
+#include "sdg/data/loader.h"
+#include "sdg/flow/prediction_table.h"
+#include "sdg/learn/draws.h"
+#include "sdg/model/velocity_model.h"
+#include "sdg/tensors/tensor_file.h"
+
+namespace sdg::learn {
+
+struct StepResult;
+
+/// One shard of a step's batch on its way through the network. Each is one thread's work.
+struct Shard {
+  int64_t number = 0;             ///< which of the step's shards
+  int64_t batch = 0;              ///< B, images of the whole step
+  std::vector<int64_t> index;     ///< [n] of the images in the data set
+  Tensor x;                       ///< [n, C, S, S] data, on the device
+  Draws draws;                    ///< of these images
+  Tensor ids;                     ///< int64 [n] or [n, L]: conditions given; undefined where there are none
+  model::ForwardOptions forward;  ///< objectives that want features of the one pass ask for them here
+  bool keep_graph = false;        ///< the pass's graph is needed once more, after the shards
+  flow::TrainingPoint point;      ///< where the network is asked
+  model::ForwardOutput output;    ///< its answer there, with the trained network's graph
+};
+
+/// What an objective adds to a step.
+struct Contribution {
+  double loss = 0;  ///< with its weight: what is minimised
+  Tensor gradient;  ///< [P] of that, over the whole batch; undefined where the step has none
+};
+
+/// One of the losses whose sum a training step minimises. A step calls, in this order and for every objective:
+///
+///   begin         once                      what of the last step is left is forgotten
+///   before_pass   each shard, its thread    own looks at the images; wishes for the network's pass
+///   after_pass    each shard, its thread    the shard's loss and gradient
+///   join          once                      what needs the whole batch; the objective's loss and gradient
+///   keep or undo  once                      the step counts and state moves on, or nothing of it has happened
+///
+/// State that only some objective has is its own to save.
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  /// For messages: "flow", "clustering".
+  virtual std::string name() const = 0;
+  /// Has it anything to do in the step that comes next?
+  virtual bool active() const { return true; }
+
+  virtual void begin(int64_t shards) = 0;
+  virtual void before_pass(Shard& /*shard*/) {}
+  virtual void after_pass(Shard& /*shard*/) = 0;
+  /// Puts its figures into `result`. Throws Error where the loss is not finite or cannot be had.
+  virtual Contribution join(StepResult& result) = 0;
+  virtual void keep(const data::Batch& /*batch*/, StepResult& /*result*/) {}
+  virtual void undo() {}
+
+  virtual void save(tensors::TensorFile& /*file*/) const {}
+  virtual void load(const tensors::TensorFile& /*file*/, const std::string& /*where*/) {}
+};
+
+}  // namespace sdg::learn

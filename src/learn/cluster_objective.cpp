@@ -1,0 +1,189 @@
+#include "sdg/learn/cluster_objective.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "learn/head_guard.h"
+#include "learn/number_text.h"
+#include "sdg/cluster/softmax_assignment.h"
+#include "sdg/cluster/window_loss.h"
+#include "sdg/core/error.h"
+#include "sdg/learn/step_result.h"
+
+namespace sdg::learn {
+namespace {
+
+int64_t patches_of(const LearnerState& state) {
+  return network::patch_level(state.config) ? state.student.model->patch_tokens() : 1;
+}
+
+// Rows that the queue keeps: enough for 2 K together with those of a batch that are balanced.
+int64_t queue_rows(const recipe::RunConfig& config, int64_t patches) {
+  const auto& options = config.cluster;
+  if (options.queue >= 0) return options.queue;
+  const bool only_window = options.views == cluster::Views::kOne && options.balance == cluster::Balance::kWindow;
+  const double share = only_window ? options.window_end - options.window_begin : 1;
+  const auto images = static_cast<int64_t>(share * static_cast<double>(config.train.batch));
+  return cluster::queue_rows(options.clusters, images * patches);
+}
+
+}  // namespace
+
+ClusterObjective::ClusterObjective(LearnerState& state, int64_t images)
+    : state_(state),
+      queue_(queue_rows(state.config, patches_of(state)), state.student.head->options().dim, state.device),
+      agreement_(images, patches_of(state)) {}
+
+ClusterObjective::~ClusterObjective() = default;
+
+void ClusterObjective::begin(int64_t shards) {
+  parts_.assign(static_cast<size_t>(shards), {});
+  queued_ = {};
+}
+
+bool ClusterObjective::needs_teacher() const {
+  return state_.conditioned() || state_.config.condition.stable > 0;
+}
+
+void ClusterObjective::before_pass(Shard& shard) {
+  if (!needs_teacher()) return;
+  const at::NoGradGuard no_grad;
+  const auto& x = shard.x;
+  const auto t = at::full({x.size(0)}, options().teacher_time, x.options());
+  const auto eps = shard.draws.teacher_eps.to(state_.device);
+  const auto seen = state_.teacher.head->forward(network::features_at(state_.config, state_.teacher, x, eps, t));
+  auto& part = part_of(shard);
+  part.teacher_scores = seen.scores;        // [n, K] or [n*L, K]
+  part.teacher_embedding = seen.embedding;  // [n, p] or [n*L, p]
+  shard.ids = part.teacher_scores.argmax(1);
+  if (network::patch_level(state_.config)) shard.ids = shard.ids.view({x.size(0), -1});
+}
+
+Tensor ClusterObjective::joined(Tensor Part::* member) const {
+  std::vector<Tensor> all;
+  all.reserve(parts_.size());
+  for (const auto& part : parts_) all.push_back(part.*member);
+  return at::cat(all);
+}
+
+cluster::SinkhornResult ClusterObjective::assign(const Tensor& scores, const network::Network& scorer) const {
+  auto all = scores;
+  if (queue_.capacity() > 0 && queue_.seen() > 0) {
+    const at::NoGradGuard no_grad;
+    all = at::cat({scores, queue_.rows().matmul(scorer.head->prototypes->weight.t())});
+  }
+  if (options().assign == cluster::Assign::kSoftmax) return cluster::softmax_assignment(all, options().epsilon);
+  cluster::SinkhornOptions sinkhorn;
+  sinkhorn.epsilon = options().epsilon;
+  sinkhorn.iterations = options().iterations;
+  return cluster::sinkhorn(all, sinkhorn);
+}
+
+Tensor ClusterObjective::losses_of(const Tensor& scores, const cluster::SinkhornResult& assigned) const {
+  return cluster::assignment_loss(scores, assigned.assignments.narrow(0, 0, scores.size(0)), options().temperature);
+}
+
+Contribution ClusterObjective::join(StepResult& result) {
+  auto& head = state_.student.head;
+  guard_ = std::make_unique<HeadGuard>(head);
+  Contribution out;
+  try {
+    head->normalize_prototypes();
+    const auto features = joined(&Part::features).detach().requires_grad_(options().backbone > 0);
+    const auto own = head->forward(features);  // scores [B, K] or [B*L, K]
+    const auto matched = match(own, result);
+    if (!matched) {
+      return {};
+    }
+    queued_ = matched->queued;
+    result.cluster_weight =
+        options().ramp ? cluster::warm_up_weight(state_.steps_done, static_cast<double>(state_.beginnings.conditions()),
+                                                 options().weight)
+                       : options().weight;
+    result.cluster_loss = matched->losses.mean().item<double>();
+    result.cluster_window = matched->loss.item<double>();
+    out.gradient = gradient_of(result.cluster_weight * matched->loss, features);
+  } catch (const Error& error) {
+    throw Error(cat("the clustering loss: ", error.what()));
+  }
+  SDG_CHECK(std::isfinite(result.cluster_loss) && std::isfinite(result.cluster_window), "the clustering loss is ",
+            number_text(result.cluster_loss));
+  out.loss = result.cluster_weight * result.cluster_window;
+  return out;
+}
+
+// [P], of the head and, with cluster.backbone, of the network.
+Tensor ClusterObjective::gradient_of(const Tensor& loss, const Tensor& features) {
+  auto wanted = state_.head_parameters;
+  const bool into_backbone = features.requires_grad();
+  if (into_backbone) wanted.push_back(features);
+  auto gradients = torch::autograd::grad({loss}, wanted);
+  Tensor of_features;
+  if (into_backbone) {
+    of_features = gradients.back() * options().backbone;
+    gradients.pop_back();
+  }
+  auto out = state_.flat.flatten(gradients, state_.model_parameters.size());
+  if (into_backbone) out.add_(backbone_gradient(of_features));
+  return out;
+}
+
+// Backward through each shard's own graph, on the shard's own thread as before; summed in the shards' order.
+Tensor ClusterObjective::backbone_gradient(const Tensor& of_features) {
+  std::vector<Tensor> gradients(parts_.size());
+  std::vector<int64_t> first(parts_.size(), 0);
+  for (size_t i = 1; i < parts_.size(); ++i) first[i] = first[i - 1] + parts_[i - 1].features.size(0);
+  in_parallel(state_.device, static_cast<int64_t>(parts_.size()), [&](int64_t number) {
+    const auto i = static_cast<size_t>(number);
+    auto& features = parts_[i].features;
+    const auto own = of_features.narrow(0, first[i], features.size(0));
+    gradients[i] = state_.flat.flatten(
+        torch::autograd::grad({features}, state_.model_parameters, {own}, {}, false, /*allow_unused=*/true));
+    features = features.detach();
+  });
+  for (size_t i = 1; i < gradients.size(); ++i) gradients[0].add_(gradients[i]);
+  return gradients[0];
+}
+
+void ClusterObjective::keep(const data::Batch& batch, StepResult& result) {
+  guard_->keep();
+  guard_.reset();
+  if (queued_.defined()) queue_.push(queued_);
+  parts_.clear();
+  watch_agreement(batch, result);
+}
+
+void ClusterObjective::undo() {
+  guard_.reset();
+  parts_.clear();
+}
+
+// Conditions begin with the next step once clusters hold still.
+void ClusterObjective::watch_agreement(const data::Batch& batch, StepResult& result) {
+  if (!result.ids.defined()) return;
+  agreement_.see(batch.index, result.ids);
+  result.agreement = agreement_.value();
+  const double wanted = state_.config.condition.stable;
+  if (wanted > 0 && result.agreement >= wanted && state_.steps_done + 1 < state_.beginnings.conditions()) {
+    state_.beginnings.begin_now(state_.steps_done + 1);
+    result.stable_now = true;
+  }
+}
+
+void ClusterObjective::save(tensors::TensorFile& file) const {
+  file.tensors["agreement.memory"] = agreement_.memory();
+  file.tensors["agreement.figures"] = agreement_.figures();
+  if (queue_.capacity() == 0) return;
+  file.tensors["queue"] = queue_.data();
+  file.tensors["queue_seen"] = at::scalar_tensor(queue_.seen(), at::kLong);
+}
+
+void ClusterObjective::load(const tensors::TensorFile& file, const std::string& where) {
+  if (file.tensors.count("agreement.memory"))
+    agreement_.restore(file.at("agreement.memory", where), file.at("agreement.figures", where));
+  if (queue_.capacity() > 0 && file.tensors.count("queue"))
+    queue_.restore(file.at("queue", where), file.at("queue_seen", where).item<int64_t>());
+}
+
+}  // namespace sdg::learn

@@ -1,0 +1,86 @@
+// Where the head's rows come from, and what they are assigned to.
+#include "sdg/cluster/sinkhorn.h"
+#include "sdg/cluster/window_loss.h"
+#include "sdg/learn/cluster_objective.h"
+#include "sdg/learn/step_result.h"
+
+namespace sdg::learn {
+namespace {
+
+class TwoViews : public ClusterObjective {
+ public:
+  using ClusterObjective::ClusterObjective;
+
+  void before_pass(Shard& shard) override {
+    ClusterObjective::before_pass(shard);
+    auto& part = part_of(shard);
+    part.t = shard.draws.head_t.to(state_.device);
+    const auto eps = shard.draws.head_eps.to(state_.device);
+    part.features = options().backbone > 0
+                        ? network::features_with_gradient(state_.config, state_.student, shard.x, eps, part.t)
+                        : network::features_at(state_.config, state_.teacher, shard.x, eps, part.t);
+  }
+  void after_pass(Shard& /*shard*/) override {}
+
+ protected:
+  bool needs_teacher() const override { return true; }
+
+  std::optional<Match> match(const cluster::HeadOutput& own, StepResult& result) override {
+    result.sinkhorn = assign(joined(&Part::teacher_scores), state_.teacher);
+    auto losses = losses_of(own.scores, *result.sinkhorn);  // [B] or [B*L]
+    return Match{losses, losses.mean(), joined(&Part::teacher_embedding)};
+  }
+};
+
+class OneView : public ClusterObjective {
+ public:
+  using ClusterObjective::ClusterObjective;
+
+  void before_pass(Shard& shard) override {
+    ClusterObjective::before_pass(shard);
+    shard.forward.feature_depth = network::feature_depth(state_.config, *state_.student.model);
+    shard.keep_graph = options().backbone > 0;
+  }
+  void after_pass(Shard& shard) override {
+    auto& part = part_of(shard);
+    const auto& tokens = shard.output.features;  // [n, T, D]
+    part.features = network::pool_tokens(state_.config, options().backbone > 0 ? tokens : tokens.detach(),
+                                         state_.student.model->extra_tokens());
+    part.t = shard.point.t;
+  }
+
+ protected:
+  std::optional<Match> match(const cluster::HeadOutput& own, StepResult& result) override {
+    auto scores = own.scores;
+    auto embedding = own.embedding;
+    auto mask = cluster::in_window(joined(&Part::t), options().window_begin, options().window_end);  // [B]
+    const auto per_image = scores.size(0) / mask.size(0);
+    mask = options().window_tokens == cluster::WindowTokens::kTiled ? mask.repeat({per_image})
+                                                                    : mask.repeat_interleave(per_image);
+    const bool only_window = options().balance == cluster::Balance::kWindow;
+    if (only_window) {
+      const auto inside = mask.nonzero().squeeze(1);
+      if (inside.numel() == 0) return std::nullopt;
+      scores = scores.index_select(0, inside);
+      embedding = embedding.index_select(0, inside);
+    }
+    result.sinkhorn = assign(scores.detach(), state_.student);
+    auto losses = losses_of(scores, *result.sinkhorn);
+    if (!only_window) return Match{losses, cluster::window_mean(losses, mask, options().averaging), embedding.detach()};
+    const bool over_batch = options().averaging == cluster::Averaging::kBatch;
+    const auto count = static_cast<double>(over_batch ? mask.size(0) : losses.size(0));
+    return Match{losses, losses.sum() / count, embedding.detach()};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<ClusterObjective> two_views(LearnerState& state, int64_t images) {
+  return std::make_unique<TwoViews>(state, images);
+}
+
+std::unique_ptr<ClusterObjective> one_view(LearnerState& state, int64_t images) {
+  return std::make_unique<OneView>(state, images);
+}
+
+}  // namespace sdg::learn

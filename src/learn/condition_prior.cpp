@@ -1,0 +1,56 @@
+#include "sdg/learn/condition_prior.h"
+
+#include <algorithm>
+
+#include "sdg/core/error.h"
+#include "sdg/learn/state.h"
+
+namespace sdg::learn {
+namespace {
+
+// The conditions of the last few hundred steps decide: older ones come from clusters that have moved since.
+constexpr double kDecay = 0.99;
+// Cluster maps kept for sampling at patch level.
+constexpr int64_t kMaps = 512;
+
+}  // namespace
+
+ConditionPrior::ConditionPrior(int64_t classes, int64_t patches) {
+  if (classes > 0) counts_ = at::zeros({classes}, at::kDouble);
+  if (patches > 0) maps_ = at::zeros({kMaps, patches}, at::kInt);
+}
+
+void ConditionPrior::count_all(const Tensor& ids) {
+  counts_ = at::bincount(ids.cpu(), {}, counts_.defined() ? counts_.size(0) : 0).to(at::kDouble);
+}
+
+void ConditionPrior::see(const Tensor& on_device) {
+  const auto ids = on_device.cpu();
+  counts_.mul_(kDecay);
+  counts_ += at::bincount(ids.flatten(), {}, counts_.size(0)).to(at::kDouble);
+  if (!maps_.defined()) return;
+  for (int64_t i = 0; i < ids.size(0); ++i) maps_[maps_seen_++ % maps_.size(0)].copy_(ids[i]);
+}
+
+Tensor ConditionPrior::value() const {
+  if (!counts_.defined()) return {};
+  if (maps_.defined()) return maps_.slice(0, 0, std::min(kMaps, maps_seen_)).to(at::kLong);
+  const auto total = counts_.sum().item<double>();
+  return total > 0 ? counts_ / total : at::full_like(counts_, 1.0 / static_cast<double>(counts_.size(0)));
+}
+
+void ConditionPrior::save(tensors::TensorFile& file) const {
+  if (counts_.defined()) file.tensors["prior"] = counts_;
+  if (!maps_.defined()) return;
+  file.tensors["maps"] = maps_;
+  file.metadata["maps_seen"] = std::to_string(maps_seen_);
+}
+
+void ConditionPrior::load(const tensors::TensorFile& file, const std::string& where) {
+  if (counts_.defined()) restore(counts_, file, "prior", where);
+  if (!maps_.defined()) return;
+  restore(maps_, file, "maps", where);
+  maps_seen_ = std::stoll(file.metadata.at("maps_seen"));
+}
+
+}  // namespace sdg::learn

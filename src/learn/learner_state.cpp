@@ -1,0 +1,96 @@
+#include "sdg/learn/learner_state.h"
+
+#include "sdg/core/parallel.h"
+#include "sdg/learn/optimizer.h"
+#include "sdg/recipe/source.h"
+
+namespace sdg::learn {
+namespace {
+
+network::FlatParameters flatten(network::Network& network) {
+  network::FlatParameters flat;
+  flat.add("", *network.model);
+  if (network.head) flat.add("", *network.head);
+  flat.build();
+  return flat;
+}
+
+std::vector<Tensor> trainable(torch::nn::Module& module) {
+  std::vector<Tensor> out;
+  for (auto& parameter : module.parameters()) {
+    if (parameter.requires_grad()) out.push_back(parameter);
+  }
+  return out;
+}
+
+void follow_buffers(torch::nn::Module& teacher, const torch::nn::Module& student, double keep) {
+  const auto source = student.named_buffers();
+  for (auto& entry : teacher.named_buffers()) {
+    const auto& from = source[entry.key()];
+    if (entry.value().is_floating_point()) {
+      entry.value().lerp_(from, 1 - keep);
+    } else {
+      entry.value().copy_(from);
+    }
+  }
+}
+
+// As the public code does: nothing moves before conditions begin, then the student is copied, then averaged.
+void follow_from_the_change(LearnerState& state) {
+  auto ours = state.teacher_flat.values();
+  const auto& theirs = state.flat.values();
+  const auto change = state.beginnings.conditions();
+  if (state.steps_done < change) return;
+  if (state.steps_done == change) {
+    ours.copy_(theirs);
+    if (state.student.head) follow_buffers(*state.teacher.head, *state.student.head, 0);
+  }
+  ours.lerp_(theirs, 1 - state.config.train.ema);
+}
+
+}  // namespace
+
+LearnerState::LearnerState(const recipe::RunConfig& config, const at::Device& device, network::Network student,
+                           network::Network teacher)
+    : config(config),
+      device(device),
+      student(std::move(student)),
+      teacher(std::move(teacher)),
+      flat(flatten(this->student)),
+      teacher_flat(flatten(this->teacher)),
+      beginnings(config) {
+  this->student.set_training(true);
+  this->teacher.set_training(false);
+  model_parameters = trainable(*this->student.model);
+  for (const auto& parameter : model_parameters) model_size += parameter.numel();
+  if (this->student.head) head_parameters = trainable(*this->student.head);
+  for (auto& parameter : teacher_flat.parameters()) parameter.requires_grad_(false);
+}
+
+void update_teacher(LearnerState& state) {
+  const at::NoGradGuard no_grad;
+  const auto& train = state.config.train;
+  if (train.teacher == recipe::Teacher::kChange && recipe::facts_of(state.config).online)
+    return follow_from_the_change(state);
+  auto ours = state.teacher_flat.values();
+  const auto& theirs = state.flat.values();
+  const auto follow = [&](int64_t from, int64_t size, double keep) {
+    ours.narrow(0, from, size).lerp_(theirs.narrow(0, from, size), 1 - keep);
+  };
+  follow(0, state.model_size, ema_decay(train, state.steps_done));
+  if (!state.student.head || !state.clustering()) return;
+  // The head's average starts anew with the head: its first steps say as little as the network's.
+  const double keep = ema_decay(train, state.steps_done - state.beginnings.head());
+  follow(state.model_size, ours.numel() - state.model_size, keep);
+  follow_buffers(*state.teacher.head, *state.student.head, keep);
+}
+
+void in_parallel(const at::Device& device, int64_t shards, const std::function<void(int64_t)>& work) {
+  if (device.is_cpu()) {
+    worker_pool().run(shards, work);
+  } else {
+    for (int64_t i = 0; i < shards; ++i) work(i);
+  }
+}
+
+}  // namespace sdg::learn
