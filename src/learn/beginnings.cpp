@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "sdg/core/error.h"
+#include "sdg/network/network.h"
 #include "sdg/recipe/source.h"
 
 namespace sdg::learn {

@@ -39,7 +39,7 @@ ClusterObjective::~ClusterObjective() = default;
 
 void ClusterObjective::begin(int64_t shards) {
   parts_.assign(static_cast<size_t>(shards), {});
-  queued_ = {};
+  queued_ = Tensor();
 }
 
 bool ClusterObjective::needs_teacher() const {

@@ -39,8 +39,8 @@ std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
                  int64_t images)
-    : Learner(config, device, ids, classes, build_network(config, classes, device),
-              build_network(config, classes, device), {}, images) {}
+    : Learner(config, device, ids, classes, network::build_network(config, classes, device),
+              network::build_network(config, classes, device), {}, images) {}
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
                  network::Network student, network::Network teacher, DrawFn draws, int64_t images)
@@ -86,10 +86,10 @@ Shard Learner::shard_of(const data::Batch& batch, int64_t number, int64_t first,
 }
 
 model::Condition Learner::condition_of(Shard& shard) const {
-  if (!conditioned()) return unconditional_for(state_.config);
+  if (!conditioned()) return network::unconditional_for(state_.config);
   if (recipe::facts_of(state_.config).indices)
     shard.ids = ids_.index_select(0, at::tensor(shard.index)).to(state_.device);
-  return condition_for(state_.config, state_.teacher, shard.ids, shard.draws.drop.to(state_.device));
+  return network::condition_for(state_.config, state_.teacher, shard.ids, shard.draws.drop.to(state_.device));
 }
 
 void Learner::pass(Shard& shard, const std::vector<Objective*>& objectives) const {

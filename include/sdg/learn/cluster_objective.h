@@ -5,6 +5,7 @@
 
 #include "sdg/cluster/prototype_head.h"
 #include "sdg/cluster/row_queue.h"
+#include "sdg/cluster/sinkhorn.h"
 #include "sdg/learn/agreement.h"
 #include "sdg/learn/learner_state.h"
 #include "sdg/learn/objective.h"
