@@ -5,7 +5,7 @@
 #   tools/lint.sh --fix   formats instead of complaining
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mapfile -t files < <(git ls-files -- 'include/*.h' 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp')
+mapfile -t files < <(git ls-files -- 'include/*.h' 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' 'docs/tutorial/*.cpp')
 if [[ "${1:-}" == --fix ]]; then
   clang-format-19 -i "${files[@]}"
   exit 0

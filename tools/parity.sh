@@ -6,7 +6,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 SDG_PARITY_LOG="$log" OMP_NUM_THREADS=1 ctest --preset release -L parity --timeout 600
 python3 - "$log" > docs/parity.md <<'PY'
-import json, sys
+import json, os, sys
 rows = {}
 for line in open(sys.argv[1]):
     entry = json.loads(line)
@@ -18,8 +18,10 @@ for line in open(sys.argv[1]):
     row["atol"] = max(row["atol"], entry["atol"])
 print("# Parity with the public implementations\n")
 print("Written by `tools/parity.sh` from what the parity tests (ctest label `parity`) compared: stored weights, inputs and outputs of public code.")
-print("Every output is held to its own tolerance; the table shows the largest of each fixture.\n")
+print("Every output is held to its own tolerance; the table shows the largest of each fixture. Those marked + lie beside the repository")
+print("(`../shared/fixtures`), the others in [tests/fixtures](../tests/fixtures/README.md), which says where each comes from.\n")
 print("| fixture | outputs | elements | largest absolute error | largest relative error | largest atol |\n| --- | ---: | ---: | ---: | ---: | ---: |")
 for name, row in sorted(rows.items()):
-    print(f"| {name} | {row['outputs']} | {row['elements']} | {row['max_abs']:.2e} | {row['max_rel']:.2e} | {row['atol']:.2e} |")
+    mark = "" if os.path.exists(f"tests/fixtures/{name}.safetensors") else " +"
+    print(f"| {name}{mark} | {row['outputs']} | {row['elements']} | {row['max_abs']:.2e} | {row['max_rel']:.2e} | {row['atol']:.2e} |")
 PY

@@ -23,7 +23,7 @@ double straight_time(Path path, int64_t n) {
 
 }  // namespace
 
-// Printed by the public code (method notes 5.4, 8.3).
+// Printed by guided-diffusion 22e0df8 and self-guided-diffusion-models be8f452.
 TEST(Betas, GiveThePublicNoiseLevels) {
   const auto linear = flow::alphas_cumprod(Path::kLinear);
   EXPECT_NEAR(at_step(linear, 0), .9999, 1e-12);
@@ -43,8 +43,8 @@ TEST(Betas, GiveThePublicNoiseLevels) {
   EXPECT_THROW(flow::betas(Path::kStraight), Error);
 }
 
-// Method notes 1.3: where the steps of public models lie on our path.
-TEST(Betas, StepsLieWhereTheNotesSay) {
+// Where the steps of public models lie on our path: docs/math.md, "Noise levels by steps".
+TEST(Betas, StepsLieWhereThePageSays) {
   const std::vector<std::pair<int64_t, double>> places{
       {0, .9901}, {30, .90}, {50, .85}, {73, .80}, {100, .745}, {250, .5107}, {500, .2251}, {750, .0544}, {999, .0063}};
   for (const auto& [n, t] : places) EXPECT_NEAR(straight_time(Path::kLinear, n), t, 6e-3) << n;

@@ -89,7 +89,7 @@ TEST(Knn, HasFewerNeighboursWhereThereAreFewerRows) {
   EXPECT_THROW(knn_predict(x * NAN, at::tensor({7, 3}, at::kLong), x), Error);
 }
 
-// Method notes, end of data: leave-one-out k-NN (20, T .07) 93.7 % on stored features of ImageNet photos.
+// Leave-one-out k-NN (20, T .07) by another program: 93.7 % on these features of ImageNet photos.
 TEST(Knn, GivesThePublishedFigureOnStoredFeatures) {
   const auto path =
       std::filesystem::path(SDG_SOURCE_DIR) / ".." / "shared" / "data" / "imagenet50_dino_features.safetensors";

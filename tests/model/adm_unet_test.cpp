@@ -42,7 +42,7 @@ Tensor times(int64_t n = 2) {
 
 }  // namespace
 
-// Numbers printed by the public code for weights given by a formula (method notes 3.4).
+// Numbers printed by the public code for weights given by a formula (docs/math.md, "Formula weights").
 TEST(AdmUNet, GivesThePublicGoldens) {
   const at::NoGradGuard no_grad;
   const auto x = test::fill_input({2, 3, 16, 16}), t = at::tensor({10, 500}, at::kLong);

@@ -1,5 +1,5 @@
 #pragma once
-// Names and shapes of public autoencoders, written down from their tables (method notes 4), and weights for them.
+// Names and shapes of public autoencoders, written down from taesd 5cccb12 and diffusers 0.35.2, and weights for them.
 #include <torch/types.h>
 
 #include <functional>

@@ -112,7 +112,7 @@ TEST(Catalog, ManyDepthsInOnePassAreTheSinglePassesBitForBit) {
   }
 }
 
-// Counts of the public code (method notes 3.1, 3.2, 3.4, 3.5).
+// Counts of the public code (commits in docs/math.md, "Formula weights").
 TEST(Catalog, PublishedNetworksHaveThePublishedParameters) {
   const auto count = [](const std::string& name, const ModelShape& what) {
     ModelOptions options;

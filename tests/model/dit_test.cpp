@@ -44,7 +44,7 @@ Tensor times(int64_t n = 3) {
 
 }  // namespace
 
-// Numbers printed by the public code for weights given by a formula (method notes 3.2, 3.3).
+// Numbers printed by the public code for weights given by a formula (docs/math.md, "Formula weights").
 TEST(DiT, GivesThePublicGoldens) {
   const at::NoGradGuard no_grad;
   auto options = small();

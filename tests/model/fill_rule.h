@@ -1,5 +1,6 @@
 #pragma once
-// Weights and inputs that are formulas (method notes, "fill rule"), for which the public code's outputs are known.
+// Weights and inputs that are formulas (docs/math.md, "Formula weights"), for which the public code's outputs are
+// known.
 #include <torch/nn/module.h>
 #include <torch/types.h>
 

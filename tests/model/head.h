@@ -1,6 +1,6 @@
 #pragma once
-// The clustering head of sgfm, written out from method notes 2.4: the network's features are compared with the public
-// code through it.
+// The clustering head of sgfm, written out (docs/math.md, "Prototype head"): the network's features are compared with
+// the public code through it.
 #include <torch/types.h>
 
 #include <map>

@@ -1,4 +1,4 @@
-// U-ViT against numbers printed by the public code for weights given by a formula (method notes 3.1).
+// U-ViT against numbers printed by the public code for weights given by a formula (docs/math.md, "Formula weights").
 #include <gtest/gtest.h>
 
 #include "fill_rule.h"

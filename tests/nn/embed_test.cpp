@@ -6,7 +6,7 @@
 
 using namespace sdg;
 
-// Values printed by the public code (method notes 3.2).
+// Values printed by the code of DiT, ed81ce2.
 TEST(TimeEmbedding, GivesThePublicValues) {
   const auto got = nn::time_embedding(at::tensor({0.5, 999.0}, at::kFloat), 8);
   const auto expected = at::tensor({.8775826, .9987503, .9999875, .9999999, .4794255, .0499792, .0049999, .0005,  //

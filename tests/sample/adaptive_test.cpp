@@ -56,7 +56,7 @@ TEST(IntegrateAdaptive, BackwardReturnsToTheStart) {
   EXPECT_LT(back.steps.front().dt, 0);
 }
 
-// Accepted steps and number of evaluations of the public implementation (method.md 5.2).
+// Accepted steps and number of evaluations of the public implementation (docs/math.md, "ODE solvers").
 TEST(IntegrateAdaptive, TakesThePublishedSteps) {
   const auto result = sample::integrate_adaptive([](const Tensor& x, double t) { return -2 * x + std::sin(5 * t); },
                                                  at::tensor({1.0, -0.5, 2.0, 0.25}, at::kDouble), {0, 1});

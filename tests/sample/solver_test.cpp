@@ -61,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(Methods, FixedSolver,
                                          std::pair{"heun2", 2}, std::pair{"heun3", 3}, std::pair{"rk4", 4}),
                          [](const auto& test) { return test.param.first; });
 
-// Values of a public implementation for dx/dt = -2x + sin 5t in ten steps (method.md 5.2).
+// Values of a public implementation for dx/dt = -2x + sin 5t in ten steps (docs/math.md, "ODE solvers").
 TEST(Integrate, MatchesPublishedTenStepResults) {
   const std::map<std::string, std::vector<double>> published = {
       {"euler", {.0400005, -.1210607, .1473747, -.0405301}},

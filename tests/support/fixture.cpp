@@ -17,32 +17,36 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 namespace {
 
-fs::path fixture_folder() {
+// A name counts once: what an earlier folder holds hides what a later one calls alike.
+std::vector<fs::path> fixture_folders() {
   if (const char* asked = std::getenv("SDG_FIXTURES"); asked && *asked) {
     SDG_CHECK(fs::is_directory(asked), "SDG_FIXTURES: no such folder: ", asked);
-    return asked;
+    return {asked};
   }
   const fs::path source = SDG_SOURCE_DIR;
-  const fs::path shared = source / ".." / "shared" / "fixtures";
-  return fs::is_directory(shared) ? shared : source / "tests" / "fixtures";
+  return {source / "tests" / "fixtures", source / ".." / "shared" / "fixtures"};
 }
 
 std::vector<fs::path> files_of_case(const std::string& wanted) {
-  std::vector<fs::path> out;
-  const fs::path folder = fixture_folder();
-  if (!fs::is_directory(folder)) return out;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() != ".safetensors") continue;
-    const auto metadata = tensors::read_tensor_header(entry.path()).metadata;
-    const auto found = metadata.find("case");
-    if (found != metadata.end() && found->second == wanted) out.push_back(entry.path());
+  std::map<std::string, fs::path> files;  // by name
+  for (const auto& folder : fixture_folders()) {
+    if (!fs::is_directory(folder)) continue;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (entry.path().extension() == ".safetensors") files.emplace(entry.path().filename().string(), entry.path());
+    }
   }
-  std::sort(out.begin(), out.end());
+  std::vector<fs::path> out;
+  for (const auto& [name, path] : files) {
+    const auto metadata = tensors::read_tensor_header(path).metadata;
+    const auto found = metadata.find("case");
+    if (found != metadata.end() && found->second == wanted) out.push_back(path);
+  }
   return out;
 }
 
 void skip_aloud(const std::string& wanted) {  // GTEST_SKIP needs a function that returns nothing
-  const std::string reason = cat("no fixture of case ", wanted, " in ", fixture_folder().string());
+  std::string reason = cat("no fixture of case ", wanted, " in");
+  for (const auto& folder : fixture_folders()) reason += ' ' + folder.lexically_normal().string();
   std::cout << "SKIPPED: " << reason << std::endl;
   GTEST_SKIP() << reason;
 }

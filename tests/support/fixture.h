@@ -41,9 +41,9 @@ class Fixture {
   std::vector<std::string> compared_;
 };
 
-/// Every fixture whose metadata `case` is `wanted`, from $SDG_FIXTURES, else ../shared/fixtures beside the source
-/// folder, else tests/fixtures. Where there is none the test skips, saying so aloud:  for (auto& f :
-/// fixtures("dit_forward")) …
+/// Every fixture whose metadata `case` is `wanted`, by name: those of tests/fixtures, and of ../shared/fixtures beside
+/// the source folder those whose names are not there; or, instead of both, those of $SDG_FIXTURES. Where there is none
+/// the test skips, saying so aloud:  for (auto& f : fixtures("dit_forward")) …
 std::vector<Fixture> fixtures(const std::string& wanted);
 
 /// Runs `body` for every fixture of the case; GTEST_SKIPs (and prints why) if there is none.

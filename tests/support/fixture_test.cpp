@@ -6,6 +6,9 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <set>
 
 #include "sdg/core/error.h"
 #include "support/temporary_folder.h"
@@ -41,6 +44,16 @@ struct Example {
   }
   Fixture fixture() const { return Fixture(folder / "one.safetensors"); }
 };
+
+const std::filesystem::path kStored = SDG_SOURCE_DIR "/tests/fixtures";
+
+std::vector<std::string> stored_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(kStored)) {
+    if (entry.path().extension() == ".safetensors") names.push_back(entry.path().stem().string());
+  }
+  return names;
+}
 
 Example& example() {
   static Example instance;
@@ -125,4 +138,31 @@ TEST(Fixture, TheCaseChoosesTheFilesAndEveryComparisonIsLogged) {
                                  {"atol", 0.01},
                                  {"rtol", 0.1},
                                  {"elements", 4}}));
+}
+
+TEST(Fixture, ThoseOfTheRepositoryAreThereAndNoNameComesTwice) {
+  ::unsetenv("SDG_FIXTURES");
+  std::map<std::string, int> found;
+  std::set<std::string> cases;
+  for (const auto& name : stored_names()) {
+    const auto kind = Fixture(kStored / (name + ".safetensors")).metadata.at("case");
+    if (!cases.insert(kind).second) continue;
+    for (const auto& fixture : test::fixtures(kind)) ++found[fixture.name];
+  }
+  EXPECT_GE(cases.size(), 40U);
+  for (const auto& name : stored_names()) EXPECT_EQ(found[name], 1) << name;
+  for (const auto& [name, times] : found) EXPECT_EQ(times, 1) << name;
+}
+
+TEST(Fixture, ThoseOfTheRepositoryAreWhatTheirChecksumsSayAndTheReadmeNamesThem) {
+  const std::string check = "cd '" + kStored.string() + "' && sha256sum --check --strict --quiet SHA256SUMS";
+  EXPECT_EQ(std::system(check.c_str()), 0);
+  const auto sums = test::read_text(kStored / "SHA256SUMS"), readme = test::read_text(kStored / "README.md");
+  uintmax_t bytes = 0;
+  for (const auto& name : stored_names()) {
+    EXPECT_NE(sums.find("  " + name + ".safetensors\n"), std::string::npos) << name << " has no checksum";
+    EXPECT_NE(readme.find("| `" + name + "` |"), std::string::npos) << "README.md says nothing of " << name;
+    bytes += std::filesystem::file_size(kStored / (name + ".safetensors"));
+  }
+  EXPECT_LE(bytes, 20'000'000U);
 }

@@ -2,8 +2,8 @@
 #include "sdg/core/rng.h"
 #include "sdg/core/tensor.h"
 
-/// How often each cluster occurs in the training set, so that sampling needs no data (users.md: sampling without the
-/// dataset).
+/// How often each cluster occurs in the training set, so that sampling needs no data (docs/math.md,
+/// "Conditions"; the public code takes its conditions from training images).
 namespace sdg::cluster {
 
 /// counts [K], not negative and not all zero, to probabilities [K] float64 on the CPU. Throws Error otherwise.

@@ -43,7 +43,8 @@ constexpr auto names_of(Balance) {
   return std::array{"window", "batch"};
 }
 
-/// The clustering of a run; defaults are the paper's (method.md 2.6, 2.7) except where the help says otherwise.
+/// The clustering of a run; defaults are the paper's (docs/math.md, "Sinkhorn-Knopp" and on) except where the help says
+/// otherwise.
 struct ClusterOptions {
   int64_t clusters = 20;
   double epsilon = 0.05;

@@ -23,10 +23,10 @@ struct HeadOutput {
   Tensor scores;     ///< [N, K] cosines (where the prototypes are unit rows)
 };
 
-/// features [N, F] -> Linear, BatchNorm, ReLU, Linear -> unit embedding -> scores against prototypes (method.md 2.4).
-/// In train mode BatchNorm needs the statistics of at least two rows: one row throws Error. In eval mode any N works.
-/// State-dict names: projection_head.{0,1,3}.*, prototypes.weight [K, p]; with standardize also the statistics
-/// feature_norm.{running_mean,running_var,num_batches_tracked}.
+/// features [N, F] -> Linear, BatchNorm, ReLU, Linear -> unit embedding -> scores against prototypes (docs/math.md,
+/// "Prototype head"). In train mode BatchNorm needs the statistics of at least two rows: one row throws Error. In eval
+/// mode any N works. State-dict names: projection_head.{0,1,3}.*, prototypes.weight [K, p]; with standardize also the
+/// statistics feature_norm.{running_mean,running_var,num_batches_tracked}.
 class PrototypeHeadImpl : public torch::nn::Module {
  public:
   explicit PrototypeHeadImpl(const PrototypeHeadOptions& options);

@@ -4,7 +4,7 @@
 #include "sdg/core/tensor.h"
 
 /// The clustering loss counts only where the image can be made out but is not finished: begin < t < end
-/// (method.md 2.7).
+/// (docs/math.md, "Clustering loss").
 namespace sdg::cluster {
 
 /// Where the weight of the window's samples comes from.

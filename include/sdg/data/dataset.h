@@ -65,11 +65,11 @@ struct OpenedData {
 /// `config_dir` is where relative paths are tried first. Throws Error for a missing path or an empty folder.
 OpenedData open_data(const DataOptions& options, const std::string& config_dir);
 
-/// What the model sees: images at its resolution and channel count (ADM centre crop, method.md 9.1), cached in memory
-/// while they fit, or latents as they are. A broken image is logged by name, counted and replaced by the next good one
-/// (by index, cyclic, so that the replacement does not depend on who reads first); past the configured share every read
-/// of a broken image throws an Error. What belongs to an image (label, mask, pseudo-label, noise) must be taken by
-/// `shown`, as the pixels are. Thread-safe.
+/// What the model sees: images at its resolution and channel count (adm_center_crop), cached in memory while they fit,
+/// or latents as they are. A broken image is logged by name, counted and replaced by the next good one (by index,
+/// cyclic, so that the replacement does not depend on who reads first); past the configured share every read of a
+/// broken image throws an Error. What belongs to an image (label, mask, pseudo-label, noise) must be taken by `shown`,
+/// as the pixels are. Thread-safe.
 class Dataset {
  public:
   /// Throws Error for an empty source and UsageError for options that make no image.

@@ -2,7 +2,8 @@
 #include "sdg/core/tensor.h"
 
 namespace sdg::metrics {
-/// Agreement of two labelings a, b (int64 [N], any values), as scikit-learn defines it (method.md 6.7).
+/// Agreement of two labelings a, b (int64 [N], any values), as scikit-learn defines it (docs/math.md, "Agreement of
+/// clusters with labels").
 struct ClusterScores {
   double nmi = 0;       ///< normalised mutual information, arithmetic mean of the entropies
   double ami = 0;       ///< adjusted for chance

@@ -1,7 +1,8 @@
 #pragma once
 #include "sdg/core/tensor.h"
 
-/// What can be read from features without changing them: customary probes (method notes 6.8). Features are [N, F]
+/// What can be read from features without changing them: customary probes (docs/math.md, "Agreement of
+/// clusters with labels"). Features are [N, F]
 /// float on any device, labels int64 [N] of any values >= 0, on the same device. Both probes are deterministic.
 namespace sdg::metrics {
 

@@ -30,10 +30,10 @@ struct AdaptiveResult {
   std::vector<AdaptiveStep> steps;
 };
 
-/// Embedded Runge-Kutta with step-size control and dense output, step for step as torchdiffeq does it (method.md 5.1),
-/// which sgfm and SiT sample with. The whole tensor is one system: the error is a mean over the batch, so the batch's
-/// composition changes the steps. Steps are not cut at the last time, states between steps are interpolated: the field
-/// is evaluated a little beyond the end.
+/// Embedded Runge-Kutta with step-size control and dense output, step for step as torchdiffeq does it (docs/math.md,
+/// "ODE solvers"), which sgfm and SiT sample with. The whole tensor is one system: the error is a mean over the batch,
+/// so the batch's composition changes the steps. Steps are not cut at the last time, states between steps are
+/// interpolated: the field is evaluated a little beyond the end.
 AdaptiveResult integrate_adaptive(const VelocityFn& velocity, const Tensor& x, const std::vector<double>& times,
                                   const AdaptiveOptions& options = {});
 

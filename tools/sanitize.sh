@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds everything with the address and undefined-behaviour sanitizers (build/sanitize) and runs the tests, all but those with the label slow.
+#   tools/sanitize.sh [CTEST ARGUMENTS]        e.g. -R '^io\.'
+#   SDG_SLOW=1 tools/sanitize.sh               the slow ones, too
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cmake --preset sanitize >/dev/null
+cmake --build --preset sanitize
+# Leaks: LibTorch keeps what it made once until the program ends. What is ours would be seen as growth, which tests look for elsewhere.
+# alloc_dealloc_mismatch: libtorch brings its own operator new. Both options concern LibTorch alone.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:alloc_dealloc_mismatch=0:strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+slow=(-LE slow)
+[[ -n "${SDG_SLOW:-}" ]] && slow=()
+OMP_NUM_THREADS=1 ctest --preset sanitize -j"$(nproc)" --timeout 1800 "${slow[@]}" "$@"
