@@ -11,7 +11,7 @@ ClusterHealth cluster_health(const SinkhornResult& assignment, double mean_loss)
   const int64_t clusters = assignment.assignments.size(1);
   const double uninformed = std::log(static_cast<double>(clusters));
   return {.clusters = clusters,
-          .samples = assignment.assignments.size(0),
+          .samples = assignment.samples,
           .used = assignment.used_clusters,
           .entropy = assignment.entropy,
           .loss_ratio = uninformed > 0 ? mean_loss / uninformed : 0};

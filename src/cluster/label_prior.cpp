@@ -5,6 +5,13 @@
 
 namespace sdg::cluster {
 
+Tensor label_counts(const Tensor& ids, int64_t clusters, Reducer& reducer) {
+  const auto flat = ids.flatten().cpu();
+  const auto bad = reducer.sum(flat.lt(0).logical_or(flat.ge(clusters)).sum().item<int64_t>());
+  SDG_CHECK(bad == 0, "label_counts: ids must lie in 0 … ", clusters - 1, ", ", bad, " do not");
+  return reducer.all_reduce(at::bincount(flat, {}, clusters).to(at::kDouble));
+}
+
 Tensor label_prior(const Tensor& counts) {
   check_shape(counts, {-1}, "label_prior: counts");
   const auto weights = counts.to(at::kCPU, at::kDouble);

@@ -3,6 +3,7 @@
 #include <torch/nn/functional/normalization.h>
 #include <torch/nn/modules/activation.h>
 
+#include "cluster/batch_norm.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/core/shape.h"
@@ -38,14 +39,21 @@ PrototypeHeadImpl::PrototypeHeadImpl(const PrototypeHeadOptions& options) : opti
       register_module("prototypes", nn::Linear(nn::LinearOptions(options_.dim, options_.clusters).bias(false)));
 }
 
-HeadOutput PrototypeHeadImpl::forward(const Tensor& features) {
+HeadOutput PrototypeHeadImpl::forward(const Tensor& features, Reducer& reducer) {
   check_shape(features, {-1, options_.feature_dim}, "prototype head: features");
-  SDG_CHECK(!is_training() || features.size(0) >= 2,
-            "prototype head: BatchNorm needs at least 2 rows in train mode, got ", features.size(0),
-            ": use a larger batch");
-  const auto inner = feature_norm ? feature_norm->forward(features) : features;  // [N, F]
-  const auto embedding = unit_rows(projection_head->forward(inner));             // [N, p]
-  return {embedding, prototypes->forward(embedding)};                            // [N, K]
+  if (is_training()) {
+    const auto rows = reducer.sum(features.size(0));
+    SDG_CHECK(rows >= 2, "prototype head: BatchNorm needs at least 2 rows in train mode, got ", rows,
+              ": use a larger batch");
+  }
+  const auto inner = feature_norm ? batch_norm(*feature_norm, features, reducer) : features;  // [N, F]
+  namespace nn = torch::nn;
+  const auto& layers = *projection_head;
+  auto hidden = layers[0]->as<nn::Linear>()->forward(inner);  // [N, hidden]
+  hidden = batch_norm(*layers[1]->as<nn::BatchNorm1d>(), hidden, reducer);
+  hidden = layers[2]->as<nn::ReLU>()->forward(hidden);
+  const auto embedding = unit_rows(layers[3]->as<nn::Linear>()->forward(hidden));  // [N, p]
+  return {embedding, prototypes->forward(embedding)};                              // [N, K]
 }
 
 void PrototypeHeadImpl::normalize_prototypes() {

@@ -11,17 +11,19 @@ RowQueue::RowQueue(int64_t rows, int64_t width, const at::Device& device) {
   if (rows > 0) data_ = at::zeros({rows, width}, at::TensorOptions().device(device));
 }
 
-Tensor RowQueue::rows() const {
+Tensor RowQueue::rows(const Reducer& reducer) const {
   SDG_CHECK(data_.defined(), "row queue: it has no room");
-  return data_.slice(0, 0, std::min(seen_, capacity()));
+  const auto own = own_rows(std::min(seen_, capacity()), reducer);
+  return data_.slice(0, own.begin, own.end);
 }
 
-void RowQueue::push(const Tensor& embeddings) {
+void RowQueue::push(const Tensor& own, Reducer& reducer) {
   if (capacity() == 0) return;
   const at::NoGradGuard no_grad;
+  const auto embeddings = reducer.all_gather(own.detach());
   const auto count = embeddings.size(0);
   const auto skipped = std::max<int64_t>(0, count - capacity());  // of many, the last ones stay
-  const auto kept = embeddings.detach().slice(0, skipped);
+  const auto kept = embeddings.slice(0, skipped);
   const auto place = (seen_ + skipped + at::arange(kept.size(0), kept.options().dtype(at::kLong))) % capacity();
   data_.index_copy_(0, place, kept.to(data_.scalar_type()));
   seen_ += count;

@@ -39,16 +39,17 @@ void add_scaled(double u, const float* p, double* sums, int64_t n) {
 
 }  // namespace
 
-// Calls visit(row of P, index of the row, sums [K] of its block) for every row, then adds the blocks' sums into sums_.
+// Calls visit(row of P, index of the row, sums [K] of its block) for every row, then adds the blocks' sums, and
+// those of all ranks, into sums_.
 template <class Visit>
 void ScaledPlan::for_each_row(const Visit& visit) {
-  const int64_t blocks = (samples_ + rows_ - 1) / rows_;
+  const int64_t blocks = (own_ + rows_ - 1) / rows_;
   std::vector<std::vector<double>> parts(static_cast<size_t>(blocks));
   auto* plan = plan_.data_ptr<float>();
   const auto block = [&](int64_t b) {
     auto& part = parts[static_cast<size_t>(b)];
     part.assign(static_cast<size_t>(clusters_), 0);
-    const int64_t end = std::min(samples_, (b + 1) * rows_);
+    const int64_t end = std::min(own_, (b + 1) * rows_);
     for (int64_t i = b * rows_; i < end; ++i) visit(plan + i * clusters_, i, part.data());
   };
   if (blocks == 1) {
@@ -60,20 +61,23 @@ void ScaledPlan::for_each_row(const Visit& visit) {
   for (const auto& part : parts) {
     for (int64_t k = 0; k < clusters_; ++k) sums_[k] += part[k];
   }
+  if (reducer_.ranks() > 1) reducer_.all_reduce(at::from_blob(sums_.data(), {clusters_}, at::kDouble));
 }
 
-ScaledPlan::ScaledPlan(const Tensor& scores, double epsilon, double largest)
-    : samples_(scores.size(0)),
+ScaledPlan::ScaledPlan(const Tensor& scores, double epsilon, double largest, int64_t samples, Reducer& reducer)
+    : own_(scores.size(0)),
+      samples_(samples),
       clusters_(scores.size(1)),
-      rows_(rows_of_a_block(samples_, clusters_)),
+      rows_(rows_of_a_block(own_, clusters_)),
       plan_(at::empty(scores.sizes(), at::kFloat)),
       v_(static_cast<size_t>(clusters_), 1.0),
-      sums_(static_cast<size_t>(clusters_)) {
+      sums_(static_cast<size_t>(clusters_)),
+      reducer_(reducer) {
   // A few rows at a time: the exponentials, in float64, stay in the cache until they are added up.
   const int64_t few = std::clamp<int64_t>((1 << 15) / clusters_, 1, rows_);
   for_each_row([&](const float* row, int64_t i, double* sums) {
     if (i % rows_ % few == 0) {
-      const int64_t end = std::min({samples_, i + few, (i / rows_ + 1) * rows_});
+      const int64_t end = std::min({own_, i + few, (i / rows_ + 1) * rows_});
       plan_.slice(0, i, end).copy_(scores.slice(0, i, end).to(at::kDouble).sub_(largest).div_(epsilon).exp_());
     }
     add_scaled(1, row, sums, clusters_);
@@ -99,7 +103,7 @@ double ScaledPlan::marginal_error() const {
 
 ScaledPlan::Finished ScaledPlan::finish() {
   Finished out;
-  out.argmaxes.resize(static_cast<size_t>(samples_));
+  out.argmaxes.resize(static_cast<size_t>(own_));
   auto* plan = plan_.data_ptr<float>();
   for_each_row([&](const float* row, int64_t i, double* sums) {
     const double scale = 1 / dot(row, v_.data(), clusters_);

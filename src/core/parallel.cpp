@@ -16,6 +16,7 @@
 namespace sdg {
 
 struct WorkerPool::State {
+  std::mutex callers;  // held by the one caller whose work is done
   std::mutex mutex;
   std::condition_variable work_ready, work_done;
   std::vector<std::thread> threads;
@@ -89,6 +90,7 @@ void WorkerPool::run(int64_t count, const std::function<void(int64_t)>& work) {
     for (int64_t i = 0; i < count; ++i) work(i);
     return;
   }
+  const std::lock_guard one_at_a_time(state.callers);
   std::unique_lock lock(state.mutex);
   state.work = &work;
   state.caller = at::ThreadLocalState();

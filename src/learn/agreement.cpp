@@ -20,10 +20,14 @@ Agreement::Agreement(int64_t images, int64_t patches)
   span_ = static_cast<double>(std::min(remembered, kSpan));
 }
 
-void Agreement::see(const std::vector<int64_t>& index, const Tensor& ids) {
-  const auto now = ids.to(at::kCPU, at::kInt).reshape({static_cast<int64_t>(index.size()), -1}).contiguous();
-  const auto patches = memory_.size(1);
-  SDG_CHECK(now.size(1) == patches, "agreement: expected ", patches, " clusters an image, got ", now.size(1));
+void Agreement::see(const std::vector<int64_t>& own, const Tensor& ids, Reducer& reducer) {
+  const auto images = static_cast<int64_t>(own.size()), patches = memory_.size(1);
+  SDG_CHECK(ids.numel() == images * patches, "agreement: expected ", patches, " clusters for each of ", images,
+            " images, got ", to_string(ids.sizes()));
+  const auto rows = ids.to(at::kCPU, at::kLong).reshape({images, patches});
+  const auto now = reducer.all_gather(rows).to(at::kInt).contiguous();  // [n, L]
+  const auto all = reducer.all_gather(at::tensor(own, at::kLong));      // [n]
+  const at::IntArrayRef index(all.const_data_ptr<int64_t>(), static_cast<size_t>(all.numel()));
   auto* memory = memory_.data_ptr<int>();
   const auto* fresh = now.const_data_ptr<int>();
   double kept = 0, again = 0;

@@ -32,11 +32,14 @@ void Statistics::add(const std::vector<Tensor>& images) {
   if (features.defined()) sums_.add(features);
 }
 
-Gaussian Statistics::result() const {
-  auto out = sums_.result();
+Gaussian Statistics::result(Reducer& reducer) const {
+  auto out = sums_.result(reducer);
   out.extractor = extractor_.name();
   out.weights = extractor_.weights_digest();
-  out.size = size_;
+  for (const auto& size : all_gather_texts(size_, reducer)) {
+    if (size.empty()) continue;  // a rank without images
+    out.size = out.size.empty() || out.size == size ? size : "mixed";
+  }
   return out;
 }
 

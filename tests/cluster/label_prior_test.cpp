@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "sdg/core/error.h"
+#include "support/thread_reducer.h"
 
 using namespace sdg;
 
@@ -51,4 +52,17 @@ TEST(Draw, AClusterOfProbabilityZeroIsNeverDrawn) {
       cluster::draw(cluster::label_prior(at::tensor({0.0, 3.0, 0.0, 1e-3, 0.0})), kStream, rng::consecutive(0, 50000));
   EXPECT_TRUE(((ids == 1).logical_or(ids == 3)).all().item<bool>());
   EXPECT_TRUE((ids == 3).any().item<bool>()) << "the rare cluster is missing";
+}
+
+TEST(LabelCounts, AreThoseOfAllRanks) {
+  const auto ids = at::tensor({3, 0, 3, 1, 3, 5, 0, 0, 3}, at::kLong);
+  const auto expected = at::tensor({3, 1, 0, 4, 0, 1, 0}, at::kDouble);
+  test::on_divisions(9, [&](Reducer& reducer, const auto& division) {
+    EXPECT_TRUE(at::equal(cluster::label_counts(test::share(ids, division, reducer), 7, reducer), expected));
+  });
+  EXPECT_TRUE(at::equal(cluster::label_counts(ids.view({3, 3}), 7), expected));
+  test::on_ranks(2, [&](Reducer& reducer) {
+    const auto own = at::full({2}, reducer.rank() == 0 ? 2 : 7, at::kLong);
+    EXPECT_THROW(cluster::label_counts(own, 7, reducer), Error);
+  });
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sdg/core/error.h"
+#include "support/thread_reducer.h"
 
 using namespace sdg;
 using cluster::RowQueue;
@@ -72,4 +73,16 @@ TEST(QueueRows, BringTheBatchToTwiceTheClusters) {
   EXPECT_EQ(cluster::queue_rows(20, 128), 0);
   EXPECT_EQ(cluster::queue_rows(100, 128), 72);
   EXPECT_EQ(cluster::queue_rows(5000, 1024), 8976);
+}
+
+TEST(RowQueue, OverRanksHoldsTheRowsOfAllInTheirOrder) {
+  RowQueue one(5, 2, at::kCPU);
+  for (const int64_t first : {0, 3, 10}) one.push(rows(first, 7));
+  test::on_divisions(7, [&](Reducer& reducer, const auto& division) {
+    RowQueue queue(5, 2, at::kCPU);
+    for (const int64_t first : {0, 3, 10}) queue.push(test::share(rows(first, 7), division, reducer), reducer);
+    EXPECT_TRUE(at::equal(queue.data(), one.data()));
+    EXPECT_EQ(queue.seen(), one.seen());
+    EXPECT_TRUE(at::equal(reducer.all_gather(queue.rows(reducer)), one.rows())) << "a row is in no part or in two";
+  });
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "sdg/core/error.h"
+#include "support/thread_reducer.h"
 
 using namespace sdg;
 using cluster::Averaging;
@@ -54,4 +55,27 @@ TEST(WarmUpWeight, GrowsLinearlyAndStays) {
   EXPECT_EQ(cluster::warm_up_weight(20, 20, 0.5), 0.5);
   EXPECT_EQ(cluster::warm_up_weight(1000, 20, 0.5), 0.5);
   EXPECT_EQ(cluster::warm_up_weight(0, 0, 0.5), 0.5);
+}
+
+TEST(WindowMean, PartsOfRanksAddUpToTheMeanOverAll) {
+  const auto losses = at::arange(24, at::kDouble).square();  // 8 images of 3 tokens
+  const auto mask = at::tensor({0, 1, 1, 0, 0, 0, 1, 0}).to(at::kBool);
+  for (const auto averaging : {Averaging::kBatch, Averaging::kWindow}) {
+    const auto one = losses.clone().requires_grad_();
+    const auto expected = cluster::window_mean(one, mask, averaging);
+    expected.backward();
+    test::on_divisions(8, [&](Reducer& reducer, const auto& division) {
+      auto own = test::share(losses.view({8, 3}), division, reducer).flatten().clone().requires_grad_();
+      const auto part = cluster::window_mean(own, test::share(mask, division, reducer), averaging, reducer);
+      EXPECT_NEAR(reducer.sum(part.template item<double>()), expected.template item<double>(), 1e-12);
+      part.backward();
+      EXPECT_TRUE(at::equal(reducer.all_gather(own.grad()), one.grad()));
+    });
+  }
+}
+
+TEST(WindowMean, OverNoRowOfAnyRankIsAnError) {
+  test::on_ranks(2, [](Reducer& reducer) {
+    EXPECT_THROW(cluster::window_mean(at::zeros({0}), at::zeros({0}, at::kBool), Averaging::kBatch, reducer), Error);
+  });
 }

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 TEST(WorkerPool, CallsEachIndexOnce) {
@@ -45,4 +46,17 @@ TEST(WorkerPool, KeepsTheCallersGradMode) {
   EXPECT_EQ(with_grad, 0);
   pool.run(8, [&](int64_t) { with_grad += torch::GradMode::is_enabled(); });
   EXPECT_EQ(with_grad, 8);
+}
+
+TEST(WorkerPool, CallersOnSeveralThreadsGetTheirOwnWorkDone) {
+  sdg::WorkerPool pool(2);
+  std::vector<std::atomic<int>> calls(4);
+  std::vector<std::thread> callers;
+  for (auto& own : calls) {
+    callers.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) pool.run(5, [&](int64_t) { ++own; });
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  for (auto& own : calls) EXPECT_EQ(own, 1000);
 }

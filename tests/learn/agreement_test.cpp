@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "sdg/core/error.h"
+#include "sdg/core/rng.h"
+#include "support/thread_reducer.h"
 
 using namespace sdg;
 using learn::Agreement;
@@ -83,4 +85,33 @@ TEST(Agreement, RemembersImagesOfAllPartsOfALargeDataSet) {
   EXPECT_GT(memory[-1].item<int64_t>(), total - 20);  // the last part, too
   agreement.see(all, at::arange(total));
   EXPECT_DOUBLE_EQ(agreement.value(), 1);
+}
+
+TEST(Agreement, OverRanksIsThatOfTheWholeBatch) {
+  constexpr int64_t kImages = 30, kBatch = 9, kPatches = 2;
+  const auto index_of = [](int64_t step) {  // some images twice in a batch, across ranks
+    return (at::arange(kBatch, at::kLong) * 7 + step) % 8;
+  };
+  const auto ids_of = [](int64_t step) {
+    return rng::uniform({1, rng::Purpose::kTest, static_cast<uint64_t>(step)}, rng::consecutive(0, kBatch), {kPatches})
+        .mul(2)
+        .to(at::kLong);
+  };
+  const auto list = [](const Tensor& index) {
+    const auto* first = index.const_data_ptr<int64_t>();
+    return std::vector<int64_t>(first, first + index.numel());
+  };
+  Agreement one(kImages, kPatches);
+  for (int64_t step = 0; step < 12; ++step) one.see(list(index_of(step)), ids_of(step));
+  ASSERT_GT(one.value(), 0);
+  test::on_divisions(kBatch, [&](Reducer& reducer, const auto& division) {
+    Agreement ranked(kImages, kPatches);
+    for (int64_t step = 0; step < 12; ++step) {
+      ranked.see(list(test::share(index_of(step), division, reducer)), test::share(ids_of(step), division, reducer),
+                 reducer);
+    }
+    EXPECT_EQ(ranked.value(), one.value());
+    EXPECT_TRUE(at::equal(ranked.memory(), one.memory()));
+    EXPECT_TRUE(at::equal(ranked.figures(), one.figures()));
+  });
 }

@@ -14,7 +14,7 @@ struct ClusterHealth {
   double loss_ratio = 0;  ///< assignment loss / ln K: 1 when scores say nothing about the cluster
 };
 
-/// `mean_loss` is the mean assignment_loss of the same batch.
+/// `mean_loss` is the mean assignment_loss of the same batch; over ranks both are of all ranks' samples.
 ClusterHealth cluster_health(const SinkhornResult& assignment, double mean_loss);
 
 /// One line that says what is wrong and what to try, or "" where the clusters are healthy: warns if the loss is within

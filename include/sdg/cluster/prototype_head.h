@@ -5,6 +5,7 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/pimpl.h>
 
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
 namespace sdg::cluster {
@@ -25,12 +26,13 @@ struct HeadOutput {
 
 /// features [N, F] -> Linear, BatchNorm, ReLU, Linear -> unit embedding -> scores against prototypes (docs/math.md,
 /// "Prototype head"). In train mode BatchNorm needs the statistics of at least two rows: one row throws Error. In eval
-/// mode any N works. State-dict names: projection_head.{0,1,3}.*, prototypes.weight [K, p]; with standardize also the
+/// mode any N works. Over ranks the statistics are those of all ranks' rows, with the gradient through them; a rank's N
+/// may be 0. State-dict names: projection_head.{0,1,3}.*, prototypes.weight [K, p]; with standardize also the
 /// statistics feature_norm.{running_mean,running_var,num_batches_tracked}.
 class PrototypeHeadImpl : public torch::nn::Module {
  public:
   explicit PrototypeHeadImpl(const PrototypeHeadOptions& options);
-  HeadOutput forward(const Tensor& features);
+  HeadOutput forward(const Tensor& features, Reducer& reducer = Reducer::local());
   /// Divides each prototype by its length, in place, without gradient.
   void normalize_prototypes();
   /// With hidden and dim filled in.

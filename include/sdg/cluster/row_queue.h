@@ -1,20 +1,23 @@
 #pragma once
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
 namespace sdg::cluster {
 
 /// The last rows that were pushed, oldest overwritten first: embeddings of earlier steps that are balanced together
-/// with a batch too small for its K (SwAV, 2006.09882, section 4.1). Holds no gradient.
+/// with a batch too small for its K (SwAV, 2006.09882, section 4.1). Holds no gradient. Over ranks each holds the same
+/// rows, those of all ranks' batches, so that a run can go on with another number of ranks.
 class RowQueue {
  public:
   RowQueue() = default;
   /// Room for `rows` rows [width] on the device; 0 rows is a queue that keeps nothing.
   RowQueue(int64_t rows, int64_t width, const at::Device& device);
 
-  /// What is in it, [min(seen, rows), width], in no meaningful order.
-  Tensor rows() const;
-  /// embeddings [n, width].
-  void push(const Tensor& embeddings);
+  /// What is in it, [min(seen, rows), width], in no meaningful order; over ranks this rank's part, so that the parts
+  /// balanced together hold each row once.
+  Tensor rows(const Reducer& reducer = Reducer::local()) const;
+  /// embeddings [n, width]; over ranks the rows of all, in the order of the ranks.
+  void push(const Tensor& embeddings, Reducer& reducer = Reducer::local());
 
   int64_t capacity() const { return data_.defined() ? data_.size(0) : 0; }
   /// All storage [rows, width] and the number of rows ever pushed, for checkpoints.

@@ -1,4 +1,5 @@
 #pragma once
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
 namespace sdg::cluster {
@@ -13,7 +14,8 @@ struct SinkhornOptions {
 };
 
 struct SinkhornResult {
-  Tensor assignments;         ///< [B, K] float32, each row sums to 1
+  Tensor assignments;         ///< [B, K] float32, each row sums to 1; of this rank's rows, all figures of all ranks'
+  int64_t samples = 0;        ///< B
   double marginal_error = 0;  ///< largest |column sum - B/K| / (B/K): how far the clusters are from equal shares
   int64_t used_clusters = 0;  ///< clusters that are some sample's argmax
   double entropy = 0;         ///< of the mean assignment, in nats; ln K when clusters are equally used
@@ -28,7 +30,11 @@ struct SinkhornResult {
 /// the number of threads. With a tolerance both marginals become exact even where scores are practically a hard
 /// assignment (+-1e4 at epsilon 0.05), which sweeps alone do not reach. Without gradient. Throws Error for scores that
 /// are not finite.
-SinkhornResult sinkhorn(const Tensor& scores, const SinkhornOptions& options = {});
+///
+/// Over ranks, scores are a rank's own rows [B_r, K], none perhaps, and the rows of all are balanced together:
+/// exchanged are K sums a sweep, for Newton's method the square of K, or where B is below K all scores. Numbers differ
+/// from those of one rank by float64 rounding of the sums.
+SinkhornResult sinkhorn(const Tensor& scores, const SinkhornOptions& options = {}, Reducer& reducer = Reducer::local());
 
 /// Cross-entropy of each sample's scores [B, K] with its assignment Q [B, K]: -sum_k Q_ik log softmax(scores_i /
 /// temperature)_k, [B]. In float32 at least; Q is detached.

@@ -4,7 +4,8 @@
 namespace sdg::cluster {
 
 /// What Sinkhorn-Knopp is compared with: softmax(scores / epsilon) of each row [B, K], nothing balanced. The figures of
-/// the result mean the same as sinkhorn's. Without gradient. Throws Error for scores that are not finite.
-SinkhornResult softmax_assignment(const Tensor& scores, double epsilon);
+/// the result mean the same as sinkhorn's, over all ranks' rows. Without gradient. Throws Error for scores that are not
+/// finite.
+SinkhornResult softmax_assignment(const Tensor& scores, double epsilon, Reducer& reducer = Reducer::local());
 
 }  // namespace sdg::cluster

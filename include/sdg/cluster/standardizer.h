@@ -1,4 +1,5 @@
 #pragma once
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
 namespace sdg::cluster {
@@ -6,8 +7,8 @@ namespace sdg::cluster {
 struct Standardizer {
   Tensor mean;       ///< [D] float32
   Tensor deviation;  ///< [D] float32, of the population; 1 where a column is constant
-  /// x [N, D], N >= 1.
-  static Standardizer fit(const Tensor& x);
+  /// x [N, D], N >= 1; over ranks the rows of all together.
+  static Standardizer fit(const Tensor& x, Reducer& reducer = Reducer::local());
   /// (x - mean) / deviation, [N, D].
   Tensor apply(const Tensor& x) const;
 };

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
 /// The clustering loss counts only where the image can be made out but is not finished: begin < t < end
@@ -21,8 +22,8 @@ constexpr auto names_of(Averaging) {
 Tensor in_window(const Tensor& t, double begin, double end);
 
 /// losses [N] or, for N images of L tokens, [N*L] image by image; mask [N] bool. Returns the mean over the mask, a
-/// scalar.
-Tensor window_mean(const Tensor& losses, const Tensor& mask, Averaging averaging);
+/// scalar; over ranks this rank's part of the mean over all: the parts add up to it.
+Tensor window_mean(const Tensor& losses, const Tensor& mask, Averaging averaging, Reducer& reducer = Reducer::local());
 
 /// Weight of the clustering loss at `step`: grows linearly from 0 and stays at `weight` from step ramp_steps on.
 double warm_up_weight(int64_t step, double ramp_steps, double weight = 1);

@@ -1,6 +1,7 @@
 #pragma once
 #include <vector>
 
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
 namespace sdg::learn {
@@ -16,8 +17,9 @@ class Agreement {
   static constexpr int64_t kRemembered = 16384;
 
   /// One step's images (indices into the data set) and their clusters, int64 [n] or [n, L]. An image that is there more
-  /// than once, as where the data set is smaller than the batch, counts once.
-  void see(const std::vector<int64_t>& index, const Tensor& ids);
+  /// than once, as where the data set is smaller than the batch, counts once. Over ranks the images of all are seen, in
+  /// the order of the ranks, and each rank remembers the same.
+  void see(const std::vector<int64_t>& index, const Tensor& ids, Reducer& reducer = Reducer::local());
 
   /// Smoothed share of entries that kept their cluster, over about the last 2,000 images seen again (or all, where the
   /// data set is smaller); below 0 while fewer than that were.

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <string>
 
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
 namespace sdg::metrics {
@@ -21,10 +22,14 @@ class GaussianAccumulator {
  public:
   explicit GaussianAccumulator(int64_t dim);
   void add(const Tensor& features);  ///< [N, D], any float type and device. Throws Error for non-finite features
-  Gaussian result() const;           ///< On the CPU. Throws Error for fewer than two samples
-  int64_t count() const { return count_; }
+  /// Of the features that all ranks have added (Chan, Golub & LeVeque 1979: each rank's count, mean and squares about
+  /// its mean, joined in the order of the ranks); on the CPU. Throws Error for fewer than two samples.
+  Gaussian result(Reducer& reducer = Reducer::local()) const;
+  int64_t count() const { return count_; }  ///< of this rank
 
  private:
+  Gaussian joined(int64_t count, Reducer& reducer) const;
+
   int64_t dim_;
   Tensor sum_, outer_, shift_;  // [D], [D, D], [D]; on the device of the first batch
   int64_t count_ = 0;

@@ -16,8 +16,8 @@ class Statistics {
   void add(const Tensor& images);
   /// uint8 [C, H, W] each, of any sizes: those of one shape go through the network together.
   void add(const std::vector<Tensor>& images);
-  /// Throws Error for fewer than two images.
-  Gaussian result() const;
+  /// Of the images of all ranks. Throws Error for fewer than two.
+  Gaussian result(Reducer& reducer = Reducer::local()) const;
 
  private:
   void saw(int64_t height, int64_t width);

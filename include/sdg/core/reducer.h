@@ -1,0 +1,90 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sdg/core/tensor.h"
+
+namespace sdg {
+
+/// How the ranks (processes, each with its share of one global batch) exchange tensors. What needs the whole batch
+/// takes a Reducer and gives the answer of the whole batch, whichever way it is divided, also where a rank's share is
+/// empty. With one rank nothing is exchanged, copied or computed otherwise than without: no bit changes.
+///
+/// - Every rank makes the same calls in the same order. What one rank alone finds wrong with its data is therefore
+///   exchanged first, so that all ranks throw the same.
+/// - Which numbers are added in which order is a function of ranks and shapes, never of timing, and all ranks get the
+///   same bits. Ranks are taken to be of one kind: what each computes from the same numbers is the same.
+/// - Tensors are float64, float32 or int64, on any device; results lie where the argument lay. Other types, and tensors
+///   that carry a graph (see sum_over_ranks), throw Error; so does a call during which a rank was lost.
+/// - One call at a time, from whichever thread.
+class Reducer {
+ public:
+  enum class Op {
+    kSum,
+    kMax,  ///< of numbers that are not nan
+  };
+
+  virtual ~Reducer() = default;
+  Reducer(const Reducer&) = delete;
+  Reducer& operator=(const Reducer&) = delete;
+
+  int64_t rank() const { return rank_; }    ///< 0 … ranks - 1
+  int64_t ranks() const { return ranks_; }  ///< at least 1
+
+  /// Element by element over all ranks, of one shape and type everywhere. `values` is overwritten and returned.
+  Tensor all_reduce(Tensor values, Op op = Op::kSum);
+  /// [n, ...] with an n of each rank's own -> [n of all ranks, ...]: rank 0's rows, then rank 1's, and so on.
+  Tensor all_gather(const Tensor& rows);
+  /// `values` of rank `root` for all, of one shape and type everywhere. `values` is overwritten and returned.
+  Tensor broadcast(Tensor values, int64_t root = 0);
+
+  /// The sum over all ranks of one number, and the largest.
+  double sum(double value);
+  int64_t sum(int64_t value);
+  double max(double value);
+
+  /// One rank.
+  static Reducer& local();
+
+ protected:
+  Reducer(int64_t rank, int64_t ranks);
+
+ private:
+  // Called with more than one rank only, and with types that are allowed.
+  virtual void reduce_into(Tensor& values, Op op) = 0;
+  virtual Tensor gathered(const Tensor& rows) = 0;
+  virtual void broadcast_into(Tensor& values, int64_t root) = 0;
+
+  int64_t rank_, ranks_;
+};
+
+/// Reducer::all_reduce(x) with a gradient, for statistics of the whole batch within a loss. Each rank's loss is its
+/// part of the whole, so that the parts add up; the gradient of the sum, which every rank uses, is then the sum of the
+/// ranks' gradients, and their backward passes meet here. Every rank's loss must hang on the result, also a loss over
+/// no row.
+Tensor sum_over_ranks(const Tensor& x, Reducer& reducer);
+
+/// This rank's part of the mean over all ranks' values, a scalar with gradient: the sum of its own [n] / the number of
+/// all. The parts add up to the mean. With one rank values.mean().
+Tensor part_of_mean(const Tensor& values, Reducer& reducer);
+
+/// log of the sum over all ranks of exp(x), element by element; x may be -inf (nothing added). Without gradient.
+Tensor log_sum_over_ranks(const Tensor& x, Reducer& reducer);
+
+/// A text of each rank, in their order.
+std::vector<std::string> all_gather_texts(const std::string& text, Reducer& reducer);
+
+/// A part [begin, end) of something.
+struct RowRange {
+  int64_t begin = 0, end = 0;
+  int64_t size() const { return end - begin; }
+};
+/// This rank's part of `count` rows: parts follow each other in the order of the ranks, their sizes differ by one at
+/// most.
+RowRange own_rows(int64_t count, const Reducer& reducer);
+
+/// Every ranks-th of `items`, from the rank-th on: this rank's share of work whose pieces may grow along the list.
+std::vector<int64_t> own_items(const std::vector<int64_t>& items, const Reducer& reducer);
+
+}  // namespace sdg
