@@ -14,7 +14,7 @@
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
-#include "sdg/evaluate/evaluate.h"
+#include "sdg/evaluate/image_feeds.h"
 #include "sdg/generate/content.h"
 #include "sdg/image/image.h"
 #include "sdg/io/atomic_file.h"
@@ -69,7 +69,8 @@ class Measurer {
   double distance(generate::GenerateOptions options, const std::string& title) {
     options.to_images = to_images_;
     ProgressBar bar(title, "img/s");
-    const auto drawn = evaluate::sample_statistics(trained_, options, device_, *extractor_, bar.callback());
+    const auto feed = evaluate::sample_feed(trained_, options, device_, bar.callback());
+    const auto drawn = evaluate::gaussian_of(feed, *extractor_);
     bar.finish();
     check_sizes(drawn, trained_.path, false, *reference_);
     return metrics::frechet_distance(drawn, reference_->statistics);

@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <string_view>
 
+#include "data/concat.h"
 #include "data/sources.h"
 #include "sdg/config/find.h"
 #include "sdg/core/error.h"
+#include "sdg/core/log.h"
+#include "sdg/core/text.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/io/random_access_file.h"
 #include "sdg/tensors/tensor_file.h"
@@ -44,14 +47,79 @@ OpenedData open_as(const std::string& format, const std::filesystem::path& path)
   throw UsageError(cat("data.format: expected auto, folder, tar, tensors, latents or image, got '", format, "'"));
 }
 
+// The files of a folder that holds nothing but parts of a data set, by name; none where images or folders lie in it.
+std::vector<std::filesystem::path> shards_in(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> found;
+  std::error_code failure;
+  for (std::filesystem::directory_iterator entry(folder, failure), end; entry != end && !failure;
+       entry.increment(failure)) {
+    const auto name = entry->path().filename().string();
+    if (name.starts_with('.')) continue;
+    std::error_code gone;
+    if (entry->is_directory(gone) || has_image_extension(name)) return {};
+    const auto suffix = io::lower_suffix(name);
+    if (suffix == ".safetensors" || suffix == ".tar") found.push_back(entry->path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::vector<std::filesystem::path> with_shards(const std::vector<std::filesystem::path>& named,
+                                               const std::string& format) {
+  std::vector<std::filesystem::path> out;
+  for (const auto& path : named) {
+    const bool may_hold = format != "folder" && format != "image" && std::filesystem::is_directory(path);
+    const auto shards = may_hold ? shards_in(path) : std::vector<std::filesystem::path>();
+    if (shards.empty()) {
+      out.push_back(path);
+    } else {
+      out.insert(out.end(), shards.begin(), shards.end());
+    }
+  }
+  return out;
+}
+
+std::string joined_paths(const std::vector<std::filesystem::path>& paths) {
+  std::vector<std::string> out;
+  for (const auto& path : paths) out.push_back(path.string());
+  return join(out, ",");
+}
+
+// Numbered classes: each number up to the largest is one, and costs a network a row of its table.
+void warn_of_gaps(const OpenedData& data) {
+  constexpr int64_t kFew = 100;
+  const auto labels = data.labels->labels();
+  const auto classes = static_cast<int64_t>(data.labels->class_names().size());
+  if (classes <= kFew) return;
+  const auto used = std::get<0>(at::_unique(labels)).size(0);
+  if (2 * used >= classes) return;
+  log::warning(cat("data: ", data.path, ": the labels are numbers up to ", classes - 1, ", but only ", used,
+                   " of these ", classes, " classes have an image: are they identifiers? Number them from 0 on"));
+}
+
 }  // namespace
 
 OpenedData open_data(const DataOptions& options, const std::string& config_dir) {
   SDG_CHECK_USAGE(!options.path.empty(),
                   "data.path: expected a folder, a .tar or a .safetensors file, got an empty path");
-  const auto path = config::find_beside(options.path, config_dir);
-  OpenedData data = open_as(options.format == "auto" ? format_of(path) : options.format, path);
-  data.path = path.string();
+  const auto named = config::find_parts_beside(options.path, config_dir);
+  const bool automatic = options.format == "auto";
+  std::vector<OpenedData> parts;
+  std::string first_format;
+  for (const auto& path : with_shards(named, options.format)) {
+    const auto format = automatic ? format_of(path) : options.format;
+    if (parts.empty()) first_format = format;
+    SDG_CHECK(format == first_format, "data.path: expected parts of one kind, got ", parts.front().path, " (",
+              first_format, ") and ", path.string(), " (", format, ")");
+    parts.push_back(open_as(format, path));
+    parts.back().path = path.string();
+  }
+  const bool of_tensors = first_format == "tensors" || first_format == "latents";
+  OpenedData data = parts.size() == 1 ? parts.front() : concat(parts, of_tensors);
+  data.path = joined_paths(named);
+  if (parts.size() > 1)
+    data.description = describe(cat(first_format, " ", data.path, " (", parts.size(), " parts)"), data);
+  if (of_tensors && data.labels) warn_of_gaps(data);
   return data;
 }
 

@@ -16,7 +16,7 @@ constexpr int64_t kChunk = 64;  // pieces are whole chunks of extract_taps, so t
 std::map<std::string, std::string> metadata_of(const checkpoint::Trained& trained, const std::string& weights,
                                                const data::OpenedData& opened, const Tap& tap) {
   const auto& info = trained.info;
-  return {{"format", "sdg features"},
+  return {{"format", "sdg-features-2"},
           {checkpoint::kProvenanceKey, to_json(checkpoint::provenance_of(info))},
           {"data_fingerprint", data::to_text(data::fingerprint(opened))},
           {"made_from", trained.path},

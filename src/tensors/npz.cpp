@@ -1,3 +1,4 @@
+#include "sdg/io/file_kind.h"
 #include "sdg/tensors/npz.h"
 
 #include <torch/torch.h>
@@ -5,7 +6,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "io/foreign_file_impl.h"
 #include "io/posix_impl.h"
 #include "io/zip_impl.h"
 #include "sdg/core/error.h"

@@ -1,3 +1,4 @@
+#include "sdg/io/file_kind.h"
 #include "sdg/tensors/torch_file.h"
 
 #include <ATen/ATen.h>
@@ -6,7 +7,6 @@
 #include <bit>
 #include <cstring>
 
-#include "io/foreign_file_impl.h"
 #include "io/posix_impl.h"
 #include "io/zip_impl.h"
 #include "sdg/core/error.h"

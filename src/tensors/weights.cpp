@@ -1,3 +1,4 @@
+#include "sdg/io/file_kind.h"
 #include "sdg/tensors/weights.h"
 
 #include <algorithm>
@@ -5,7 +6,6 @@
 #include <set>
 #include <span>
 
-#include "io/foreign_file_impl.h"
 #include "io/posix_impl.h"
 #include "io/zip_impl.h"
 #include "sdg/core/error.h"

@@ -7,6 +7,7 @@
 #include "sdg/checkpoint/provenance.h"
 #include "sdg/data/fingerprint.h"
 #include "sdg/data/latents.h"
+#include "sdg/data/order.h"
 #include "sdg/network/network.h"
 #include "sdg/tensors/tensor_file.h"
 
@@ -29,6 +30,7 @@ struct CheckpointInfo {
   bool initial_class_conditional = false;              ///< was that a network that knows labels
   bool converted = false;                              ///< made from somebody else's weights
   sdg::data::Fingerprint fingerprint;                  ///< of the training data; unknown in older checkpoints
+  sdg::data::OrderKind order = sdg::data::OrderKind::kSorted;  ///< of the data in each epoch; older ones say nothing
   std::string conditions;                              ///< digest of the indices that were given (GivenConditions::key)
   Provenance provenance;  ///< every stage that made the weights; empty in older checkpoints
 };

@@ -5,8 +5,8 @@
 namespace sdg::data {
 
 /// uint8 [C, H, W] → uint8 [C, size, size] as guided-diffusion, DiT and SiT prepare ImageNet: halve with a box filter
-/// while the short side is at least 2 * size, resize so that the short side is `size` (bicubic), cut the centre.
-/// method.md 9.1.
+/// while the short side is at least 2 * size, resize so that the short side is `size` (bicubic), cut the centre
+/// (guided-diffusion's center_crop_arr).
 Tensor adm_center_crop(const Tensor& image, int64_t size);
 
 /// Resizes so that the short side is `size`; the long one is truncated to whole pixels (torchvision's Resize).

@@ -21,9 +21,10 @@ class FeatureExtractor {
   virtual std::string weights_digest() const = 0;
   /// uint8 [N, C, H, W] (C 1 or 3, any size) -> float32 [N, dim] on the extractor's device. Grey and colour are turned
   /// into what the network expects (to grey as Pillow's convert("L")), and so is the size, by the network's own front
-  /// end. Works through N in batches,
-  /// without gradients.
+  /// end. Works through N in batches, without gradients.
   virtual Tensor features(const Tensor& images) = 0;
+  /// So that std::ref of an extractor is a function from images to features (metrics/features.h).
+  Tensor operator()(const Tensor& images) { return features(images); }
 };
 
 /// Names accepted by make_extractor, for help texts.
