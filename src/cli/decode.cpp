@@ -80,7 +80,7 @@ int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.device);
   data::DataOptions where;
   where.path = arguments.in;
-  where.format = "latents";
+  where.format = data::Format::kLatents;
   const auto opened = data::open_data(where, "");
   const auto& latents = *opened.latents;
   const int64_t size = latents.size();

@@ -11,6 +11,7 @@
 #include "cli/sampling.h"
 #include "cli/sweep_input.h"
 #include "cli/terminal.h"
+#include "sdg/config/names.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
@@ -82,9 +83,9 @@ class Measurer {
     const auto& info = trained_.info;
     const bool own_data = arguments.path.empty() && info.config.eval.reference.empty();
     const auto options = own_data ? latents::reference_options(info, true) : data::DataOptions();
-    const auto key =
-        cat(arguments.path, "\n", info.config.eval.reference, "\n", own_data, options.path, "\n", options.format, " ",
-            options.size, " ", options.channels, " ", extractor_->name(), " ", extractor_->weights_digest());
+    const auto key = cat(arguments.path, "\n", info.config.eval.reference, "\n", own_data, options.path, "\n",
+                         config::name(options.format), " ", options.size, " ", options.channels, " ",
+                         extractor_->name(), " ", extractor_->weights_digest());
     auto found = references.find(key);
     if (found == references.end()) found = references.emplace(key, reference_of(arguments, &info, *extractor_)).first;
     return found->second;

@@ -177,8 +177,7 @@ OpenedData concat(const std::vector<OpenedData>& parts, bool of_tensors) {
   if (of_tensors && parts.front().images) compare(parts, check_shapes);
   OpenedData out;
   if (parts.front().latents) {
-    out.latents =
-        std::make_shared<ConcatLatents>(parts_of(parts, &OpenedData::latents), joined_card(parts));
+    out.latents = std::make_shared<ConcatLatents>(parts_of(parts, &OpenedData::latents), joined_card(parts));
   } else {
     out.images = std::make_shared<ConcatImages>(parts_of(parts, &OpenedData::images));
   }

@@ -26,9 +26,7 @@ class FolderSource : public ImageSource {
     return image;
   }
   std::string name(int64_t index) const override { return root_ + paths_.at(static_cast<size_t>(index)); }
-  std::string short_name(int64_t index) const override {
-    return paths_.at(static_cast<size_t>(index)).substr(common_);
-  }
+  std::string short_name(int64_t index) const override { return paths_.at(static_cast<size_t>(index)).substr(common_); }
   uint64_t stored_size(int64_t index) const override {
     std::error_code gone;
     const auto size = fs::file_size(name(index), gone);

@@ -40,7 +40,10 @@ struct Loader::State {
   std::vector<std::thread> threads;
 
   State(const Dataset& data, const LoaderOptions& wanted, int64_t first_sample)
-      : dataset(data), options(wanted), order(wanted.seed, data.size(), wanted.order.value_or(order_kind(data.size()))), next_sample(first_sample) {
+      : dataset(data),
+        options(wanted),
+        order(wanted.seed, data.size(), wanted.order.value_or(order_kind(data.size()))),
+        next_sample(first_sample) {
     SDG_CHECK(options.batch > 0, "loader: batch must be at least 1, got ", options.batch);
     SDG_CHECK(options.threads >= 0, "loader: threads must be at least 0, got ", options.threads);
     SDG_CHECK(options.prefetch > 0, "loader: prefetch must be at least 1, got ", options.prefetch);

@@ -18,7 +18,6 @@ void DataOptions::visit(config::Fields& fields) {
   fields(
       "format", &format,
       {.help = "What the path holds. auto tells a folder, .tar and .safetensors apart; set it where the name misleads.",
-       .choices = {"auto", "folder", "tar", "tensors", "latents", "image"},
        .resume = config::Resume::kFree});
   fields("autoencoder", &autoencoder,
          {.help = "Latents only: the autoencoder that turns them into pictures, FILE, ENCODER,DECODER or a diffusers "

@@ -9,8 +9,8 @@
 namespace sdg::image {
 namespace {
 
-// Numbers in decimal, each after white space or comments: the header ("P6", width, height, largest value, then one white
-// space), and of a plain file the pixels too.
+// Numbers in decimal, each after white space or comments: the header ("P6", width, height, largest value, then one
+// white space), and of a plain file the pixels too.
 class Numbers {
  public:
   Numbers(std::string_view text, const std::string& name) : text_(text), name_(name) {}
@@ -80,7 +80,7 @@ Tensor decode_pnm(std::span<const std::byte> bytes, const std::string& name) {
   const int64_t width = numbers.next(), height = numbers.next(), largest = numbers.next();
   SDG_CHECK(largest > 0 && largest < 65536, name, ": damaged PNM: largest value must be 1 to 65535, got ", largest);
   const int64_t channels = kind == '2' || kind == '5' ? 1 : 3;
-  const int64_t width_of_value = plain || largest > 255 ? 2 : 1;  // at least: a digit and a space
+  const int64_t width_of_value = plain || largest > 255 ? 2 : 1;                   // at least: a digit and a space
   const int64_t given = static_cast<int64_t>(bytes.size() - numbers.place()) - 1;  // behind the space
   Tensor pixels = allocate_pixels(height, width, channels, name);
   SDG_CHECK(given + (plain ? 1 : 0) >= pixels.numel() * width_of_value, name, ": truncated PNM: expected ",

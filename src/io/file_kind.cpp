@@ -56,7 +56,8 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 std::string git_lfs(std::string_view text) {
   if (!text.starts_with("version https://git-lfs.github.com/spec/")) return {};
   const auto at = text.find("\nsize ");
-  const auto size = at == std::string_view::npos ? std::string_view() : text.substr(at + 6, text.find('\n', at + 1) - at - 6);
+  const auto size =
+      at == std::string_view::npos ? std::string_view() : text.substr(at + 6, text.find('\n', at + 1) - at - 6);
   return cat("a Git LFS pointer: the file itself", size.empty() ? "" : cat(" of ", size.substr(0, 20), " bytes"),
              " was not fetched (git lfs pull)");
 }
@@ -140,7 +141,8 @@ namespace {
 std::string kind_of_text(std::string_view text) {
   text = first_word(text);
   if (text.empty()) return {};
-  if (lower_case(text.substr(0, 5)) == "<?xml") return "an XML document: the download gave a message instead of the file";
+  if (lower_case(text.substr(0, 5)) == "<?xml")
+    return "an XML document: the download gave a message instead of the file";
   const bool readable = std::all_of(text.begin(), text.end(),
                                     [](unsigned char c) { return c >= ' ' || c == '\n' || c == '\r' || c == '\t'; });
   if (!readable) return {};

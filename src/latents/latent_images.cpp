@@ -123,7 +123,7 @@ data::DataOptions reference_options(const checkpoint::CheckpointInfo& info, bool
   SDG_CHECK(!needed || is_there(card.images), "the images that were encoded, ", card.images,
             ", are not there; name them with --reference");
   options.path = card.images;
-  options.format = "auto";
+  options.format = data::Format::kAuto;
   options.size = card.image_size();
   options.channels = card.image_channels;
   return options;

@@ -1,5 +1,5 @@
-#include "sdg/io/file_kind.h"
 #include "sdg/tensors/npz.h"
+#include "sdg/io/file_kind.h"
 
 #include <torch/torch.h>
 

@@ -57,8 +57,7 @@ struct TensorStream::State {
   int64_t done = 0;
   io::Descriptor descriptor;
 
-  State(const fs::path& target, const std::map<std::string, Slot>& tensors,
-        std::map<std::string, std::string> metadata)
+  State(const fs::path& target, const std::map<std::string, Slot>& tensors, std::map<std::string, std::string> metadata)
       : path(target),
         partial(partial_path(target)),
         sealed(is_sealed(metadata)),

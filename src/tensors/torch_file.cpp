@@ -1,5 +1,5 @@
-#include "sdg/io/file_kind.h"
 #include "sdg/tensors/torch_file.h"
+#include "sdg/io/file_kind.h"
 
 #include <ATen/ATen.h>
 

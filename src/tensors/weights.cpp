@@ -1,5 +1,5 @@
-#include "sdg/io/file_kind.h"
 #include "sdg/tensors/weights.h"
+#include "sdg/io/file_kind.h"
 
 #include <algorithm>
 #include <cstring>

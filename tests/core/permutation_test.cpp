@@ -39,9 +39,9 @@ double chi_square(const std::vector<int64_t>& counts, double expected) {
 }  // namespace
 
 TEST(Permutation, TakesEveryValueOnceWhateverTheSize) {
-  std::vector<int64_t> sizes{1,    2,    3,    4,    5,     6,     7,     97,     100,    255,    256,
-                             257,  1023, 1024, 1025, 1797,  4096,  10007, 65521,  65535,  65536,  65537,
-                             99991, 131071, 131072, 131073, 1000003};
+  std::vector<int64_t> sizes{1,     2,     3,     4,     5,     6,      7,      97,     100,
+                             255,   256,   257,   1023,  1024,  1025,   1797,   4096,   10007,
+                             65521, 65535, 65536, 65537, 99991, 131071, 131072, 131073, 1000003};
   for (int64_t n = 8; n < 80; ++n) sizes.push_back(n);
   for (const auto n : sizes) {
     for (const uint64_t seed : {0, 1}) {
@@ -113,7 +113,8 @@ TEST(Permutation, NeighboursShowNoLattice) {
   for (const int64_t lag : {1, 2, 16, 255, 256, 257, 512, 32768}) {
     std::vector<int64_t> counts(kBins, 0);
     for (int64_t i = 0; i < kSize; ++i) {
-      const auto step = (values[static_cast<size_t>((i + lag) % kSize)] - values[static_cast<size_t>(i)] + kSize) % kSize;
+      const auto step =
+          (values[static_cast<size_t>((i + lag) % kSize)] - values[static_cast<size_t>(i)] + kSize) % kSize;
       ++counts[static_cast<size_t>(step * kBins / kSize)];
     }
     EXPECT_LT(chi_square(counts, static_cast<double>(kSize) / kBins), chi_square_bound(kBins - 1)) << lag;

@@ -12,8 +12,7 @@ TEST(KernelDistanceParity, SubsetsAndWholeSetsAreThoseOfTorchmetrics) {
       const Tensor real_rows = f.in(name + ".idx_real"), fake_rows = f.in(name + ".idx_fake");
       std::vector<double> distances;
       for (int64_t k = 0; k < real_rows.size(0); ++k)
-        distances.push_back(
-            squared_mmd(real.index_select(0, real_rows[k]), fake.index_select(0, fake_rows[k])));
+        distances.push_back(squared_mmd(real.index_select(0, real_rows[k]), fake.index_select(0, fake_rows[k])));
       const Tensor all = at::tensor(distances, at::kDouble);
       f.compare(name + ".mmd64", all);
       f.compare(name + ".mmd", all);

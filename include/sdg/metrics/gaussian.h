@@ -23,7 +23,7 @@ class GaussianAccumulator : public FeatureSink {
   explicit GaussianAccumulator(int64_t dim);
   /// [N, D], any float type and device. Throws Error for non-finite features.
   void add(const Tensor& features) override;
-  Gaussian result() const;           ///< On the CPU. Throws Error for fewer than two samples
+  Gaussian result() const;  ///< On the CPU. Throws Error for fewer than two samples
   int64_t count() const { return count_; }
 
  private:

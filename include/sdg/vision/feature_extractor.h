@@ -10,11 +10,11 @@
 
 namespace sdg::vision {
 /// A fixed network whose features a Fréchet distance is taken in. The distance carries the extractor's name; only
-/// "inception" is FID.
+/// "inception" is FID, with pytorch-fid's front end ("inception-tf1": with torch-fidelity's and ADM's).
 class FeatureExtractor {
  public:
   virtual ~FeatureExtractor() = default;
-  virtual std::string name() const = 0;         ///< "inception", "cifar-resnet56", "digits"
+  virtual std::string name() const = 0;         ///< "inception", "cifar-resnet56", "digits", …
   virtual std::string metric_name() const = 0;  ///< "FID", "FD-cifar-resnet56", "FD-digits"
   virtual int64_t dim() const = 0;
   /// Digest of the weights that the features depend on, whichever file they came from.
