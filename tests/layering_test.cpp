@@ -30,7 +30,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"model", {"core", "config", "tensors", "nn", "flow"}},
     {"sample", {"core", "config", "flow"}},
     {"cluster", {"core", "config"}},
-    {"metrics", {"core", "tensors", "vision"}},
+    {"metrics", {"core", "tensors"}},
     {"recipe", {"core", "config", "data", "flow", "model", "sample", "cluster"}},
     {"network", {"core", "config", "data", "nn", "flow", "model", "cluster", "recipe"}},
     {"learn", {"core", "config", "tensors", "data", "flow", "model", "cluster", "recipe", "network"}},

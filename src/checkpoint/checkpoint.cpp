@@ -46,6 +46,7 @@ void describe(tensors::TensorFile& file, const CheckpointInfo& info) {
   set("pseudo_labels_free", info.pseudo_labels_free);
   set("initial_weights", info.initial_weights);
   set("conditions", info.conditions);
+  if (info.order != data::OrderKind::kSorted) file.metadata["data_order"] = data::to_text(info.order);
   if (info.fingerprint.known()) file.metadata["data_fingerprint"] = data::to_text(info.fingerprint);
   if (!info.provenance.empty()) file.metadata[kProvenanceKey] = to_json(info.provenance);
   if (info.initial_class_conditional) file.metadata["initial_class_conditional"] = "yes";
@@ -92,6 +93,7 @@ CheckpointInfo parse_info(const tensors::TensorFile& file, const std::string& wh
   info.initial_weights = optional("initial_weights");
   info.initial_class_conditional = optional("initial_class_conditional") == "yes";
   info.conditions = optional("conditions");
+  if (const auto text = optional("data_order"); !text.empty()) info.order = data::parse_order_kind(text, where);
   if (const auto text = optional("data_fingerprint"); !text.empty())
     info.fingerprint = data::parse_fingerprint(text, where);
   info.provenance = parse_provenance(file.metadata, where);

@@ -234,7 +234,8 @@ class Report {
     file.tensors["ids"] = ids_;
     file.tensors["indices"] = at::tensor(indices_);
     const auto chain = checkpoint::provenance_of(trained_.info);
-    file.metadata = {{"made_from", trained_.path},
+    file.metadata = {{"format", "sdg-pseudo-labels-2"},
+                     {"made_from", trained_.path},
                      {"label_free", to_text(chain.verdict())},
                      {checkpoint::kProvenanceKey, to_json(chain)}};
     if (static_cast<int64_t>(indices_.size()) == dataset_.size())

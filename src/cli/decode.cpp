@@ -14,8 +14,8 @@
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/finite.h"
-#include "sdg/data/latents.h"
 #include "sdg/data/listing.h"
+#include "sdg/data/opened.h"
 #include "sdg/image/image_folder.h"
 #include "sdg/io/digest.h"
 #include "sdg/latents/latent_images.h"
@@ -78,7 +78,11 @@ std::string content_of(const Arguments& arguments, const data::LatentSource& lat
 
 int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.device);
-  const data::LatentSource latents(arguments.in);
+  data::DataOptions where;
+  where.path = arguments.in;
+  where.format = data::Format::kLatents;
+  const auto opened = data::open_data(where, "");
+  const auto& latents = *opened.latents;
   const int64_t size = latents.size();
   SDG_CHECK_USAGE(arguments.first < size, "--first: expected 0 to ", size - 1, ", got ", arguments.first);
   const int64_t count = std::min(arguments.count.value_or(size), size - arguments.first);

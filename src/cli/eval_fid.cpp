@@ -9,7 +9,6 @@
 #include "cli/terminal.h"
 #include "io/json_impl.h"
 #include "sdg/core/device.h"
-#include "sdg/evaluate/evaluate.h"
 #include "sdg/evaluate/measure.h"
 
 namespace sdg::cli {
@@ -53,7 +52,7 @@ Measured measure_drawn(const Arguments& arguments, const checkpoint::Trained& tr
   out.text = trained.path;
   out.how = generate_options(arguments.sampling, trained, trained.info.config.eval.count, device);
   ProgressBar bar("sample", "img/s");
-  out.statistics = evaluate::sample_statistics(trained, out.how, device, extractor, bar.callback());
+  out.statistics = evaluate::gaussian_of(evaluate::sample_feed(trained, out.how, device, bar.callback()), extractor);
   return out;
 }
 

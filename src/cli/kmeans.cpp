@@ -16,7 +16,7 @@
 #include "sdg/core/rng.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/metrics/clustering.h"
-#include "sdg/network/assign.h"
+#include "sdg/network/features.h"
 #include "sdg/study/cluster_study.h"
 #include "sdg/tensors/tensor_file.h"
 
@@ -111,7 +111,8 @@ Features from_network(const Arguments& arguments) {
   say(cat(trained.path, ": ", config.model.name, ", ", out.origin.tapped, "; ", opened.description));
   ProgressBar bar("features", "img/s");
   const auto all = rng::consecutive(0, dataset.size());
-  out.values = network::extract_features(config, trained.network, dataset, all, device, bar.callback());
+  const auto own = network::own_tap(config, *trained.network.model);
+  out.values = network::extract_features(config, trained.network, dataset, all, {own}, device, bar.callback()).front();
   out.labels = labels_of(opened);
   if (out.labels.defined()) out.labels = out.labels.index_select(0, at::tensor(dataset.shown(all)));
   return out;

@@ -4,7 +4,6 @@
 #include "cli/terminal.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
-#include "sdg/evaluate/evaluate.h"
 #include "sdg/evaluate/measure.h"
 #include "sdg/latents/latent_images.h"
 
@@ -63,8 +62,8 @@ Reference reference_of(const ReferenceArguments& arguments, const checkpoint::Ch
   SDG_CHECK_USAGE(!run->converted, "--reference: a converted checkpoint knows no data set; name what to compare with");
   const auto options = latents::reference_options(*run, true);
   out.text = run->latents ? options.path : run->data;
-  out.statistics = evaluate::dataset_statistics(latents::open_images(options, run->config.config_dir), extractor,
-                                                arguments.count, bar.callback());
+  const auto dataset = latents::open_images(options, run->config.config_dir);
+  out.statistics = evaluate::gaussian_of(evaluate::dataset_feed(dataset, arguments.count, bar.callback()), extractor);
   return out;
 }
 

@@ -60,7 +60,7 @@ Tensor map_seen_in(const std::string& text, const checkpoint::Trained& trained, 
                     "--map-from: this run was trained on latents; name the number of a training "
                     "image, or encode the file first");
     options.path = text;
-    options.format = "image";
+    options.format = data::Format::kImage;
     index = 0;
   }
   SDG_CHECK_USAGE(!number || !trained.info.converted,
@@ -206,7 +206,7 @@ data::DataOptions data_options(const std::string& data, const checkpoint::Traine
     return options;
   }
   options.path = data;
-  options.format = "auto";
+  options.format = data::Format::kAuto;
   options.flip = false;
   return options;
 }

@@ -11,10 +11,11 @@
 #include "cli/sampling.h"
 #include "cli/sweep_input.h"
 #include "cli/terminal.h"
+#include "sdg/config/names.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
-#include "sdg/evaluate/evaluate.h"
+#include "sdg/evaluate/image_feeds.h"
 #include "sdg/generate/content.h"
 #include "sdg/image/image.h"
 #include "sdg/io/atomic_file.h"
@@ -69,7 +70,8 @@ class Measurer {
   double distance(generate::GenerateOptions options, const std::string& title) {
     options.to_images = to_images_;
     ProgressBar bar(title, "img/s");
-    const auto drawn = evaluate::sample_statistics(trained_, options, device_, *extractor_, bar.callback());
+    const auto feed = evaluate::sample_feed(trained_, options, device_, bar.callback());
+    const auto drawn = evaluate::gaussian_of(feed, *extractor_);
     bar.finish();
     check_sizes(drawn, trained_.path, false, *reference_);
     return metrics::frechet_distance(drawn, reference_->statistics);
@@ -81,9 +83,9 @@ class Measurer {
     const auto& info = trained_.info;
     const bool own_data = arguments.path.empty() && info.config.eval.reference.empty();
     const auto options = own_data ? latents::reference_options(info, true) : data::DataOptions();
-    const auto key =
-        cat(arguments.path, "\n", info.config.eval.reference, "\n", own_data, options.path, "\n", options.format, " ",
-            options.size, " ", options.channels, " ", extractor_->name(), " ", extractor_->weights_digest());
+    const auto key = cat(arguments.path, "\n", info.config.eval.reference, "\n", own_data, options.path, "\n",
+                         config::name(options.format), " ", options.size, " ", options.channels, " ",
+                         extractor_->name(), " ", extractor_->weights_digest());
     auto found = references.find(key);
     if (found == references.end()) found = references.emplace(key, reference_of(arguments, &info, *extractor_)).first;
     return found->second;

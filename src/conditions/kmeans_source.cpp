@@ -8,7 +8,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/io/digest.h"
-#include "sdg/network/assign.h"
+#include "sdg/network/features.h"
 
 namespace sdg::conditions {
 namespace {
@@ -42,8 +42,9 @@ class Offline {
     if (context_.begin)
       context_.begin(cat("clustering the features of ", source_.path, " into ", how_.kmeans.clusters));
     const auto& dataset = context_.dataset;
-    const auto features =
-        network::extract_features(tap_, source_.network, dataset, rng::consecutive(0, dataset.size()), context_.device);
+    const auto features = network::extract_features(tap_, source_.network, dataset, rng::consecutive(0, dataset.size()),
+                                                    {network::own_tap(tap_, *source_.network.model)}, context_.device)
+                              .front();
     const auto chain = checkpoint::provenance_of(source_.info);
     return {cluster_features(features, how_),
             {source_.path, to_text(chain.verdict()), tap_text(tap_, depth()), chain, context_.fingerprint, recipe()}};

@@ -19,10 +19,9 @@ PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& optio
 tensors::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLabelOrigin& origin) {
   tensors::TensorFile file;
   file.tensors["ids"] = labels.ids;
-  file.metadata = {{"made_from", origin.made_from},
-                   {"label_free", origin.label_free},
-                   {"tapped", origin.tapped},
-                   {"clusters", std::to_string(labels.clusters)},
+  file.metadata = {{"format", "sdg-pseudo-labels-2"},  // with a checksum; files of before have no format
+                   {"made_from", origin.made_from},   {"label_free", origin.label_free},
+                   {"tapped", origin.tapped},         {"clusters", std::to_string(labels.clusters)},
                    {"inertia", cat(labels.inertia)}};
   if (!origin.provenance.empty()) file.metadata[checkpoint::kProvenanceKey] = to_json(origin.provenance);
   if (origin.images.known()) file.metadata["data_fingerprint"] = data::to_text(origin.images);

@@ -6,7 +6,7 @@
 #include "sdg/conditions/offline_kmeans.h"
 #include "sdg/core/rng.h"
 #include "sdg/metrics/hungarian.h"
-#include "sdg/network/assign.h"
+#include "sdg/network/features.h"
 
 namespace sdg::conditions {
 
@@ -24,8 +24,9 @@ Tensor keep_numbers(const Tensor& ids, const Tensor& previous, int64_t clusters)
 
 Tensor recluster(const recipe::RunConfig& config, const network::Network& network, const data::Dataset& dataset,
                  const at::Device& device, const Tensor& previous) {
-  const auto features =
-      network::extract_features(config, network, dataset, rng::consecutive(0, dataset.size()), device);
+  const auto features = network::extract_features(config, network, dataset, rng::consecutive(0, dataset.size()),
+                                                  {network::own_tap(config, *network.model)}, device)
+                            .front();
   OfflineKmeans options;
   options.kmeans.clusters = config.cluster.clusters;
   options.kmeans.seed = recipe::seed_of(config);

@@ -117,6 +117,21 @@ fs::path find_beside(const std::string& name, const fs::path& config_dir) {
   return *search.found;
 }
 
+std::vector<fs::path> find_parts_beside(const std::string& name, const fs::path& config_dir) {
+  try {
+    return {find_beside(name, config_dir)};
+  } catch (const Error&) {
+    if (name.find(',') == std::string::npos) throw;
+  }
+  std::vector<fs::path> found;
+  std::istringstream parts(name);
+  for (std::string part; std::getline(parts, part, ',');) {
+    SDG_CHECK_USAGE(!part.empty(), "file ", in_quotes(name), ": expected a name before and after each comma");
+    found.push_back(find_beside(part, config_dir));
+  }
+  return found;
+}
+
 std::vector<std::string> shipped_configs() {
   std::set<std::string> names;
   for (const auto& folder : shipped_folders()) {

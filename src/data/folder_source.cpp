@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 class FolderSource : public ImageSource {
  public:
-  FolderSource(std::string root, std::vector<std::string> paths) : root_(std::move(root)), paths_(std::move(paths)) {}
+  FolderSource(std::string root, std::vector<std::string> paths)
+      : root_(std::move(root)), paths_(std::move(paths)), common_(common_folders(paths_)) {}
   int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
   Tensor read(int64_t index) const override {
     const io::RandomAccessFile file(name(index));
@@ -25,7 +26,7 @@ class FolderSource : public ImageSource {
     return image;
   }
   std::string name(int64_t index) const override { return root_ + paths_.at(static_cast<size_t>(index)); }
-  std::string short_name(int64_t index) const override { return paths_.at(static_cast<size_t>(index)); }
+  std::string short_name(int64_t index) const override { return paths_.at(static_cast<size_t>(index)).substr(common_); }
   uint64_t stored_size(int64_t index) const override {
     std::error_code gone;
     const auto size = fs::file_size(name(index), gone);
@@ -39,6 +40,7 @@ class FolderSource : public ImageSource {
  private:
   std::string root_;  // ends with '/'
   std::vector<std::string> paths_;
+  size_t common_;
   mutable TurnedImages turned_;
 };
 

@@ -11,7 +11,6 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
-#include "sdg/data/order.h"
 
 namespace sdg::data {
 namespace {
@@ -24,10 +23,6 @@ struct Pending {
   int64_t done = 0;   // rows finished
   std::exception_ptr failure;
 };
-
-void mirror(uint8_t* image, int64_t rows, int64_t width) {
-  for (int64_t y = 0; y < rows; ++y) std::reverse(image + y * width, image + (y + 1) * width);
-}
 
 }  // namespace
 
@@ -45,7 +40,10 @@ struct Loader::State {
   std::vector<std::thread> threads;
 
   State(const Dataset& data, const LoaderOptions& wanted, int64_t first_sample)
-      : dataset(data), options(wanted), order(wanted.seed, data.size()), next_sample(first_sample) {
+      : dataset(data),
+        options(wanted),
+        order(wanted.seed, data.size(), wanted.order.value_or(order_kind(data.size()))),
+        next_sample(first_sample) {
     SDG_CHECK(options.batch > 0, "loader: batch must be at least 1, got ", options.batch);
     SDG_CHECK(options.threads >= 0, "loader: threads must be at least 0, got ", options.threads);
     SDG_CHECK(options.prefetch > 0, "loader: prefetch must be at least 1, got ", options.prefetch);
@@ -88,45 +86,21 @@ struct Loader::State {
     return pending;
   }
 
+  // What is drawn of a sample is keyed by it: a flip and, of a distribution, where in it.
   void load_rows(Batch& batch, int64_t first, int64_t count) {
-    if (dataset.latents()) {
-      load_latents(batch, first, count);
-    } else {
-      load_images(batch, first, count);
-    }
-  }
-
-  // The latent of a sample is drawn anew each time, keyed by the sample.
-  void load_latents(Batch& batch, int64_t first, int64_t count) {
-    const auto& latents = *dataset.latents();
-    const int64_t size = dataset.image_size(), channels = dataset.channels(), values = channels * size * size;
     const auto samples = at::IntArrayRef(batch.sample).slice(static_cast<size_t>(first), static_cast<size_t>(count));
-    const Tensor draws = options.flip ? rng::uniform({options.seed, rng::Purpose::kFlip, 0}, samples, {1}) : Tensor();
-    const Tensor noise = latents.has_noise()
-                             ? rng::normal({options.seed, rng::Purpose::kLatent, 0}, samples, {channels, size, size})
-                             : Tensor();
-    float* out = batch.x.mutable_data_ptr<float>() + first * values;
-    for (int64_t i = 0; i < count; ++i, out += values) {
-      const int64_t index = order.image_of(samples[static_cast<size_t>(i)]);
-      batch.index[static_cast<size_t>(first + i)] = index;
-      const bool flipped = options.flip && draws.const_data_ptr<float>()[i] < 0.5F;
-      latents.read_into(index, flipped, noise.defined() ? noise.const_data_ptr<float>() + i * values : nullptr, out);
-    }
-  }
-
-  void load_images(Batch& batch, int64_t first, int64_t count) {
-    const int64_t size = dataset.image_size(), rows = dataset.channels() * size, values = rows * size;
-    const auto samples = at::IntArrayRef(batch.sample).slice(static_cast<size_t>(first), static_cast<size_t>(count));
-    const Tensor draws = options.flip ? rng::uniform({options.seed, rng::Purpose::kFlip, 0}, samples, {1}) : Tensor();
-    std::vector<uint8_t> image(static_cast<size_t>(values));
-    float* out = batch.x.mutable_data_ptr<float>() + first * values;
-    for (int64_t i = 0; i < count; ++i, out += values) {
-      // What replaces a broken image comes with its own index, and so with its own label and memory.
-      batch.index[static_cast<size_t>(first + i)] =
-          dataset.read_into(order.image_of(samples[static_cast<size_t>(i)]), image.data());
-      if (options.flip && draws.const_data_ptr<float>()[i] < 0.5F) mirror(image.data(), rows, size);
-      for (int64_t v = 0; v < values; ++v) out[v] = static_cast<float>(image[static_cast<size_t>(v)]) / 127.5F - 1.0F;
-    }
+    const auto& source = dataset.samples();
+    const Tensor rows = batch.x.narrow(0, first, count);  // [count, C, S, S]
+    Draws draws;
+    if (options.flip)
+      draws.mirrored = rng::uniform({options.seed, rng::Purpose::kFlip, 0}, samples, {1}).lt(0.5).squeeze(1);
+    if (source.has_noise())
+      draws.noise = rng::normal({options.seed, rng::Purpose::kLatent, 0}, samples, rows.sizes().slice(1));
+    std::vector<int64_t> indices;
+    for (const int64_t sample : samples) indices.push_back(order.image_of(sample));
+    // What replaces a broken image comes with its own index, and so with its own label and memory.
+    const auto taken = source.read_rows(indices, rows, draws);
+    std::copy(taken.begin(), taken.end(), batch.index.begin() + first);
   }
 
   // The oldest batch with rows nobody has taken; starts a new one while there is room. Null if there is nothing to do.

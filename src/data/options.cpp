@@ -9,7 +9,8 @@ void DataOptions::visit(config::Fields& fields) {
            "Where the images are: a folder (class = sub-folder; without sub-folders there are no classes), a .tar "
            "of one, or a "
            ".safetensors file with uint8 `images` [N, H, W] or [N, C, H, W] and, if there are classes, integer "
-           "`labels` [N], or one of latents as `sdg encode` writes it. "
+           "`labels` [N], or one of latents as `sdg encode` writes it. Several of one kind are one data set: "
+           "\"a.safetensors,b.safetensors\", or a folder of nothing but .safetensors or .tar files, sorted by name. "
            "A relative path is tried beside the config, in the working folder, then among the shipped configs; ~ and "
            "$NAME are replaced where there is no file of that very name. docs/data.md says what is taken of a folder "
            "or tar.",
@@ -17,7 +18,6 @@ void DataOptions::visit(config::Fields& fields) {
   fields(
       "format", &format,
       {.help = "What the path holds. auto tells a folder, .tar and .safetensors apart; set it where the name misleads.",
-       .choices = {"auto", "folder", "tar", "tensors", "latents", "image"},
        .resume = config::Resume::kFree});
   fields("autoencoder", &autoencoder,
          {.help = "Latents only: the autoencoder that turns them into pictures, FILE, ENCODER,DECODER or a diffusers "

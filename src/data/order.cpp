@@ -1,32 +1,50 @@
 #include "sdg/data/order.h"
 
 #include "sdg/core/error.h"
-#include "sdg/core/rng.h"
+#include "sdg/core/permutation.h"
 
 namespace sdg::data {
 namespace {
-constexpr size_t kKeptEpochs = 4;  // the one in use, the next ones that loading threads look into
+constexpr int64_t kMostSorted = 65536;  // images
+constexpr size_t kKeptEpochs = 4;       // the one in use, the next ones that loading threads look into
+}  // namespace
+
+OrderKind order_kind(int64_t images) {
+  return images <= kMostSorted ? OrderKind::kSorted : OrderKind::kFeistel;
 }
 
-EpochOrder::EpochOrder(uint64_t seed, int64_t size) : seed_(seed), size_(size) {
+std::string to_text(OrderKind kind) {
+  return kind == OrderKind::kSorted ? "sorted" : "feistel";
+}
+
+OrderKind parse_order_kind(const std::string& text, const std::string& where) {
+  for (const auto kind : {OrderKind::kSorted, OrderKind::kFeistel}) {
+    if (text == to_text(kind)) return kind;
+  }
+  throw Error(cat(where, ": expected an order of the data, sorted or feistel, got '", text, "'"));
+}
+
+EpochOrder::EpochOrder(uint64_t seed, int64_t size, OrderKind kind) : seed_(seed), size_(size), kind_(kind) {
   SDG_CHECK(size > 0, "data order: expected at least one image, got ", size);
 }
 
-EpochOrder::Permutation EpochOrder::of_epoch(int64_t epoch) {
+EpochOrder::Table EpochOrder::of_epoch(int64_t epoch) {
   const std::lock_guard lock(mutex_);
-  auto& permutation = epochs_[epoch];
-  if (!permutation) {
-    permutation = std::make_shared<const std::vector<int64_t>>(
+  auto& table = epochs_[epoch];
+  if (!table) {
+    table = std::make_shared<const std::vector<int64_t>>(
         rng::permutation({seed_, rng::Purpose::kOrder, static_cast<uint64_t>(epoch)}, size_));
   }
-  const Permutation result = permutation;
+  const Table result = table;
   if (epochs_.size() > kKeptEpochs) epochs_.erase(epochs_.begin()->first == epoch ? --epochs_.end() : epochs_.begin());
   return result;
 }
 
 int64_t EpochOrder::image_of(int64_t sample) {
   SDG_CHECK(sample >= 0, "data order: samples are counted from 0, got ", sample);
-  return (*of_epoch(sample / size_))[static_cast<size_t>(sample % size_)];
+  const int64_t epoch = sample / size_, place = sample % size_;
+  if (kind_ == OrderKind::kSorted) return (*of_epoch(epoch))[static_cast<size_t>(place)];
+  return rng::Permutation({seed_, rng::Purpose::kOrder, static_cast<uint64_t>(epoch)}, size_)(place);
 }
 
 }  // namespace sdg::data

@@ -227,16 +227,6 @@ void check_image(const Tensor& image, const char* where) {
 
 }  // namespace
 
-Filter parse_filter(std::string_view name) {
-  constexpr std::pair<std::string_view, Filter> kNames[] = {
-      {"nearest", Filter::kNearest}, {"box", Filter::kBox},         {"bilinear", Filter::kBilinear},
-      {"hamming", Filter::kHamming}, {"bicubic", Filter::kBicubic}, {"lanczos", Filter::kLanczos}};
-  for (const auto& [known, filter] : kNames) {
-    if (name == known) return filter;
-  }
-  throw UsageError(cat("filter '", name, "': expected nearest, box, bilinear, hamming, bicubic or lanczos"));
-}
-
 Tensor resize(const Tensor& image, int64_t height, int64_t width, const ResizeOptions& options) {
   check_image(image, "resize");
   SDG_CHECK(height > 0 && width > 0, "resize: the target must have at least one pixel, got ", height, " x ", width);

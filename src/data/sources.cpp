@@ -95,6 +95,19 @@ Listing list_or_throw(const std::vector<std::string>& paths, const std::vector<s
   return listing;
 }
 
+size_t common_folders(const std::vector<std::string>& names) {
+  const auto up = [](std::string folder) {
+    const auto slash = folder.find_last_of('/');
+    folder.resize(slash == std::string::npos ? 0 : slash + 1);
+    return folder;
+  };
+  std::string common = names.empty() ? std::string() : up(names.front());
+  for (const auto& name : names) {
+    while (!name.starts_with(common)) common = up(common.substr(0, common.size() - 1));
+  }
+  return common.size();
+}
+
 std::string describe(const std::string& what, const OpenedData& data) {
   const int64_t images = data.size();
   std::string text = cat(what, ": ", images, images == 1 ? " image, " : " images, ");

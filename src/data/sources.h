@@ -1,8 +1,8 @@
 #pragma once
 #include <filesystem>
 
-#include "sdg/data/dataset.h"
 #include "sdg/data/listing.h"
+#include "sdg/data/opened.h"
 
 /// What open_data chooses between. Each throws Error where the path holds no image.
 namespace sdg::data {
@@ -29,6 +29,9 @@ std::shared_ptr<LabelSource> make_labels(const Listing& listing);
 /// `left_out`, which the caller could not list. `what` is "folder /data/x".
 Listing list_or_throw(const std::vector<std::string>& paths, const std::vector<std::string>& left_out,
                       const std::string& what);
+/// Bytes before what the names of files below the folders that hold all of them begin with: a tar of a folder has the
+/// folder's own name before every path.
+size_t common_folders(const std::vector<std::string>& names);
 /// "folder /data/x: 300 images, 300 classes"
 std::string describe(const std::string& what, const OpenedData& data);
 

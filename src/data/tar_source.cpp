@@ -10,7 +10,11 @@ namespace {
 class TarSource : public ImageSource {
  public:
   TarSource(const std::filesystem::path& path, std::vector<io::TarEntry> images)
-      : file_(path), images_(std::move(images)) {}
+      : file_(path), images_(std::move(images)) {
+    std::vector<std::string> names;
+    for (const auto& entry : images_) names.push_back(entry.name);
+    common_ = common_folders(names);
+  }
   int64_t size() const override { return static_cast<int64_t>(images_.size()); }
   Tensor read(int64_t index) const override {
     const auto& entry = images_.at(static_cast<size_t>(index));
@@ -19,7 +23,9 @@ class TarSource : public ImageSource {
     turned_.look(index, bytes, name(index));
     return image;
   }
-  std::string short_name(int64_t index) const override { return images_.at(static_cast<size_t>(index)).name; }
+  std::string short_name(int64_t index) const override {
+    return images_.at(static_cast<size_t>(index)).name.substr(common_);
+  }
   uint64_t stored_size(int64_t index) const override { return images_.at(static_cast<size_t>(index)).size; }
   std::optional<std::vector<std::byte>> stored(int64_t index) const override {
     const auto& entry = images_.at(static_cast<size_t>(index));
@@ -32,6 +38,7 @@ class TarSource : public ImageSource {
  private:
   io::RandomAccessFile file_;
   std::vector<io::TarEntry> images_;
+  size_t common_ = 0;
   mutable TurnedImages turned_;
 };
 

@@ -4,43 +4,9 @@
 #include <cmath>
 
 #include "sdg/core/error.h"
-#include "sdg/metrics/statistics.h"
 #include "sdg/network/assign.h"
 
 namespace sdg::evaluate {
-namespace {
-constexpr int64_t kBatch = 128;
-}
-
-metrics::Gaussian dataset_statistics(const data::Dataset& dataset, vision::FeatureExtractor& extractor, int64_t limit,
-                                     const Progress& progress) {
-  const auto indices = network::evaluation_subset(dataset.size(), limit > 0 ? limit : dataset.size(), 0);
-  metrics::Statistics statistics(extractor);
-  const auto total = static_cast<int64_t>(indices.size());
-  for (int64_t i = 0; i < total; i += kBatch) {
-    const int64_t n = std::min(kBatch, total - i);
-    const auto images = dataset.images(at::IntArrayRef(indices.data() + i, static_cast<size_t>(n)));
-    std::vector<int64_t> rows;  // of images that are not broken: a replacement would count twice
-    for (int64_t row = 0; row < n; ++row) {
-      const int64_t index = indices[static_cast<size_t>(i + row)];
-      if (dataset.shown(index) == index) rows.push_back(row);
-    }
-    if (!rows.empty()) statistics.add(images.index_select(0, at::tensor(rows)));
-    if (progress) progress(i + n, total);
-  }
-  return statistics.result();
-}
-
-metrics::Gaussian sample_statistics(const checkpoint::Trained& trained, const generate::GenerateOptions& options,
-                                    const at::Device& device, vision::FeatureExtractor& extractor,
-                                    const Progress& progress) {
-  metrics::Statistics statistics(extractor);
-  generate::generate(
-      trained.info.config, trained.network, trained.prior, device, options,
-      [&](const generate::Generated& piece) { statistics.add(piece.images); }, progress);
-  return statistics.result();
-}
-
 ClusterReport evaluate_clusters(const recipe::RunConfig& config, const network::Network& network,
                                 const data::Dataset& dataset, const Truth& truth, const at::Device& device,
                                 const Progress& progress) {

@@ -55,7 +55,7 @@ Tensor decode_image(std::span<const std::byte> bytes, const std::string& name) {
   if (text.starts_with("\xFF\xD8\xFF"sv)) return decode_jpeg(bytes, name);
   if (text.starts_with("\x89PNG\r\n\x1A\n"sv)) return decode_png(bytes, name);
   if (text.starts_with("BM"sv)) return decode_bmp(bytes, name);
-  if ((text.starts_with("P5"sv) || text.starts_with("P6"sv)) && text.size() > 2 &&
+  if (text.size() > 2 && text[0] == 'P' && "2356"sv.find(text[1]) != std::string_view::npos &&
       (std::isspace(static_cast<unsigned char>(text[2])) || text[2] == '#')) {
     return decode_pnm(bytes, name);
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <string_view>
 
 #include "image/image_impl.h"
@@ -8,23 +9,24 @@
 namespace sdg::image {
 namespace {
 
-// The header: "P6", width, height, largest value, each after white space or comments, then one white space.
-class PnmHeader {
+// Numbers in decimal, each after white space or comments: the header ("P6", width, height, largest value, then one
+// white space), and of a plain file the pixels too.
+class Numbers {
  public:
-  PnmHeader(std::string_view text, const std::string& name) : text_(text), name_(name) {}
+  Numbers(std::string_view text, const std::string& name) : text_(text), name_(name) {}
 
-  int64_t number() {
+  int64_t next() {
     skip_space();
     int64_t value = 0;
     const size_t first = at_;
     while (at_ < text_.size() && is_digit(text_[at_])) {
       value = value * 10 + (text_[at_++] - '0');
-      SDG_CHECK(value <= INT32_MAX, name_, ": damaged PNM: number too large in the header");
+      SDG_CHECK(value <= INT32_MAX, name_, ": damaged PNM: number too large");
     }
     SDG_CHECK(at_ > first, name_, ": damaged PNM: expected a number at byte ", at_);
     return value;
   }
-  size_t pixels_start() const { return at_ + 1; }
+  size_t place() const { return at_; }
 
  private:
   static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -45,24 +47,50 @@ class PnmHeader {
   size_t at_ = 2;
 };
 
+// As Pillow: of two values equally near the even one (the default rounding mode).
+uint8_t scaled(int64_t value, int64_t largest) {
+  return static_cast<uint8_t>(
+      std::nearbyint(static_cast<double>(std::min(value, largest)) / static_cast<double>(largest) * 255));
+}
+
+void read_plain(Numbers& numbers, int64_t largest, std::span<uint8_t> out, const std::string& name) {
+  for (auto& pixel : out) {
+    const int64_t value = numbers.next();
+    SDG_CHECK(value <= largest, name, ": damaged PNM: value ", value, " is above the largest, ", largest);
+    pixel = scaled(value, largest);
+  }
+}
+
+void read_binary(std::span<const std::byte> bytes, int64_t largest, std::span<uint8_t> out) {
+  const size_t width = largest > 255 ? 2 : 1;
+  const std::byte* in = bytes.data();
+  for (auto& pixel : out) {
+    int64_t value = 0;  // big-endian
+    for (size_t k = 0; k < width; ++k) value = value << 8 | std::to_integer<int64_t>(*in++);
+    pixel = largest == 255 ? static_cast<uint8_t>(value) : scaled(value, largest);
+  }
+}
+
 }  // namespace
 
 Tensor decode_pnm(std::span<const std::byte> bytes, const std::string& name) {
-  PnmHeader header({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name);
-  const int64_t width = header.number(), height = header.number(), largest = header.number();
+  const auto kind = std::to_integer<char>(bytes[1]);
+  const bool plain = kind == '2' || kind == '3';
+  Numbers numbers({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name);
+  const int64_t width = numbers.next(), height = numbers.next(), largest = numbers.next();
   SDG_CHECK(largest > 0 && largest < 65536, name, ": damaged PNM: largest value must be 1 to 65535, got ", largest);
-  Tensor pixels = allocate_pixels(height, width, bytes[1] == std::byte{'5'} ? 1 : 3, name);
-  const size_t width_of_value = largest > 255 ? 2 : 1;
-  const size_t expected = header.pixels_start() + static_cast<size_t>(pixels.numel()) * width_of_value;
-  SDG_CHECK(bytes.size() >= expected, name, ": truncated PNM: expected ", expected, " bytes, the file has ",
+  const int64_t channels = kind == '2' || kind == '5' ? 1 : 3;
+  const int64_t width_of_value = plain || largest > 255 ? 2 : 1;                   // at least: a digit and a space
+  const int64_t given = static_cast<int64_t>(bytes.size() - numbers.place()) - 1;  // behind the space
+  Tensor pixels = allocate_pixels(height, width, channels, name);
+  SDG_CHECK(given + (plain ? 1 : 0) >= pixels.numel() * width_of_value, name, ": truncated PNM: expected ",
+            static_cast<int64_t>(numbers.place()) + 1 + pixels.numel() * width_of_value, " bytes, the file has ",
             bytes.size());
-
-  auto* out = pixels.mutable_data_ptr<uint8_t>();
-  const std::byte* in = bytes.data() + header.pixels_start();
-  for (int64_t i = 0; i < pixels.numel(); ++i) {
-    int64_t value = 0;  // big-endian
-    for (size_t k = 0; k < width_of_value; ++k) value = value << 8 | std::to_integer<int64_t>(*in++);
-    out[i] = static_cast<uint8_t>((std::min(value, largest) * 255 + largest / 2) / largest);
+  const std::span out(pixels.mutable_data_ptr<uint8_t>(), static_cast<size_t>(pixels.numel()));
+  if (plain) {
+    read_plain(numbers, largest, out, name);
+  } else {
+    read_binary(bytes.subspan(numbers.place() + 1), largest, out);
   }
   return pixels.permute({2, 0, 1}).contiguous();  // [C, H, W]
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <string_view>
+#include <utility>
 
 #include "sdg/core/error.h"
 
@@ -31,12 +32,41 @@ constexpr std::array<Packing, 7> kPackings{{
     {"Rar!\x1A\x07"sv, "a RAR archive", "", {".rar", ""}},
 }};
 
+// What else is told by its first bytes. Nobody unpacks these, and an image or an archive may be meant by some.
+constexpr std::array kOthers{
+    std::pair{"\x93NUMPY"sv, "a NumPy array (.npy)"sv},
+    std::pair{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file"sv},
+    std::pair{"GGUF"sv, "a GGUF file"sv},
+    std::pair{"PAR1"sv, "a Parquet file"sv},
+    std::pair{"\x89PNG\r\n"sv, "a PNG picture"sv},
+    std::pair{"\xff\xd8\xff"sv, "a JPEG picture"sv},
+    std::pair{"GIF8"sv, "a GIF picture"sv},
+    std::pair{"%PDF-"sv, "a PDF document"sv},
+    std::pair{"\x7f"
+              "ELF"sv,
+              "a program (ELF)"sv},
+};
+constexpr size_t kTarMagicAt = 257, kShown = 40;  // bytes
+
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-bool is_pointer(std::string_view text) {
-  return text.starts_with("version https://git-lfs.github.com/spec/");
+// Empty where it is no pointer.
+std::string git_lfs(std::string_view text) {
+  if (!text.starts_with("version https://git-lfs.github.com/spec/")) return {};
+  const auto at = text.find("\nsize ");
+  const auto size =
+      at == std::string_view::npos ? std::string_view() : text.substr(at + 6, text.find('\n', at + 1) - at - 6);
+  return cat("a Git LFS pointer: the file itself", size.empty() ? "" : cat(" of ", size.substr(0, 20), " bytes"),
+             " was not fetched (git lfs pull)");
+}
+
+// Behind a byte order mark and white space.
+std::string_view first_word(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front()))) text.remove_prefix(1);
+  return text;
 }
 
 bool is_zip(std::string_view text) {
@@ -80,17 +110,15 @@ std::string lower_suffix(const std::filesystem::path& path) {
 }
 
 bool is_web_page(std::string_view text) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front()))) text.remove_prefix(1);
-  const auto begin = lower_case(text.substr(0, 14));
+  const auto begin = lower_case(first_word(text).substr(0, 14));
   return begin.starts_with("<!doctype html") || begin.starts_with("<html") || begin.starts_with("<head");
 }
 
 std::string other_kind(std::span<const std::byte> begin) {
   const auto text = text_of(begin);
   if (text.empty()) return "the file is empty";
-  if (is_pointer(text)) return "a Git LFS pointer, not the file itself; git lfs pull fetches it";
-  if (is_web_page(text)) return "a web page (HTML); a download probably went wrong";
+  if (auto pointer = git_lfs(text); !pointer.empty()) return pointer;
+  if (is_web_page(text)) return "a web page (HTML): the download gave a page instead of the file";
   if (is_zip(text)) return "a zip archive";
   const auto* packing = packing_of(text);
   return packing ? std::string(packing->name) : "";
@@ -105,6 +133,43 @@ std::string unpack_advice(std::span<const std::byte> begin, const std::filesyste
   if (!packing) return "";
   if (packing->unpack.empty()) return "; unpack it first";
   return cat("; unpack it first: ", packing->unpack, " ", quoted(path), " > ", quoted(unpacked_name(path, *packing)));
+}
+
+namespace {
+
+// Of what people read; empty where it is none.
+std::string kind_of_text(std::string_view text) {
+  text = first_word(text);
+  if (text.empty()) return {};
+  if (lower_case(text.substr(0, 5)) == "<?xml")
+    return "an XML document: the download gave a message instead of the file";
+  const bool readable = std::all_of(text.begin(), text.end(),
+                                    [](unsigned char c) { return c >= ' ' || c == '\n' || c == '\r' || c == '\t'; });
+  if (!readable) return {};
+  std::string shown;
+  for (const char c : text.substr(0, kShown)) shown += c >= ' ' && c < 127 ? c : '?';
+  return cat(text.front() == '{' || text.front() == '[' ? "JSON" : "text", " that begins \"", shown, "\"");
+}
+
+std::string kind_of(std::string_view text) {
+  if (text.size() > 8 && text[8] == '{' && text.substr(4, 4) == "\0\0\0\0"sv) return "a safetensors file";
+  if (is_zip(text)) return "a zip archive, as torch.save and numpy.savez write";
+  if (const auto* packing = packing_of(text)) return cat(packing->name, ": unpack it first");
+  if (auto other = other_kind(std::as_bytes(std::span(text))); !other.empty()) return other;
+  for (const auto& [beginning, kind] : kOthers)
+    if (text.starts_with(beginning)) return std::string(kind);
+  if (text.size() > kTarMagicAt && text.substr(kTarMagicAt).starts_with("ustar"))
+    return "a tar archive: unpack it first";
+  const bool is_pickle = text.size() > 2 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5;
+  return is_pickle ? "a Python pickle that torch.save did not write" : kind_of_text(text);
+}
+
+}  // namespace
+
+std::string what_it_is(std::string_view first_bytes, uint64_t file_size) {
+  if (file_size == 0) return ": the file is empty";
+  const auto kind = first_bytes.empty() ? std::string() : kind_of(first_bytes);
+  return kind.empty() ? "" : ": this is " + kind;
 }
 
 }  // namespace sdg::io

@@ -18,14 +18,15 @@ constexpr int kMostLinks = 40;         // symbolic links in one path; Linux foll
 
 using Parts = std::vector<std::string>;
 
-// "a//./b/../c" → a, c. A leading "/" is cut off, and so is "..", where it would lead out, as tar does when it writes.
+// "/a//./b" → a, b. A leading "/" is cut off, and so is everything up to the last "..", as GNU tar does when it writes:
+// "a/b/../c" → c.
 Parts safe_parts(std::string_view name) {
   Parts parts;
   while (!name.empty()) {
     const auto slash = std::min(name.find('/'), name.size());
     const auto part = name.substr(0, slash);
     if (part == "..") {
-      if (!parts.empty()) parts.pop_back();
+      parts.clear();
     } else if (!part.empty() && part != ".") {
       parts.emplace_back(part);
     }

@@ -25,7 +25,11 @@ using Rows = std::map<std::string, Tensor>;
 // Without the folder or archive, which may move.
 std::string short_name(const data::OpenedData& data, int64_t index) {
   std::string name = data.images->name(index);
-  if (name.starts_with(data.path)) name.erase(0, data.path.size());
+  if (name.starts_with(data.path)) {
+    name.erase(0, data.path.size());
+  } else if (const auto below = data.images->short_name(index); !below.empty()) {
+    name = below;  // of several paths
+  }
   name.erase(0, std::min(name.find_first_not_of("/:"), name.size()));
   std::string line;  // a name a line: that byte alone must not stand in one
   for (const char c : to_utf8(name)) line += c == '\n' ? std::string("\\x0A") : std::string(1, c);

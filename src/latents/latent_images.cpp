@@ -1,7 +1,6 @@
 #include "sdg/latents/latent_images.h"
 
-#include <filesystem>
-
+#include "sdg/config/find.h"
 #include "sdg/core/error.h"
 #include "sdg/core/finite.h"
 #include "sdg/core/log.h"
@@ -104,14 +103,27 @@ ToImages to_images_of(const checkpoint::CheckpointInfo& info, const std::string&
   return decoding(std::move(decoder));
 }
 
+namespace {
+
+bool is_there(const std::string& images) {
+  try {
+    config::find_parts_beside(images, "");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
 data::DataOptions reference_options(const checkpoint::CheckpointInfo& info, bool needed) {
   auto options = info.config.data;
   if (!info.latents) return options;
   const auto& card = *info.latents;
-  SDG_CHECK(!needed || std::filesystem::exists(card.images), "the images that were encoded, ", card.images,
+  SDG_CHECK(!needed || is_there(card.images), "the images that were encoded, ", card.images,
             ", are not there; name them with --reference");
   options.path = card.images;
-  options.format = "auto";
+  options.format = data::Format::kAuto;
   options.size = card.image_size();
   options.channels = card.image_channels;
   return options;

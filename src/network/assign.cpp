@@ -9,7 +9,7 @@
 namespace sdg::network {
 namespace {
 
-constexpr int64_t kChunk = 64;
+constexpr int64_t kChunk = 64;  // images
 
 // Calls `compute` on chunks of the indices and joins the rows, in order.
 Tensor by_chunks(const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
@@ -34,18 +34,6 @@ Tensor chunk_features(const recipe::RunConfig& config, const Network& network, c
 
 Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device) {
   return dataset.values(indices).to(device);
-}
-
-Tensor extract_features(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
-                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
-  const auto n = static_cast<int64_t>(indices.size()), width = feature_dim(config, *network.model);
-  const auto rows = patch_level(config) ? network.model->patch_tokens() : 1;
-  auto features = at::empty({n * rows, width}, at::kFloat);  // once: it may be most of the memory there is
-  for_each_chunk(indices, kChunk, device, progress, [&](int64_t i, const std::vector<int64_t>& chunk) {
-    const auto own = chunk_features(config, network, dataset, chunk, device);
-    features.narrow(0, i * kChunk * rows, own.size(0)).copy_(own);
-  });
-  return features;
 }
 
 Tensor assign_clusters(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,

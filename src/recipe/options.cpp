@@ -137,8 +137,9 @@ void ConditionOptions::visit(config::Fields& fields) {
 
 void EvalOptions::visit(config::Fields& fields) {
   fields("extractor", &extractor,
-         {.help = "Network whose features the Fréchet distance is taken in. Only inception gives an FID.",
-          .choices = {"inception", "cifar-resnet20", "cifar-resnet56", "digits"},
+         {.help = "Network whose features the Fréchet distance is taken in. Only inception gives an FID; "
+                  "inception-tf1 shrinks images as torch-fidelity and the ADM evaluator do, which gives other numbers.",
+          .choices = {"inception", "inception-tf1", "cifar-resnet20", "cifar-resnet56", "digits"},
           .resume = config::Resume::kFree});
   fields("weights", &weights,
          {.help = "File of the extractor's weights; empty looks in the extractor's default places.",

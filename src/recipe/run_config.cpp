@@ -69,6 +69,17 @@ std::string found_path(const std::string& name, const std::string& config_dir) {
   }
 }
 
+// Each of "A,B" by its whole path; what is not there stays as it was written.
+std::string found_parts(const std::string& names, const std::string& config_dir) {
+  std::string out;
+  std::istringstream parts(names);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const auto found = found_path(part, config_dir);
+    out += (out.empty() ? "" : ",") + (found.empty() ? part : found);
+  }
+  return out;
+}
+
 // Each of "ENCODER,DECODER" by its whole path; what is not there is left for the loading to name. Paths may hold commas
 // themselves: the first reading of which both parts are there counts.
 void resolve_autoencoder(RunConfig& config) {
@@ -81,13 +92,7 @@ void resolve_autoencoder(RunConfig& config) {
                decoder = found_path(given.substr(comma + 1), config.config_dir);
     if (!encoder.empty() && !decoder.empty()) resolved = encoder + "," + decoder;
   }
-  if (resolved.empty()) {
-    std::istringstream parts(given);
-    for (std::string part; std::getline(parts, part, ',');) {
-      const auto found = found_path(part, config.config_dir);
-      resolved += (resolved.empty() ? "" : ",") + (found.empty() ? part : found);
-    }
-  }
+  if (resolved.empty()) resolved = found_parts(given, config.config_dir);
   config.data.autoencoder = resolved;
 }
 
@@ -101,7 +106,11 @@ void expand_paths(RunConfig& config) {
 void resolve_data(RunConfig& config) {
   namespace fs = std::filesystem;
   const fs::path found = found_path(config.data.path, config.config_dir);
-  if (found.empty()) return;  // opening the data will say so, with the places
+  if (found.empty()) {  // opening the data will say so, with the places
+    if (config.data.path.find(',') != std::string::npos)
+      config.data.path = found_parts(config.data.path, config.config_dir);
+    return;
+  }
   const auto shipped = config::shipped_configs();
   const bool is_shipped =
       !shipped.empty() && fs::equivalent(found.parent_path(), config::find_config(shipped.front()).parent_path());

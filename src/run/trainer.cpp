@@ -73,7 +73,7 @@ class Run {
     if (learner_.steps_done() < config_.train.steps) {
       data::Loader loader(*supply_.dataset,
                           {config_.train.batch, recipe::seed_of(config_), config_.data.flip,
-                           std::max<int64_t>(1, config_.data.threads), 2},
+                           std::max<int64_t>(1, config_.data.threads), 2, order()},
                           samples_done_);
       do one_step(loader);
       while (learner_.steps_done() < config_.train.steps && !stop_asked());
@@ -137,6 +137,9 @@ class Run {
     stage_.key = supply_.given.key;
     stage_begin_ = learner_.steps_done();
   }
+
+  // A run keeps the one it began with.
+  data::OrderKind order() const { return before_ ? before_->order : data::order_kind(supply_.dataset->size()); }
 
   void one_step(data::Loader& loader) {
     if (conditions::recluster_due(config_, learner_.change_at(), learner_.steps_done())) cluster_again();
@@ -237,6 +240,7 @@ class Run {
     if (supply_.opened.latents) info.latents = supply_.opened.latents->card();
     info.labels_read = recipe::facts_of(config_).labels || (before_ && before_->labels_read);
     info.fingerprint = supply_.fingerprint;
+    info.order = order();
     info.conditions = supply_.given.key;
     info.provenance = history_;
     info.provenance.trained(stage_, stage_begin_, step);

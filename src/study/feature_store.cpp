@@ -11,12 +11,12 @@ namespace sdg::study {
 namespace {
 
 constexpr int64_t kPieceBytes = int64_t{1} << 26;
-constexpr int64_t kChunk = 64;  // pieces are whole chunks of extract_taps, so that stopping changes no rounding
+constexpr int64_t kChunk = 64;  // pieces are whole chunks of extract_features, so that stopping changes no rounding
 
 std::map<std::string, std::string> metadata_of(const checkpoint::Trained& trained, const std::string& weights,
                                                const data::OpenedData& opened, const Tap& tap) {
   const auto& info = trained.info;
-  return {{"format", "sdg features"},
+  return {{"format", "sdg-features-2"},
           {checkpoint::kProvenanceKey, to_json(checkpoint::provenance_of(info))},
           {"data_fingerprint", data::to_text(data::fingerprint(opened))},
           {"made_from", trained.path},
@@ -52,7 +52,8 @@ bool store_features(const std::filesystem::path& path, const checkpoint::Trained
     const auto on_piece = [&](int64_t done, int64_t) {
       if (progress) progress(first + done, n);
     };
-    const auto features = extract_taps(trained, dataset, own, {tap}, device, rng::Purpose::kTeacherNoise, on_piece);
+    const auto features =
+        network::extract_features(trained.info.config, trained.network, dataset, own, {tap}, device, on_piece);
     out.write("features", first, features.front());
     const auto shown = at::tensor(dataset.shown(own));
     out.write("indices", first, shown);

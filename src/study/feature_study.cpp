@@ -6,35 +6,17 @@
 #include <map>
 #include <set>
 
-#include "network/chunks.h"
 #include "sdg/cluster/kmeans.h"
 #include "sdg/core/error.h"
 #include "sdg/core/parallel.h"
 #include "sdg/metrics/clustering.h"
 #include "sdg/metrics/probes.h"
-#include "sdg/network/assign.h"
 
 namespace sdg::study {
 namespace {
 
-constexpr int64_t kHeldBytes = int64_t{1} << 30;   // features in memory at a time
-constexpr int64_t kChunkBytes = int64_t{1} << 28;  // tokens of a chunk of images
-constexpr int64_t kLargestChunk = 64;              // as in assign.cpp, whose features these are
+constexpr int64_t kHeldBytes = int64_t{1} << 30;  // features in memory at a time
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
-std::vector<int64_t> depths_of(const std::vector<Tap>& taps) {
-  std::set<int64_t> depths;
-  for (const auto& tap : taps) depths.insert(tap.depth);
-  return {depths.begin(), depths.end()};
-}
-
-// Which images a chunk may hold, so that the kept tokens of its depths stay within bounds.
-int64_t chunk_size(const std::vector<int64_t>& depths, const model::VelocityModel& model) {
-  int64_t bytes = 0;
-  for (const auto depth : depths)
-    bytes += (model.extra_tokens() + model.feature_tokens(depth)) * model.feature_dim(depth) * 4;
-  return std::clamp<int64_t>(kChunkBytes / bytes, 1, kLargestChunk);
-}
 
 std::vector<std::string> poolings_of(const FeatureStudyOptions& options, const model::VelocityModel& model) {
   if (options.poolings.empty())
@@ -169,9 +151,11 @@ class Study {
   std::vector<Tensor> features(const std::vector<Tap>& taps, rng::Purpose noise) {
     const auto work = static_cast<int64_t>(taps.size()) * kTapWork / 4;
     const auto before = done_;
-    auto out = extract_taps(trained_, dataset_, indices_, taps, device_, noise, [&](int64_t done, int64_t total) {
+    const auto report = [&](int64_t done, int64_t total) {
       if (progress_) progress_(before + work * done / total, total_);
-    });
+    };
+    auto out = network::extract_features(trained_.info.config, trained_.network, dataset_, indices_, taps, device_,
+                                         report, noise);
     done_ = before + work;
     return out;
   }
@@ -238,11 +222,6 @@ int64_t study_clusters(const FeatureStudyOptions& options, const checkpoint::Tra
   return clusters;
 }
 
-int64_t feature_width(const Tap& tap, const model::VelocityModel& model) {
-  const auto width = model.feature_dim(tap.depth);
-  return tap.pooling == "flat" ? width * model.feature_tokens(tap.depth) : width;
-}
-
 std::vector<Tap> taps_of(const FeatureStudyOptions& options, const checkpoint::Trained& trained) {
   const auto& model = *trained.network.model;
   auto depths = options.depths;
@@ -279,37 +258,6 @@ ProbeSplit probe_split(int64_t n, double test_share, uint64_t seed) {
   std::sort(split.train.begin(), split.train.end());
   std::sort(split.test.begin(), split.test.end());
   return split;
-}
-
-std::vector<Tensor> extract_taps(const checkpoint::Trained& trained, const data::Dataset& dataset,
-                                 const std::vector<int64_t>& indices, const std::vector<Tap>& taps,
-                                 const at::Device& device, rng::Purpose noise, const Progress& progress) {
-  SDG_CHECK(!taps.empty() && !indices.empty(), "extract_taps: expected at least one tap and one image");
-  const auto& model = *trained.network.model;
-  const auto& config = trained.info.config;
-  const auto depths = depths_of(taps);
-  const auto chunk = chunk_size(depths, model);
-  const auto n = static_cast<int64_t>(indices.size());
-  std::vector<Tensor> out;
-  for (const auto& tap : taps) {
-    SDG_CHECK(tap.time == taps.front().time, "extract_taps: expected taps of one time");
-    out.push_back(at::empty({n, feature_width(tap, model)}, at::kFloat));
-  }
-  network::for_each_chunk(indices, chunk, device, progress, [&](int64_t number, const std::vector<int64_t>& own) {
-    const at::NoGradGuard no_grad;
-    const auto x = network::load_images(dataset, own, device);
-    const auto eps =
-        rng::normal({recipe::seed_of(config), noise, 1}, dataset.shown(own), x.sizes().slice(1)).to(device);
-    const auto t = at::full({x.size(0)}, taps.front().time, x.options());
-    const auto tokens = network::tokens_at(config, trained.network, x, eps, t, depths);
-    for (size_t i = 0; i < taps.size(); ++i) {
-      const auto at = std::lower_bound(depths.begin(), depths.end(), taps[i].depth) - depths.begin();
-      const auto pooled = network::pool_tokens(*config::from_name<cluster::Pooling>(taps[i].pooling),
-                                               tokens[static_cast<size_t>(at)], model.extra_tokens());
-      out[i].narrow(0, number * chunk, x.size(0)).copy_(pooled);
-    }
-  });
-  return out;
 }
 
 std::vector<FeatureRow> study_features(const checkpoint::Trained& trained, const data::Dataset& dataset,

@@ -4,9 +4,9 @@
 #include <array>
 #include <utility>
 
-#include "io/foreign_file_impl.h"
 #include "io/posix_impl.h"
 #include "sdg/core/error.h"
+#include "sdg/io/file_kind.h"
 #include "sdg/io/random_access_file.h"
 #include "tensors/npy_impl.h"
 

@@ -1,11 +1,11 @@
 #include "sdg/tensors/npz.h"
+#include "sdg/io/file_kind.h"
 
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <optional>
 
-#include "io/foreign_file_impl.h"
 #include "io/posix_impl.h"
 #include "io/zip_impl.h"
 #include "sdg/core/error.h"

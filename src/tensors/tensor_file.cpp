@@ -68,12 +68,13 @@ const Tensor& TensorFile::at(const std::string& name, const std::string& where) 
   return found->second;
 }
 
-TensorFile read_tensors(const std::filesystem::path& path) {
+TensorFile read_tensors(const std::filesystem::path& path, uint64_t most_checked) {
   const std::string where = path.string();
   const io::OpenedFile opened(path);
   const auto file = std::make_shared<io::MappedFile>(opened, path);
   TensorHeader header = parse_tensor_header(file->bytes(), where);
-  if (is_sealed(header.metadata)) check_seal(opened, header, header_text(*file, header), where);
+  if (is_sealed(header.metadata) && file->bytes().size() <= most_checked)
+    check_seal(opened, header, header_text(*file, header), where);
   TensorFile out;
   out.metadata = std::move(header.metadata);
   for (const auto& entry : header.entries) {

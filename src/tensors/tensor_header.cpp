@@ -6,9 +6,9 @@
 #include <set>
 #include <utility>
 
-#include "io/foreign_file_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/utf8.h"
+#include "sdg/io/file_kind.h"
 #include "tensors/tensor_header_impl.h"
 
 namespace sdg::tensors {

@@ -9,6 +9,7 @@
 
 #include "io/posix_impl.h"
 #include "sdg/core/error.h"
+#include "tensors/seal_impl.h"
 #include "tensors/tensor_header_impl.h"
 
 namespace sdg::tensors {
@@ -49,27 +50,30 @@ fs::path TensorStream::partial_path(const fs::path& path) {
 struct TensorStream::State {
   fs::path path, partial;
   std::map<std::string, TensorEntry> entries;
+  std::vector<TensorEntry> in_order;  // of their bytes
+  std::string header;
+  bool sealed;
   uint64_t data_start = 0, data_end = 0;  // of the file; the count of done rows stands behind until it is finished
   int64_t done = 0;
   io::Descriptor descriptor;
 
-  State(const fs::path& target, const std::map<std::string, Slot>& tensors,
-        const std::map<std::string, std::string>& metadata)
+  State(const fs::path& target, const std::map<std::string, Slot>& tensors, std::map<std::string, std::string> metadata)
       : path(target),
         partial(partial_path(target)),
+        sealed(is_sealed(metadata)),
         descriptor(::open(partial.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
     if (descriptor.get() < 0) io::throw_errno(partial, "cannot write");
     SDG_CHECK(::flock(descriptor.get(), LOCK_EX | LOCK_NB) == 0, partial.string(), ": another process is writing it");
-    std::vector<TensorEntry> list;
-    for (const auto& [name, slot] : tensors) list.push_back({name, slot.dtype, slot.shape});
-    const std::string header = tensor_header_bytes(list, metadata, path.string());
+    if (sealed) metadata[kSealKey] = Seal::blank();
+    for (const auto& [name, slot] : tensors) in_order.push_back({name, slot.dtype, slot.shape});
+    header = tensor_header_bytes(in_order, metadata, path.string());
     data_start = header.size();
-    data_end = data_start + (list.empty() ? 0 : list.back().end);
-    for (auto& entry : list) entries.emplace(entry.name, entry);
-    if (!go_on(header)) begin(header);
+    data_end = data_start + (in_order.empty() ? 0 : in_order.back().end);
+    for (const auto& entry : in_order) entries.emplace(entry.name, entry);
+    if (!go_on()) begin();
   }
 
-  bool go_on(const std::string& header) {
+  bool go_on() {
     const off_t size = ::lseek(descriptor.get(), 0, SEEK_END);
     if (size <= 0) return false;
     const std::string found = read_at(descriptor.get(), partial, header.size(), 0);
@@ -82,11 +86,26 @@ struct TensorStream::State {
     return true;
   }
 
-  void begin(const std::string& header) {
+  void begin() {
     // The header last: a file without it is begun anew.
     if (::ftruncate(descriptor.get(), static_cast<off_t>(data_end + sizeof(done))) != 0)
       io::throw_errno(partial, "cannot write");
     write_at(descriptor.get(), partial, header.data(), header.size(), 0);
+  }
+
+  // Last of all, so that until then the file is one to go on with.
+  void put_seal() const {
+    Seal seal(header, partial.string());
+    for (const auto& entry : in_order) {
+      for (auto at = entry.begin; at < entry.end; at += Seal::kPiece) {
+        const auto bytes =
+            read_at(descriptor.get(), partial, std::min<uint64_t>(Seal::kPiece, entry.end - at), data_start + at);
+        seal.add(std::as_bytes(std::span(bytes)));
+      }
+    }
+    const auto digits = seal.hex();
+    sync();
+    write_at(descriptor.get(), partial, digits.data(), digits.size(), seal.place());
   }
 
   void sync() const {
@@ -128,6 +147,7 @@ void TensorStream::commit(int64_t rows_done) {
 }
 
 void TensorStream::finish() {
+  if (state_->sealed) state_->put_seal();
   if (::ftruncate(state_->descriptor.get(), static_cast<off_t>(state_->data_end)) != 0 ||
       ::fsync(state_->descriptor.get()) != 0 || ::rename(state_->partial.c_str(), state_->path.c_str()) != 0) {
     io::throw_errno(state_->path, "cannot write");

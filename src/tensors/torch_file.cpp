@@ -1,4 +1,5 @@
 #include "sdg/tensors/torch_file.h"
+#include "sdg/io/file_kind.h"
 
 #include <ATen/ATen.h>
 
@@ -6,7 +7,6 @@
 #include <bit>
 #include <cstring>
 
-#include "io/foreign_file_impl.h"
 #include "io/posix_impl.h"
 #include "io/zip_impl.h"
 #include "sdg/core/error.h"

@@ -1,11 +1,11 @@
 #include "sdg/tensors/weights.h"
+#include "sdg/io/file_kind.h"
 
 #include <algorithm>
 #include <cstring>
 #include <set>
 #include <span>
 
-#include "io/foreign_file_impl.h"
 #include "io/posix_impl.h"
 #include "io/zip_impl.h"
 #include "sdg/core/error.h"

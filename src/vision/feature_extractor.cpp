@@ -70,20 +70,25 @@ class NetworkExtractor : public FeatureExtractor {
   at::Device device_;
 };
 
+// One network, two front ends: distances across them mean nothing, so each has a name of its own.
 class InceptionExtractor : public NetworkExtractor {
  public:
-  InceptionExtractor(const std::filesystem::path& weights, at::Device device)
-      : NetworkExtractor("inception", 2048, 3, 32, device) {
+  using FrontEnd = Tensor (*)(const Tensor& images);
+  InceptionExtractor(const std::string& name, std::string metric, FrontEnd front_end,
+                     const std::filesystem::path& weights, at::Device device)
+      : NetworkExtractor(name, 2048, 3, 32, device), metric_(std::move(metric)), front_end_(front_end) {
     net_->load_state(tensors::read_weights(weights).tensors, weights.string());
     remember(*net_);
     net_->to(device);
   }
-  std::string metric_name() const override { return "FID"; }
+  std::string metric_name() const override { return metric_; }
 
  protected:
-  Tensor batch_features(const Tensor& images) override { return net_(inception_input_pytorch_fid(images)).f2048; }
+  Tensor batch_features(const Tensor& images) override { return net_(front_end_(images)).f2048; }
 
  private:
+  std::string metric_;
+  FrontEnd front_end_;
   FidInception net_;
 };
 
@@ -119,6 +124,8 @@ class DigitExtractor : public NetworkExtractor {
   DigitClassifier net_;
 };
 
+const char* const kInceptionUrl =
+    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth";
 const char* const kCifarUrl = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/";
 
 using Builder = std::unique_ptr<FeatureExtractor> (*)(const std::filesystem::path& weights, at::Device device);
@@ -130,10 +137,13 @@ struct Entry {
 // The one table of extractors.
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> table = {
-      {{"inception", "inception.safetensors",
-        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"},
+      {{"inception", "inception.safetensors", kInceptionUrl},
        [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
-         return std::make_unique<InceptionExtractor>(weights, device);
+         return std::make_unique<InceptionExtractor>("inception", "FID", inception_input_pytorch_fid, weights, device);
+       }},
+      {{"inception-tf1", "inception.safetensors", kInceptionUrl},
+       [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
+         return std::make_unique<InceptionExtractor>("inception-tf1", "FID-tf1", inception_input_tf1, weights, device);
        }},
       {{"cifar-resnet20", "cifar10_resnet20.safetensors", cat(kCifarUrl, "resnet20-12fca82f.th")},
        [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {

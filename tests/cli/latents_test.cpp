@@ -7,7 +7,7 @@
 #include "cli/tiny_program.h"
 #include "model/autoencoder_weights.h"
 #include "sdg/core/error.h"
-#include "sdg/data/latents.h"
+#include "sdg/data/opened.h"
 #include "sdg/image/image.h"
 #include "sdg/tensors/tensor_file.h"
 
@@ -56,7 +56,10 @@ TEST_F(LatentProgram, EncodesTrainsAndSamplesPicturesOfTheRightSize) {
   ASSERT_EQ(encoded.code, 0) << encoded.err;
   EXPECT_THAT(encoded.out, HasSubstr("PSNR of the reconstructions: mean "));
   EXPECT_THAT(encoded.err, HasSubstr("wrote 12 latents to l.safetensors: 4x8x8"));
-  const data::LatentSource latents(folder_ / "l.safetensors");
+  data::DataOptions where;
+  where.path = (folder_ / "l.safetensors").string();
+  const auto opened = data::open_data(where, "");
+  const auto& latents = *opened.latents;
   EXPECT_EQ(latents.name(0), "cat/0.png");
   EXPECT_EQ(latents.card().size, kSide);
 

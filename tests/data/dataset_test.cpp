@@ -58,7 +58,7 @@ TEST(Dataset, SaysWhoseImageStandsForABrokenOne) {
     EXPECT_EQ(dataset.shown(3), 4) << "before anybody asked for the pixels";
     EXPECT_EQ(source->reads, reads) << "what was read is known";
     std::vector<uint8_t> pixels(64);
-    EXPECT_EQ(dataset.read_into(3, pixels.data()), 4);
+    EXPECT_EQ(dataset.samples().read_pixels(3, pixels.data()), 4);
     EXPECT_TRUE(at::equal(at::tensor(pixels, at::kByte).view({1, 8, 8}), made_image(4)));
   }
 }
@@ -95,14 +95,14 @@ TEST(Dataset, TheCacheKeepsToItsLimit) {
   auto options = made_options(512, 3);  // 3/4 MiB an image
   options.cache_mb = 1;
   const data::Dataset dataset(source, options);
-  EXPECT_EQ(dataset.cache_capacity(), 1);
+  EXPECT_EQ(dataset.samples().cache_capacity(), 1);
   const auto first = dataset.images({0, 1, 2, 3});
   EXPECT_TRUE(at::equal(dataset.images({0, 1, 2, 3}), first));
   EXPECT_EQ(source->reads, 4 + 3);
 
   options.cache_mb = 0;
   const data::Dataset uncached(std::make_shared<MadeSource>(4), options);
-  EXPECT_EQ(uncached.cache_capacity(), 0);
+  EXPECT_EQ(uncached.samples().cache_capacity(), 0);
   EXPECT_TRUE(at::equal(uncached.image(2), first[2]));
 }
 

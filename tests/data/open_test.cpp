@@ -23,14 +23,15 @@ using ::testing::Not;
 
 namespace {
 
-data::OpenedData open(const fs::path& path, const std::string& format = "auto", const std::string& config_dir = "") {
+data::OpenedData open(const fs::path& path, data::Format format = data::Format::kAuto,
+                      const std::string& config_dir = "") {
   data::DataOptions options;
   options.path = path.string();
   options.format = format;
   return data::open_data(options, config_dir);
 }
 
-std::string complaint(const fs::path& path, const std::string& format = "auto") {
+std::string complaint(const fs::path& path, data::Format format = data::Format::kAuto) {
   const auto message = message_of<Error>([&] { open(path, format); });
   EXPECT_THAT(message, Not(HasSubstr("\n")));
   return message;
@@ -243,7 +244,7 @@ TEST(OpenData, GreyTensorsWithoutLabels) {
   const TemporaryFolder folder;
   const auto images = at::cat({made_image(0), made_image(1)});  // [2, 8, 8]
   save(folder / "x.data", {{"images", images}});
-  const auto opened = open(folder / "x.data", "tensors");
+  const auto opened = open(folder / "x.data", data::Format::kTensors);
   EXPECT_EQ(opened.labels, nullptr);
   EXPECT_TRUE(at::equal(opened.images->read(1), made_image(1)));
 }
@@ -282,8 +283,7 @@ TEST(OpenData, SaysWhatIsWrongWithThePath) {
   EXPECT_THAT(complaint(folder / "e.tar"), HasSubstr("holds no images"));
   EXPECT_THAT(complaint(folder / "empty/a.txt"),
               HasSubstr("expected a folder, a .tar, a .safetensors file or an image"));
-  EXPECT_THAT(complaint(folder / "empty/a.txt", "folder"), HasSubstr("expected a folder"));
-  EXPECT_THAT(complaint(folder / "empty", "zip"), HasSubstr("data.format"));
+  EXPECT_THAT(complaint(folder / "empty/a.txt", data::Format::kFolder), HasSubstr("expected a folder"));
   EXPECT_THAT(complaint(""), HasSubstr("data.path"));
   for (const std::string name : {"page.tar", "page.bin"}) {
     test::write_text(folder / name, "<!DOCTYPE html><html><body>404</body></html>");
@@ -295,8 +295,8 @@ TEST(OpenData, SaysWhatIsWrongWithThePath) {
     test::write_text(folder / name, "\x1F\x8B\x08 packed");
     EXPECT_THAT(complaint(folder / name), HasSubstr("gzip-compressed; unpack it first: gzip -dc"));
   }
-  EXPECT_NE(complaint(folder / "empty", "tar"), "no error");
-  EXPECT_NE(complaint(folder / "empty", "tensors"), "no error");
+  EXPECT_NE(complaint(folder / "empty", data::Format::kTar), "no error");
+  EXPECT_NE(complaint(folder / "empty", data::Format::kTensors), "no error");
 }
 
 TEST(OpenData, SaysWhatIsWrongWithTheTensors) {

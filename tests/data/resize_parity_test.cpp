@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "sdg/config/names.h"
 #include "sdg/core/error.h"
 #include "sdg/data/crop.h"
 #include "support/fixture.h"
@@ -19,7 +20,7 @@ Tensor to_stored(const Tensor& image, bool grey) {
 
 data::Filter filter_of(std::string name) {
   std::transform(name.begin(), name.end(), name.begin(), ::tolower);
-  return data::parse_filter(name);
+  return config::from_name<data::Filter>(name).value();
 }
 
 void compare_resize(test::Fixture& fixture, const std::string& output, const json& run) {

@@ -101,6 +101,49 @@ TEST(Image, PnmOfOneAndTwoBytesAValue) {
                         torch::tensor({0, 255, 51}, at::kByte).view({3, 1, 1})));
 }
 
+// Every value of every scale, binary and plain. Grey of two bytes is a mode of 32 bits in Pillow and is left out.
+TEST(Image, PnmOfAnyScaleGivesPillowsBytes) {
+  SDG_NEEDS_PYTHON("PIL numpy safetensors");
+  const TemporaryFolder folder;
+  const auto result = test::run_python(R"(
+import sys, numpy as np
+from PIL import Image
+from safetensors.numpy import save_file
+out, tensors = sys.argv[1], {}
+def save(name, head, values, largest, channels, plain):
+    values = np.resize(values, (3, (len(values) + 2) // 3, channels))
+    with open(f"{out}/{name}", "wb") as f:
+        f.write(f"{head} # made\n{values.shape[1]} 3\n{largest}\n".encode())
+        if plain: f.write("".join(f"{v}{' ' if i % 7 else chr(10) + '# a comment 9' + chr(10)}" for i, v in enumerate(values.ravel())).encode())
+        else: f.write(values.astype(">u2" if largest > 255 else "u1").tobytes())
+    x = np.array(Image.open(f"{out}/{name}"))
+    tensors[name] = np.ascontiguousarray(x[None] if channels == 1 else x.transpose(2, 0, 1))
+for largest in (1, 2, 5, 10, 15, 100, 127, 254, 255):
+    values = np.arange(largest + 1)
+    save(f"p5_{largest}.pgm", "P5", values, largest, 1, False); save(f"p2_{largest}.pgm", "P2", values, largest, 1, True)
+    save(f"p6_{largest}.ppm", "P6", values, largest, 3, False); save(f"p3_{largest}.ppm", "P3", values, largest, 3, True)
+for largest in (256, 510, 1000, 65535):
+    values = np.linspace(0, largest, 3000).astype(int)
+    save(f"p6_{largest}.ppm", "P6", values, largest, 3, False); save(f"p3_{largest}.ppm", "P3", values, largest, 3, True)
+save_file(tensors, f"{out}/expected.safetensors")
+)",
+                                       {folder.path().string()});
+  ASSERT_EQ(result.status, 0) << result.output;
+  const auto expected = tensors::read_tensors(folder / "expected.safetensors");
+  EXPECT_EQ(expected.tensors.size(), 44U);
+  for (const auto& [name, pixels] : expected.tensors)
+    EXPECT_TRUE(at::equal(image::read_image(folder / name), pixels)) << name;
+}
+
+TEST(Image, PlainPnmThatIsDamagedIsRefused) {
+  EXPECT_EQ(rejection("P2 2 1 9\n1 10"), "a.jpg: damaged PNM: value 10 is above the largest, 9");
+  EXPECT_THAT(rejection("P2 2 1 9\n1"), HasSubstr("truncated PNM"));
+  EXPECT_THAT(rejection("P3 1 1 9\n1 2   "), HasSubstr("expected a number"));
+  EXPECT_THAT(rejection("P2 2 1 9\n1 -2 "), HasSubstr("expected a number at byte 11"));
+  EXPECT_THAT(rejection("P2 16000 16000 9\n1"), HasSubstr("truncated PNM"));
+  EXPECT_THAT(rejection("P4 8 1\n1"), HasSubstr("not an image"));
+}
+
 TEST(Image, WhatIsNoImageIsNamedAndDescribed) {
   for (const std::string start :
        {"R", "RIFF", "RIFF$", "RIFF1234WE", "MM", "MM*", "II", "GIF8", "BM", "P5", "\xFF\xD8\xFF"})

@@ -45,8 +45,8 @@ TEST(ForeignFile, EveryReaderSaysWhatTheFileIs) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 335544320\n",
        "this is a Git LFS pointer: the file itself of 335544320 bytes was not fetched"},
-      {"<!DOCTYPE html>\n<html><head><title>Google Drive - Virus scan warning</title>", "this is an HTML page"},
-      {"\n  <html lang=\"en\">", "this is an HTML page"},
+      {"<!DOCTYPE html>\n<html><head><title>Google Drive - Virus scan warning</title>", "this is a web page (HTML)"},
+      {"\n  <html lang=\"en\">", "this is a web page (HTML)"},
       {"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "this is an XML document"},
       {"Access to model is restricted\nPlease log in.",
        "this is text that begins \"Access to model is restricted?Please log\""},
@@ -83,8 +83,8 @@ TEST(ForeignFile, PackedFilesAreToBeUnpacked) {
   const auto in = "cd '" + folder.path().string() + "' && ";
   ASSERT_EQ(std::system((in + "tar cf a.tar model.pt && tar czf a.tar.gz model.pt && gzip -k model.pt").c_str()), 0);
   expect_told(folder / "a.tar", "this is a tar archive: unpack it first");
-  expect_told(folder / "a.tar.gz", "this is a gzip file: unpack it first");
-  expect_told(folder / "model.pt.gz", "this is a gzip file: unpack it first");
+  expect_told(folder / "a.tar.gz", "this is gzip-compressed: unpack it first");
+  expect_told(folder / "model.pt.gz", "this is gzip-compressed: unpack it first");
 }
 
 TEST(ForeignFile, OneFormatGivenForAnotherIsToldByName) {

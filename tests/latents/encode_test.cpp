@@ -76,12 +76,15 @@ TEST(Encode, StoresTheMomentsOfEveryImageAndOfItsMirrorImage) {
     EXPECT_TRUE(at::equal(file.at("mean_flipped")[i], mirrored.mean[0])) << i;
     EXPECT_TRUE(at::equal(file.at("logvar_flipped")[i], mirrored.logvar[0])) << i;
   }
-  const data::LatentSource latents(folder / "l.safetensors");
+  data::DataOptions where;
+  where.path = (folder / "l.safetensors").string();
+  const auto opened = data::open_data(where, "");
+  const auto& latents = *opened.latents;
   EXPECT_EQ(latents.card().factor, kFactor);
   EXPECT_EQ(latents.card().scale, 0.18215);
   EXPECT_EQ(latents.card().encoder_id, net->encoder_id());
   EXPECT_EQ(latents.name(5), "-5");  // without what the data's path says already
-  EXPECT_TRUE(at::equal(latents.labels(), Labels().labels()));
+  EXPECT_TRUE(at::equal(opened.labels->labels(), Labels().labels()));
 }
 
 TEST(Encode, TheFileDependsNeitherOnTheBatchNorOnAnInterruption) {

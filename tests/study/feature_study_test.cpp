@@ -58,22 +58,27 @@ const std::vector<FeatureRow> kRows{row(1, -1, "pixels", 0.99, 0.9), row(0.5, 0,
 
 TEST_F(FeatureStudy, TheRunsOwnTapGivesTheFeaturesThatAreClustered) {
   const auto& config = trained_.info.config;
-  const Tap own{config.cluster.teacher_time, network::feature_depth(config, *trained_.network.model),
-                std::string(config::name(config.cluster.pooling))};
-  const auto taps =
-      extract_taps(trained_, dataset_, indices_, {{own.time, 0, "mean"}, own, {own.time, 2, "cls"}}, at::kCPU);
+  const auto own = network::own_tap(config, *trained_.network.model);
+  const auto taps = network::extract_features(trained_.info.config, trained_.network, dataset_, indices_,
+                                              {{own.time, 0, "mean"}, own, {own.time, 2, "cls"}}, at::kCPU);
   ASSERT_EQ(taps.size(), 3U);
-  EXPECT_TRUE(at::equal(taps[1], network::extract_features(config, trained_.network, dataset_, indices_, at::kCPU)));
+  const auto x = dataset_.values(indices_);
+  const auto eps = rng::normal({recipe::seed_of(config), rng::Purpose::kTeacherNoise, 1}, indices_, x.sizes().slice(1));
+  const auto t = at::full({x.size(0)}, config.cluster.teacher_time, x.options());
+  EXPECT_TRUE(at::equal(taps[1], network::features_at(config, trained_.network, x, eps, t)));
   EXPECT_EQ(taps[0].sizes(), (Shape{40, 16}));
   EXPECT_EQ(feature_width(own, *trained_.network.model), taps[1].size(1));
 }
 
 TEST_F(FeatureStudy, AnImagesFeaturesDoNotDependOnTheOthers) {
   const std::vector<Tap> taps{{0.5, 1, "mean"}};
-  const auto all = extract_taps(trained_, dataset_, indices_, taps, at::kCPU)[0];
-  const auto few = extract_taps(trained_, dataset_, {7, 31}, taps, at::kCPU)[0];
+  const auto all =
+      network::extract_features(trained_.info.config, trained_.network, dataset_, indices_, taps, at::kCPU)[0];
+  const auto few =
+      network::extract_features(trained_.info.config, trained_.network, dataset_, {7, 31}, taps, at::kCPU)[0];
   EXPECT_LT((few - all.index_select(0, at::tensor({7, 31}))).abs().max().item<float>(), 1e-5);
-  const auto other = extract_taps(trained_, dataset_, {7, 31}, taps, at::kCPU, rng::Purpose::kStudentNoise)[0];
+  const auto other = network::extract_features(trained_.info.config, trained_.network, dataset_, {7, 31}, taps,
+                                               at::kCPU, {}, rng::Purpose::kStudentNoise)[0];
   EXPECT_GT((few - other).abs().max().item<float>(), 1e-3);
 }
 
@@ -203,7 +208,8 @@ TEST_F(FeatureStudy, StoredFeaturesAreThoseOfTheTapAndGoOnWhereTheyStopped) {
   EXPECT_TRUE(store({}));
   EXPECT_GT(first_done, 4000) << "the first piece was kept";
   const auto file = tensors::read_tensors(path);
-  EXPECT_TRUE(at::equal(file.at("features"), extract_taps(trained_, dataset_, many, {tap}, at::kCPU)[0]));
+  EXPECT_TRUE(at::equal(file.at("features"), network::extract_features(trained_.info.config, trained_.network, dataset_,
+                                                                       many, {tap}, at::kCPU)[0]));
   EXPECT_TRUE(at::equal(file.at("indices"), at::tensor(many)));
   EXPECT_TRUE(at::equal(file.at("labels"), opened_.labels->labels().repeat({105})));
   EXPECT_EQ(file.metadata.at("made_from"), trained_.path);

@@ -5,6 +5,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/tensors/tensor_file.h"
+#include "sdg/tensors/verify.h"
 #include "support/temporary_folder.h"
 
 using namespace sdg;
@@ -85,4 +86,30 @@ TEST(TensorStream, RefusesRowsThatDoNotFit) {
   EXPECT_THAT(message_of<Error>([&] { stream.write("a", 4, values(2)); }), HasSubstr("rows 4 to 6 of 'a'"));
   EXPECT_THAT(message_of<Error>([&] { stream.write("a", 0, values(2).to(at::kDouble)); }), HasSubstr("Double"));
   EXPECT_THAT(message_of<Error>([&] { stream.write("c", 0, values(2)); }), HasSubstr("no tensor 'c'"));
+}
+
+TEST(TensorStream, FormatsWithAChecksumGetItWhateverTheOrderAndTheInterruptions) {
+  const test::TemporaryFolder folder;
+  const std::map<std::string, std::string> metadata{{"format", "sdg-thing-2"}};
+  const auto bytes = at::arange(15, at::kByte).view({5, 3});
+  {
+    TensorStream stream(folder / "s", kSlots, metadata);
+    stream.write("b", 0, bytes);
+    stream.write("a", 3, values(5).narrow(0, 3, 2));
+    stream.commit(3);
+  }
+  {
+    TensorStream stream(folder / "s", kSlots, metadata);
+    EXPECT_EQ(stream.rows_done(), 3);
+    stream.write("a", 0, values(5).narrow(0, 0, 3));
+    stream.finish();
+  }
+  tensors::write_tensors(folder / "t", {{{"a", values(5)}, {"b", bytes}}, metadata});
+  EXPECT_EQ(test::read_text(folder / "s"), test::read_text(folder / "t"));
+  EXPECT_TRUE(tensors::verify_tensors(folder / "s"));
+  auto damaged = test::read_text(folder / "s");
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  test::write_text(folder / "d", damaged);
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_tensors(folder / "d"); }), HasSubstr("damaged: the checksum"));
+  EXPECT_TRUE(at::equal(tensors::read_tensors(folder / "d", 10).at("a"), values(5))) << "too large to be looked at";
 }

@@ -60,8 +60,10 @@ TEST(FeatureExtractor, OnlyInceptionIsCalledFid) {
   for (const std::string& name : extractor_names()) {
     const auto extractor = make_extractor(name, "");
     EXPECT_EQ(extractor->name(), name);
-    EXPECT_EQ(extractor->metric_name(), name == "inception" ? "FID" : "FD-" + name);
-    fids += extractor->metric_name().find("FID") != std::string::npos;
+    EXPECT_EQ(extractor->metric_name(), name == "inception"       ? "FID"
+                                        : name == "inception-tf1" ? "FID-tf1"
+                                                                  : "FD-" + name);
+    fids += extractor->metric_name() == "FID";
   }
   EXPECT_EQ(fids, 1);
 }
@@ -99,6 +101,9 @@ TEST(FeatureExtractor, InceptionTakesPytorchFidsFrontEndAndLastPool) {
   torch::NoGradGuard no_grad;
   const Tensor expected = net(inception_input_pytorch_fid(images)).f2048;
   EXPECT_LT((extractor->features(images) - expected).abs().max().item<double>(), 1e-5);
+  const auto tf1 = make_extractor("inception-tf1", (folder / "w.safetensors").string());
+  EXPECT_LT((tf1->features(images) - net(inception_input_tf1(images)).f2048).abs().max().item<double>(), 1e-5);
+  EXPECT_EQ(tf1->weights_digest(), extractor->weights_digest());
 }
 
 TEST(FeatureExtractor, MissingWeightsSayWhatToDownloadAndWhereToPutIt) {
@@ -129,7 +134,8 @@ TEST(FeatureExtractor, FilesAreTakenAsTheirAuthorsPublishedThem) {
 
 TEST(FeatureExtractor, UnknownNamesAndWrongImagesAreRefused) {
   const std::string message = test::message_of<UsageError>([] { make_extractor("vgg", ""); });
-  EXPECT_EQ(message, "extractor must be one of inception, cifar-resnet20, cifar-resnet56, digits; got vgg");
+  EXPECT_EQ(message,
+            "extractor must be one of inception, inception-tf1, cifar-resnet20, cifar-resnet56, digits; got vgg");
   EXPECT_THROW(make_extractor("digits", "no_such_file.safetensors"), Error);
   const auto digits = make_extractor("digits", "");
   EXPECT_THROW(digits->features(at::zeros({2, 1, 8, 8})), Error);             // not uint8

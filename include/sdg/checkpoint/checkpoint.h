@@ -7,6 +7,7 @@
 #include "sdg/checkpoint/provenance.h"
 #include "sdg/data/fingerprint.h"
 #include "sdg/data/latents.h"
+#include "sdg/data/order.h"
 #include "sdg/network/network.h"
 #include "sdg/tensors/tensor_file.h"
 
@@ -21,16 +22,17 @@ struct CheckpointInfo {
   int64_t classes = 0;                   ///< condition indices of source label and kmeans
   std::vector<std::string> class_names;  ///< source label: of the data set
   std::string data;                      ///< description of the training data
-  std::optional<sdg::data::LatentCard> latents;        ///< what was trained on, where it was latents
-  bool labels_read = false;                            ///< could this run read labels for training
-  std::string pseudo_labels_from, pseudo_labels_free;  ///< source kmeans and file: what they were made
-                                                       ///< from, and its own audit ("yes", "no", …)
-  std::string initial_weights;                         ///< what the weights began as; empty for random ones
-  bool initial_class_conditional = false;              ///< was that a network that knows labels
-  bool converted = false;                              ///< made from somebody else's weights
-  sdg::data::Fingerprint fingerprint;                  ///< of the training data; unknown in older checkpoints
-  std::string conditions;                              ///< digest of the indices that were given (GivenConditions::key)
-  Provenance provenance;  ///< every stage that made the weights; empty in older checkpoints
+  std::optional<sdg::data::LatentCard> latents;                ///< what was trained on, where it was latents
+  bool labels_read = false;                                    ///< could this run read labels for training
+  std::string pseudo_labels_from, pseudo_labels_free;          ///< source kmeans and file: what they were made
+                                                               ///< from, and its own audit ("yes", "no", …)
+  std::string initial_weights;                                 ///< what the weights began as; empty for random ones
+  bool initial_class_conditional = false;                      ///< was that a network that knows labels
+  bool converted = false;                                      ///< made from somebody else's weights
+  sdg::data::Fingerprint fingerprint;                          ///< of the training data; unknown in older checkpoints
+  sdg::data::OrderKind order = sdg::data::OrderKind::kSorted;  ///< of the data in each epoch; older ones say nothing
+  std::string conditions;  ///< digest of the indices that were given (GivenConditions::key)
+  Provenance provenance;   ///< every stage that made the weights; empty in older checkpoints
 };
 
 /// Adds the metadata to `file`: format, sdg and LibTorch version, config (as YAML), step, provenance.

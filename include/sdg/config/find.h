@@ -18,6 +18,9 @@ std::filesystem::path find_config(const std::string& name);
 /// after expand_path. Throws Error that lists these places.
 std::filesystem::path find_beside(const std::string& name, const std::filesystem::path& config_dir);
 
+/// The same of a name that may be a list: where nothing is found under "a,b" itself, what is found under "a" and "b".
+std::vector<std::filesystem::path> find_parts_beside(const std::string& name, const std::filesystem::path& config_dir);
+
 /// The path with "~" and "~user" at its front, "$NAME" and "${NAME}" replaced as a shell would, where there is no file
 /// of that very name: shells replace nothing in `--set data.path=~/x`, and nobody does in a YAML file. Throws
 /// UsageError for a variable or user that does not exist.

@@ -1,18 +1,14 @@
 #pragma once
-#include <filesystem>
 #include <map>
-#include <memory>
 #include <string>
-#include <vector>
 
 #include "sdg/core/tensor.h"
-#include "sdg/io/random_access_file.h"
+#include "sdg/data/stored.h"
 
 /// Files of latents, as `sdg encode` writes them: safetensors with `mean` [N, C, S, S] in the autoencoder's raw units,
 /// `logvar` of the same shape where it gives a distribution, both once more as `mean_flipped` and `logvar_flipped` for
 /// the mirrored images, `labels` int64 [N] where there are classes, `names` (bytes, one line an image, written as
-/// core/utf8.h says) and, of
-/// `--psnr`, `psnr` float32 [N]. The metadata is a LatentCard.
+/// core/utf8.h says) and, of `--psnr`, `psnr` float32 [N]. The metadata is a LatentCard.
 namespace sdg::data {
 
 /// What latents are, so that nobody trains on them in the wrong units.
@@ -39,37 +35,21 @@ LatentCard parse_latent_card(const std::map<std::string, std::string>& metadata,
 /// Do the metadata say that the file holds latents?
 bool is_latents(const std::map<std::string, std::string>& metadata);
 
-/// Latents by index, from a mapped file: memory is the system's page cache. Thread-safe.
-class LatentSource {
+/// Latents by index. Thread-safe.
+class LatentSource : public StoredSource {
  public:
-  /// Throws Error for a file that is not as above.
-  explicit LatentSource(const std::filesystem::path& path);
-
-  int64_t size() const { return mean_.size(0); }
-  const LatentCard& card() const { return card_; }
-  bool has_flips() const { return mean_flipped_.defined(); }
+  virtual const LatentCard& card() const = 0;
+  /// Are there latents of the mirrored images?
+  virtual bool has_flips() const = 0;
   /// Is there a distribution to draw from?
-  bool has_noise() const { return logvar_.defined(); }
+  virtual bool has_noise() const = 0;
   /// "" or the image's name in its data set.
-  std::string name(int64_t index) const;
-  /// [N], or undefined.
-  const Tensor& labels() const { return labels_; }
+  std::string name(int64_t index) const override { return short_name(index); }
 
   /// scale * (mean + exp(logvar / 2) * noise - shift), C * S * S floats; the mean where `noise` is null.
-  void read_into(int64_t index, bool flipped, const float* noise, float* out) const;
-  /// The means in model units, float32 [n, C, S, S].
-  Tensor means(at::IntArrayRef indices) const;
+  virtual void read_into(int64_t index, bool flipped, const float* noise, float* out) const = 0;
   /// The means in raw units, float32 [n, C, S, S], from `first` on.
-  Tensor raw_means(int64_t first, int64_t count) const;
-  /// Everything that is stored of the images, each [N, C, S, S]: for fingerprints.
-  std::vector<Tensor> stored() const;
-
- private:
-  std::string where_;
-  io::RandomAccessFile file_;  // what the tensors are views of
-  LatentCard card_;
-  Tensor mean_, logvar_, mean_flipped_, logvar_flipped_, labels_;
-  std::vector<std::string> names_;
+  virtual Tensor raw_means(int64_t first, int64_t count) const = 0;
 };
 
 }  // namespace sdg::data

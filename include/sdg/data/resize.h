@@ -1,6 +1,6 @@
 #pragma once
+#include <array>
 #include <optional>
-#include <string_view>
 
 #include "sdg/core/tensor.h"
 
@@ -11,9 +11,9 @@ namespace sdg::data {
 /// with a = -0.5 2, Lanczos 3. When shrinking they are stretched by the factor, which is what prevents aliasing.
 /// Nearest takes one pixel.
 enum class Filter { kNearest, kBox, kBilinear, kHamming, kBicubic, kLanczos };
-
-/// "nearest" | "box" | "bilinear" | "hamming" | "bicubic" | "lanczos"; throws UsageError for anything else.
-Filter parse_filter(std::string_view name);
+constexpr auto names_of(Filter) {
+  return std::array{"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"};
+}
 
 /// A part of the source image in pixels; fractions are allowed.
 struct Box {

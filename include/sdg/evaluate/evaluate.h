@@ -1,30 +1,13 @@
 #pragma once
-#include <memory>
 #include <optional>
-#include <string>
 
-#include "sdg/checkpoint/checkpoint.h"
 #include "sdg/core/progress.h"
 #include "sdg/data/dataset.h"
-#include "sdg/generate/generate.h"
 #include "sdg/metrics/clustering.h"
-#include "sdg/metrics/gaussian.h"
 #include "sdg/metrics/segmentation.h"
 #include "sdg/network/network.h"
-#include "sdg/vision/feature_extractor.h"
 
 namespace sdg::evaluate {
-
-/// Feature statistics of a run's own data set, seen as the model sees it (or of the first `limit` images of a fixed
-/// random order of it). Broken images are left out. Images that somebody names are measured as they are:
-/// evaluate/measure.h.
-metrics::Gaussian dataset_statistics(const data::Dataset& dataset, vision::FeatureExtractor& extractor, int64_t limit,
-                                     const Progress& progress = {});
-
-/// Feature statistics of images drawn from a trained network.
-metrics::Gaussian sample_statistics(const checkpoint::Trained& trained, const generate::GenerateOptions& options,
-                                    const at::Device& device, vision::FeatureExtractor& extractor,
-                                    const Progress& progress = {});
 
 /// What clusters are scored against; each may be null.
 struct Truth {

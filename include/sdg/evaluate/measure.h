@@ -1,19 +1,11 @@
 #pragma once
 #include <string>
 
-#include "sdg/core/progress.h"
-#include "sdg/data/dataset.h"
-#include "sdg/metrics/gaussian.h"
-#include "sdg/vision/feature_extractor.h"
+#include "sdg/evaluate/image_feeds.h"
 
 /// Images that somebody names to be measured, as opposed to a run's own data: they are seen as they are, each at its
 /// own size and in its own colours, and nothing but the extractor's own front end changes them.
 namespace sdg::evaluate {
-
-struct MeasureOptions {
-  int64_t limit = 0;  ///< take the first of a fixed random order, at most this many; 0 takes all
-  int64_t size = 0;   ///< > 0: cut and resize to squares of this side first, as training does (ADM's centre crop)
-};
 
 /// Does the path name stored statistics: an .npz with `mu` or `sigma`?
 bool holds_statistics(const std::string& path);
@@ -24,10 +16,6 @@ bool holds_statistics(const std::string& path);
 /// follow, and for latents.
 metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& extractor,
                           const MeasureOptions& options = {}, const Progress& progress = {});
-
-/// The same of an opened source of images.
-metrics::Gaussian source_statistics(const data::ImageSource& images, vision::FeatureExtractor& extractor,
-                                    const MeasureOptions& options = {}, const Progress& progress = {});
 
 /// Can a distance in the extractor's features be taken to these statistics? Throws Error, beginning with `where`, where
 /// they are known to be another network's, other weights' or of another width; warns of what they do not say.

@@ -20,10 +20,11 @@ struct TarIndex {
 
 /// What extracting an uncompressed tar would give (ustar, GNU and pax: long names, large sizes), as GNU tar does it: of
 /// entries with one name the last counts; a hard link has the bytes its target has at that moment; a symbolic link is
-/// followed in the end, if it stays inside the archive (links to folders as list_files does). A leading "/" and a "../"
-/// that leads out are cut off names, as GNU tar does when it writes them. Devices, pipes, sparse files, links that lead
-/// elsewhere and entries that could not be extracted are left out and named. Reads only headers. Throws Error for a
-/// compressed, damaged or cut tar: one without the zero block at its end counts as cut.
+/// followed in the end, if it stays inside the archive (links to folders as list_files does). A leading "/" and
+/// everything up to the last "../" are cut off names, as GNU tar does when it writes them (it refuses to extract them).
+/// Devices, pipes, sparse files, links that lead elsewhere and entries that could not be extracted are left out and
+/// named. Reads only headers. Throws Error for a compressed, damaged or cut tar: one without the zero block at its end
+/// counts as cut.
 TarIndex index_tar(const std::filesystem::path& path);
 
 }  // namespace sdg::io

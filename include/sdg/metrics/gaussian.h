@@ -4,6 +4,7 @@
 
 #include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
+#include "sdg/metrics/features.h"
 
 namespace sdg::metrics {
 /// Mean and sample covariance (divided by n - 1) of features, float64, and what is known of where they come from.
@@ -12,16 +13,17 @@ struct Gaussian {
   Tensor sigma;           ///< [D, D]
   int64_t count = 0;      ///< samples seen; 0 if unknown
   std::string extractor;  ///< name of the network whose features they are; "" if unknown
-  std::string weights;    ///< FeatureExtractor::weights_digest; "" if unknown
+  std::string weights;    ///< digest of its weights; "" if unknown
   std::string size;       ///< of the images, height before width: "32x32", "mixed"; "" if unknown
 };
 
 /// Accumulates features batch by batch; the result does not depend on the batching beyond rounding.
 /// Sums are float64 and taken about the first batch's mean, so features far from zero lose no digits.
-class GaussianAccumulator {
+class GaussianAccumulator : public FeatureSink {
  public:
   explicit GaussianAccumulator(int64_t dim);
-  void add(const Tensor& features);  ///< [N, D], any float type and device. Throws Error for non-finite features
+  /// [N, D], any float type and device. Throws Error for non-finite features.
+  void add(const Tensor& features) override;
   /// Of the features that all ranks have added (Chan, Golub & LeVeque 1979: each rank's count, mean and squares about
   /// its mean, joined in the order of the ranks); on the CPU. Throws Error for fewer than two samples.
   Gaussian result(Reducer& reducer = Reducer::local()) const;

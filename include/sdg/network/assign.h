@@ -11,11 +11,6 @@ namespace sdg::network {
 /// Images of `indices` as float32 [-1, 1], or latents (their means) in model units, on the device.
 Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device);
 
-/// Pooled features [indices.size(), F] on the CPU, at cluster.teacher_time, through noise keyed by the image's index.
-/// Where an image is broken they are, to the noise, those of the one that replaces it (Dataset::shown).
-Tensor extract_features(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
-                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {});
-
 /// Cluster of each image by the head's scores (source online), int64 [indices.size()].
 Tensor assign_clusters(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {});

@@ -5,20 +5,15 @@
 
 #include "sdg/checkpoint/checkpoint.h"
 #include "sdg/core/progress.h"
-#include "sdg/core/rng.h"
 #include "sdg/data/dataset.h"
+#include "sdg/network/features.h"
 
 /// Where in a trained network, and at which time, its features say most about the images: every block, several times,
 /// several poolings, each measured by probes. Labels are used for measuring only.
 namespace sdg::study {
 
-/// One place to take features from.
-struct Tap {
-  double time = 0;      ///< t at which the network sees the image
-  int64_t depth = 0;    ///< block, 0-based in order of computation
-  std::string pooling;  ///< flat, mean or cls, see pool_tokens
-  bool operator==(const Tap&) const = default;
-};
+using network::feature_width;
+using network::Tap;
 
 struct FeatureStudyOptions {
   std::vector<double> times = {0.3, 0.5, 0.7, 0.85, 0.95};
@@ -55,22 +50,12 @@ std::vector<Tap> taps_of(const FeatureStudyOptions& options, const checkpoint::T
 /// K of the k-means on `images` images. Throws UsageError unless 2 <= K <= images.
 int64_t study_clusters(const FeatureStudyOptions& options, const checkpoint::Trained& trained, int64_t images);
 
-/// F at a tap.
-int64_t feature_width(const Tap& tap, const model::VelocityModel& model);
-
 /// Positions of the images that the probes are tested on and learn on, each sorted: a function of (seed, n).
 struct ProbeSplit {
   std::vector<int64_t> train, test;
 };
 /// Throws UsageError unless both get an image.
 ProbeSplit probe_split(int64_t n, double test_share, uint64_t seed);
-
-/// Features [indices.size(), F] float32 on the CPU at each of the taps, which must be of one time: one forward pass an
-/// image, through noise keyed by the image's index. With kTeacherNoise they are those of extract_features.
-std::vector<Tensor> extract_taps(const checkpoint::Trained& trained, const data::Dataset& dataset,
-                                 const std::vector<int64_t>& indices, const std::vector<Tap>& taps,
-                                 const at::Device& device, rng::Purpose noise = rng::Purpose::kTeacherNoise,
-                                 const Progress& progress = {});
 
 /// Measures the raw pixels and then every tap. `labels` int64 [indices.size()], of at least two classes, or undefined.
 /// `progress` is in kTapWork a row. Memory holds about a gigabyte of features at a time (or one depth's, where that is

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -21,7 +22,8 @@ struct TensorFile {
 /// is not doubled; writing to them changes this process's copy only, never the file. Throws Error for a missing,
 /// truncated or malformed file (header over 100 MB, overlapping or holed offsets, sizes that do not match shapes,
 /// duplicate keys), saying which. A tensor of a type that LibTorch lacks (F4, F6, types of the future) is in `unread`.
-TensorFile read_tensors(const std::filesystem::path& path);
+/// A file with a checksum (tensors/verify.h) of at most `most_checked` bytes is compared with it.
+TensorFile read_tensors(const std::filesystem::path& path, uint64_t most_checked = UINT64_MAX);
 
 /// Only the metadata and the shapes: does not touch the tensors' bytes. Tensors come back on the meta device.
 TensorFile read_tensor_header(const std::filesystem::path& path);

@@ -1,0 +1,131 @@
+#include "sdg/evaluate/image_feeds.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "sdg/core/error.h"
+#include "sdg/core/parallel.h"
+#include "sdg/core/text.h"
+#include "sdg/data/crop.h"
+#include "sdg/network/assign.h"
+#include "sdg/tensors/npz.h"
+
+namespace sdg::evaluate {
+namespace {
+
+using Take = std::function<void(const std::vector<Tensor>&)>;
+
+constexpr int64_t kAtOnce = 128;
+constexpr int64_t kBytesAtOnce = int64_t{1} << 29;  // photographs at their own size are large
+
+Tensor prepared(const Tensor& image, int64_t size) {
+  return size > 0 ? data::adm_center_crop(image, size) : image;
+}
+
+std::vector<int64_t> wanted_of(int64_t size, int64_t limit) {
+  return network::evaluation_subset(size, limit > 0 ? limit : size, 0);  // sorted
+}
+
+Tensor read_named(const data::ImageSource& images, int64_t index) {
+  try {
+    return images.read(index);
+  } catch (const Error& error) {
+    const std::string what = error.what(), name = images.name(index);
+    throw Error(cat("cannot measure ", what.find(name) == std::string::npos ? name + ": " : "", what));
+  }
+}
+
+}  // namespace
+
+metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, const Progress& progress) {
+  return [&dataset, limit, progress](const Take& take) {
+    const auto indices = wanted_of(dataset.size(), limit);
+    const auto total = static_cast<int64_t>(indices.size());
+    for (int64_t first = 0; first < total; first += kAtOnce) {
+      const int64_t n = std::min(kAtOnce, total - first);
+      const auto own = at::IntArrayRef(indices).slice(static_cast<size_t>(first), static_cast<size_t>(n));
+      const auto images = dataset.images(own);  // [n, C, S, S]
+      std::vector<Tensor> piece;
+      for (int64_t row = 0; row < n; ++row) {
+        const int64_t index = own[static_cast<size_t>(row)];
+        if (dataset.shown(index) == index) piece.push_back(images[row]);
+      }
+      take(piece);
+      if (progress) progress(first + n, total);
+    }
+  };
+}
+
+metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOptions& options,
+                               const Progress& progress) {
+  return [&images, options, progress](const Take& take) {
+    const auto wanted = wanted_of(images.size(), options.limit);
+    const auto total = static_cast<int64_t>(wanted.size());
+    if (total == 0) return;
+    Tensor first = read_named(images, wanted.front());  // how large they are
+    const auto at_once = std::clamp<int64_t>(kBytesAtOnce / std::max<int64_t>(1, first.numel()), 1, kAtOnce);
+    for (int64_t done = 0; done < total;) {
+      const int64_t n = std::min(at_once, total - done);
+      std::vector<Tensor> piece(static_cast<size_t>(n));
+      worker_pool().run(n, [&](int64_t i) {
+        const auto place = done + i;
+        const auto image = place == 0 ? first : read_named(images, wanted[static_cast<size_t>(place)]);
+        piece[static_cast<size_t>(i)] = prepared(image, options.size);
+      });
+      first = {};
+      take(piece);
+      done += n;
+      if (progress) progress(done, total);
+    }
+  };
+}
+
+metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress) {
+  const auto contents = tensors::npz_contents(path);
+  const auto found = contents.find("arr_0");
+  SDG_CHECK(found != contents.end(), path, ": expected statistics (mu and sigma) or images (arr_0, uint8 NHWC), got ",
+            contents.empty() ? "no array" : cat("the arrays ", join([&] {
+                                                  std::vector<std::string> names;
+                                                  for (const auto& [name, info] : contents) names.push_back(name);
+                                                  return names;
+                                                }())));
+  const auto& shape = found->second.shape;
+  SDG_CHECK(shape.size() == 4 && found->second.dtype == at::kByte && (shape[3] == 1 || shape[3] == 3), path,
+            ": arr_0 must be uint8 [N, H, W, 1 or 3], got ", found->second.dtype, " ", to_string(shape));
+  return [path, count = shape[0], options, progress](const Take& take) {
+    const auto wanted = wanted_of(count, options.limit);
+    int64_t first = 0, done = 0;
+    size_t next = 0;
+    tensors::read_npz_rows(path, "arr_0", kAtOnce, [&](const Tensor& rows) {
+      std::vector<Tensor> images;
+      for (; next < wanted.size() && wanted[next] < first + rows.size(0); ++next)
+        images.push_back(prepared(rows[wanted[next] - first].permute({2, 0, 1}).contiguous(), options.size));
+      first += rows.size(0);
+      if (images.empty()) return;
+      take(images);
+      done += static_cast<int64_t>(images.size());
+      if (progress) progress(done, static_cast<int64_t>(wanted.size()));
+    });
+  };
+}
+
+metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generate::GenerateOptions& options,
+                               const at::Device& device, const Progress& progress) {
+  return [&trained, options, device, progress](const Take& take) {
+    generate::generate(
+        trained.info.config, trained.network, trained.prior, device, options,
+        [&](const generate::Generated& piece) { take(piece.images.unbind(0)); }, progress);
+  };
+}
+
+metrics::Gaussian gaussian_of(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor) {
+  metrics::GaussianAccumulator sums(extractor.dim());
+  const auto fed = metrics::for_each_features(feed, std::ref(extractor), {&sums});
+  auto out = sums.result();
+  out.extractor = extractor.name();
+  out.weights = extractor.weights_digest();
+  out.size = fed.size;
+  return out;
+}
+
+}  // namespace sdg::evaluate
