@@ -31,12 +31,12 @@ metrics::Gaussian dataset_statistics(const data::Dataset& dataset, vision::Featu
   return statistics.result();
 }
 
-metrics::Gaussian sample_statistics(const checkpoint::Trained& trained, const generate::GenerateOptions& options,
+metrics::Gaussian sample_statistics(const checkpoint::Trained& trained, const generate::Request& request,
                                     const at::Device& device, vision::FeatureExtractor& extractor,
                                     const Progress& progress) {
   metrics::Statistics statistics(extractor);
   generate::generate(
-      trained.info.config, trained.network, trained.prior, device, options,
+      trained.info.config, trained.network, trained.prior, device, request,
       [&](const generate::Generated& piece) { statistics.add(piece.images); }, progress);
   return statistics.result();
 }

@@ -22,7 +22,7 @@ metrics::Gaussian dataset_statistics(const data::Dataset& dataset, vision::Featu
                                      const Progress& progress = {});
 
 /// Feature statistics of images drawn from a trained network.
-metrics::Gaussian sample_statistics(const checkpoint::Trained& trained, const generate::GenerateOptions& options,
+metrics::Gaussian sample_statistics(const checkpoint::Trained& trained, const generate::Request& request,
                                     const at::Device& device, vision::FeatureExtractor& extractor,
                                     const Progress& progress = {});
 
