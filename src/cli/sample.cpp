@@ -54,8 +54,8 @@ fs::path grid_path(const std::string& out) {
   return folder.string() + "-grid.png";
 }
 
-std::string content_of(const checkpoint::Trained& trained, const generate::Request& request,
-                       const std::string& decoder, const at::Device& device) {
+std::string content_of(const checkpoint::Trained& trained, const generate::Request& request, const std::string& decoder,
+                       const at::Device& device) {
   io::Digest digest;
   digest.text(generate::content_digest(trained)).text(device.is_cpu() ? "cpu" : "gpu");
   generate::add_content(digest, request, decoder);

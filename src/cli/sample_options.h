@@ -7,8 +7,8 @@
 #include "sdg/config/value.h"
 #include "sdg/sample/options.h"
 
-/// The options of drawing (group `sample` of a run) on command lines, written from their declarations: an option that is
-/// declared there is a flag here.
+/// The options of drawing (group `sample` of a run) on command lines, written from their declarations: an option that
+/// is declared there is a flag here.
 namespace sdg::cli {
 
 /// Options that were given, by name; the others are the run's.

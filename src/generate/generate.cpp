@@ -9,8 +9,8 @@
 #include "sdg/core/parallel.h"
 #include "sdg/core/rng.h"
 #include "sdg/image/image.h"
-#include "sdg/sample/guidance.h"
 #include "sdg/sample/grid.h"
+#include "sdg/sample/guidance.h"
 #include "sdg/sample/solver.h"
 
 namespace sdg::generate {
@@ -138,8 +138,8 @@ bool draws_unconditionally(const Request& request) {
 }
 
 void generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
-              const at::Device& device, const Request& request,
-              const std::function<void(const Generated&)>& take, const Progress& progress) {
+              const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
+              const Progress& progress) {
   check(config, prior, request);
   const Drawing drawing{config, network, prior, device, request};
   const int64_t group = group_size(device);

@@ -121,9 +121,9 @@ void check(const SampleOptions& options) {
   }
   SDG_CHECK_USAGE(options.guidance_begin <= options.guidance_end, "guidance interval: begin ", options.guidance_begin,
                   " is after end ", options.guidance_end);
-  SDG_CHECK_USAGE(options.steps >= 2 || idle(options).contains("last_step_size"), "steps: ",
-                  config::name(options.solver), " needs at least 2, of which one is the last (last_step), got ",
-                  options.steps);
+  SDG_CHECK_USAGE(options.steps >= 2 || idle(options).contains("last_step_size"),
+                  "steps: ", config::name(options.solver),
+                  " needs at least 2, of which one is the last (last_step), got ", options.steps);
 }
 
 bool is_unconditional(const SampleOptions& options) {

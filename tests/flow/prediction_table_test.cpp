@@ -6,6 +6,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
+#include "sdg/sample/grid.h"
 #include "sdg/sample/solver.h"
 
 using namespace sdg;

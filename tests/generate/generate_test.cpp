@@ -135,7 +135,8 @@ TEST_F(Generating, RefusesAClusterThatIsNotThere) {
 TEST_F(Generating, GuidanceActsOnlyInItsInterval) {
   auto plain = request_, outside = request_, inside = request_;
   plain.sample.guidance = 1;
-  outside.sample.guidance_begin = outside.sample.guidance_end = 0.9;  // of the two Euler steps, at 0 and 0.5, none lies there
+  outside.sample.guidance_begin = outside.sample.guidance_end =
+      0.9;  // of the two Euler steps, at 0 and 0.5, none lies there
   inside.sample.guidance_begin = 0.4;
   EXPECT_TRUE(same_bytes(draw(plain).images, draw(outside).images));
   EXPECT_FALSE(same_bytes(draw(inside).images, draw(outside).images));

@@ -18,8 +18,8 @@ double end_of(const sample::VelocityFn& velocity, double start, const std::vecto
 
 }  // namespace
 
-// dx/dt = -2 t has x = x_0 - t^2, which the line through two velocities meets exactly; what Euler's first step leaves is
-// known: h_0^2.
+// dx/dt = -2 t has x = x_0 - t^2, which the line through two velocities meets exactly; what Euler's first step leaves
+// is known: h_0^2.
 TEST(AdamsBashforth, StepsOfAnyLengthFollowALinearVelocityExactly) {
   const std::vector<double> grid{0, 0.1, 0.15, 0.4, 0.45, 1};
   EXPECT_NEAR(end_of([](const Tensor& x, double t) { return at::full_like(x, -2 * t); }, 3, grid), 3 - 1 + 0.01, 1e-12);

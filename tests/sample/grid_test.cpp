@@ -31,9 +31,8 @@ TEST(TimeGrid, ALastStepApartHasItsOwnLength) {
   options.steps = 5;
   options.last_step_size = 0.2;
   const flow::PredictionTable straight;
-  EXPECT_THAT(sample::time_grid(options, straight),
-              ElementsAre(0, DoubleNear(0.2, 1e-12), DoubleNear(0.4, 1e-12), DoubleNear(0.6, 1e-12),
-                          DoubleNear(0.8, 1e-12), 1));
+  EXPECT_THAT(sample::time_grid(options, straight), ElementsAre(0, DoubleNear(0.2, 1e-12), DoubleNear(0.4, 1e-12),
+                                                                DoubleNear(0.6, 1e-12), DoubleNear(0.8, 1e-12), 1));
   options.last_step = sample::LastStep::kNone;
   EXPECT_EQ(sample::time_grid(options, straight), sample::uniform_grid(5));
 }

@@ -61,7 +61,9 @@ TEST(Guided, AsksOnlyTheBranchesThatCount) {
   Asked asked;
   const auto conditional = asked.answering("conditional", 5), null = asked.answering("null", 1);
   const auto x = at::zeros({2, 3}, at::kDouble);
-  const auto first = [&](const sample::Denoiser& denoiser, double t) { return denoiser.velocity(x, t)[0][0].item<double>(); };
+  const auto first = [&](const sample::Denoiser& denoiser, double t) {
+    return denoiser.velocity(x, t)[0][0].item<double>();
+  };
   const auto guided = sample::guided(conditional, null, {2, 0.5, 1});
   EXPECT_EQ(first(guided, 0.2), 5);
   EXPECT_THAT(asked.whom, ElementsAre("conditional"));
@@ -78,8 +80,7 @@ TEST(Guided, ReadsBothBranchesFromOnePassWhereThereIsOne) {
     asked.whom.emplace_back("both");
     return std::pair{at::full_like(x_t, 5), at::full_like(x_t, 1)};
   };
-  const auto guided =
-      sample::guided(asked.answering("conditional", 5), asked.answering("null", 1), {1.5, 0, 1}, both);
+  const auto guided = sample::guided(asked.answering("conditional", 5), asked.answering("null", 1), {1.5, 0, 1}, both);
   EXPECT_EQ(guided.velocity(at::zeros({1}, at::kDouble), 0.5).item<double>(), 1 + 1.5 * 4);
   EXPECT_THAT(asked.whom, ElementsAre("both"));
 }

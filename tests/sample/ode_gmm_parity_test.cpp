@@ -103,9 +103,8 @@ void compare_run(Fixture& fixture, const std::string& name, const nlohmann::json
     run = run_adaptive(spec, velocity, x, times);
     fixture.compare(name + ".trace", trace_of(run.steps));
   } else {
-    const auto grid = options.contains("step_size")
-                          ? stepped_grid(options.at("step_size"), times.front(), times.back())
-                          : times;
+    const auto grid =
+        options.contains("step_size") ? stepped_grid(options.at("step_size"), times.front(), times.back()) : times;
     run = run_fixed(spec.at("method"), velocity, x, times, grid);
   }
   fixture.compare(name + ".y", at::stack(run.states));

@@ -32,12 +32,10 @@ model::DiT network_of(const test::Fixture& fixture) {
   return net;
 }
 
-const std::map<std::string, Diffusion> kForms{{"constant", Diffusion::kConstant},
-                                              {"SBDM", Diffusion::kSbdm},
-                                              {"sigma", Diffusion::kSigma},
-                                              {"linear", Diffusion::kLinear},
-                                              {"decreasing", Diffusion::kDecreasing},
-                                              {"inccreasing-decreasing", Diffusion::kIncreasingDecreasing}};
+const std::map<std::string, Diffusion> kForms{
+    {"constant", Diffusion::kConstant},     {"SBDM", Diffusion::kSbdm},
+    {"sigma", Diffusion::kSigma},           {"linear", Diffusion::kLinear},
+    {"decreasing", Diffusion::kDecreasing}, {"inccreasing-decreasing", Diffusion::kIncreasingDecreasing}};
 const std::map<std::string, LastStep> kLastSteps{
     {"Mean", LastStep::kMean}, {"Tweedie", LastStep::kTweedie}, {"Euler", LastStep::kEuler}};
 const std::map<std::string, flow::Target> kTargets{

@@ -67,8 +67,8 @@ TEST_P(FixedSolver, TheReversedGridReturnsToTheStart) {
 
 INSTANTIATE_TEST_SUITE_P(Methods, FixedSolver,
                          testing::Values(Case{Solver::kEuler, 1, 1}, Case{Solver::kMidpoint, 2, 2},
-                                         Case{Solver::kHeun, 2, 2}, Case{Solver::kHeun3, 3, 3}, Case{Solver::kRk4, 4, 4},
-                                         Case{Solver::kAdamsBashforth, 2, 1}),
+                                         Case{Solver::kHeun, 2, 2}, Case{Solver::kHeun3, 3, 3},
+                                         Case{Solver::kRk4, 4, 4}, Case{Solver::kAdamsBashforth, 2, 1}),
                          [](const auto& test) { return std::string(config::name(test.param.solver)); });
 
 // Values of a public implementation for dx/dt = -2x + sin 5t in ten steps (method.md 5.2).
@@ -81,9 +81,9 @@ TEST(Run, MatchesPublishedTenStepResults) {
       {Solver::kRk4, {.0436299, -.1593795, .1789694, -.0578748}},
       {Solver::kDopri5, {.04361187, -.15939496, .17894976, -.05789154}}};
   for (const auto& [solver, expected] : published) {
-    const auto end = sample::run(
-        {.solver = solver}, Denoiser([](const Tensor& x, double t) { return -2 * x + std::sin(5 * t); }),
-        at::tensor({1.0, -0.5, 2.0, 0.25}, at::kDouble), sample::uniform_grid(10));
+    const auto end =
+        sample::run({.solver = solver}, Denoiser([](const Tensor& x, double t) { return -2 * x + std::sin(5 * t); }),
+                    at::tensor({1.0, -0.5, 2.0, 0.25}, at::kDouble), sample::uniform_grid(10));
     EXPECT_LT((end - at::tensor(expected, at::kDouble)).abs().max().item<double>(),
               solver == Solver::kDopri5 ? 2e-6 : 6e-8)
         << config::name(solver);
@@ -107,7 +107,8 @@ TEST(Run, ReportsEachStateOnce) {
 TEST(Run, KeepsTheStatesPrecisionWhenTheVelocityIsCoarser) {
   const Denoiser coarse([](const Tensor& x, double) { return x.to(at::kBFloat16); });
   for (const auto solver : {Solver::kHeun, Solver::kAdamsBashforth})
-    EXPECT_EQ(sample::run({.solver = solver}, coarse, at::ones({4}), sample::uniform_grid(2)).scalar_type(), at::kFloat);
+    EXPECT_EQ(sample::run({.solver = solver}, coarse, at::ones({4}), sample::uniform_grid(2)).scalar_type(),
+              at::kFloat);
 }
 
 TEST(Run, RefusesAGridThatTurnsBack) {

@@ -15,7 +15,7 @@ SweepRow row(const std::string& label, const std::string& checkpoint, double gui
   out.label = label;
   out.checkpoint = checkpoint;
   out.step = 10;
-    out.sample.steps = 25;
+  out.sample.steps = 25;
   out.sample.guidance = guidance;
   out.sample.count = 100;
   out.metric = "FD-digits";
