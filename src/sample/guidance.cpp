@@ -4,10 +4,12 @@
 
 namespace sdg::sample {
 
-Tensor guide(const Tensor& unconditional, const Tensor& conditional, double w) {
+Tensor guide(const Tensor& unconditional, const Tensor& conditional, double w, int64_t channels) {
   SDG_CHECK(unconditional.sizes() == conditional.sizes(), "guide: both velocities must have one shape, got ",
             to_string(unconditional.sizes()), " and ", to_string(conditional.sizes()));
-  return at::lerp(unconditional, conditional, w);
+  if (channels <= 0 || channels >= conditional.size(1)) return at::lerp(unconditional, conditional, w);
+  const auto guided = at::lerp(unconditional.narrow(1, 0, channels), conditional.narrow(1, 0, channels), w);
+  return at::cat({guided, conditional.slice(1, channels)}, 1);
 }
 
 double Guidance::at(double t) const {
@@ -18,7 +20,7 @@ double Guidance::at(double t) const {
 }
 
 Guidance guidance_of(const SampleOptions& options) {
-  return {options.guidance, options.guidance_begin, options.guidance_end};
+  return {options.guidance, options.guidance_begin, options.guidance_end, options.guidance_channels};
 }
 
 Denoiser guided(Denoiser conditional, Denoiser null, const Guidance& guidance, PairFn both) {
@@ -27,9 +29,9 @@ Denoiser guided(Denoiser conditional, Denoiser null, const Guidance& guidance, P
                       const Tensor& x_t, double t) {
     const double w = guidance.at(t);
     if (w == 1.0) return conditional.velocity(x_t, t);
-    if (w == 0.0) return null.velocity(x_t, t);
+    if (w == 0.0 && guidance.channels == 0) return null.velocity(x_t, t);
     const auto [c, u] = both ? both(x_t, t) : std::pair{conditional.velocity(x_t, t), null.velocity(x_t, t)};
-    return guide(u, c, w);
+    return guide(u, c, w, guidance.channels);
   };
   return Denoiser(std::move(velocity), sigma_min);
 }

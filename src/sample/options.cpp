@@ -87,6 +87,13 @@ void SampleOptions::visit(config::Fields& fields) {
           .max = 0.9999,
           .resume = config::Resume::kFree,
           .later = true});
+  fields("guidance_channels", &guidance_channels,
+         {.help = "Guidance acts on this many channels, the first ones; the others stay conditional. 0 is all of them. "
+                  "The public samplers of DiT, SiT and REPA guide 3 of their 4.",
+          .unit = "channels",
+          .min = 0,
+          .resume = config::Resume::kFree,
+          .later = true});
 }
 
 std::map<std::string, std::string> idle(const SampleOptions& options) {
@@ -94,7 +101,10 @@ std::map<std::string, std::string> idle(const SampleOptions& options) {
   const auto none = [&](std::initializer_list<const char*> names, const char* reason) {
     for (const auto* name : names) out.emplace(name, reason);
   };
-  if (options.guidance == 1) none({"guidance_begin", "guidance_end"}, "guidance is 1 inside as outside");
+  if (options.guidance == 1) {
+    none({"guidance_begin", "guidance_end"}, "guidance is 1 inside as outside");
+    none({"guidance_channels"}, "guidance is 1, which changes no channel");
+  }
   if (options.solver == Solver::kDopri5) none({"steps", "grid"}, "dopri5 chooses its own steps");
   if (options.solver != Solver::kEulerMaruyama)
     none({"diffusion", "diffusion_norm", "last_step", "last_step_size"}, "only euler_maruyama adds noise on the way");
@@ -127,7 +137,7 @@ void check(const SampleOptions& options) {
 }
 
 bool is_unconditional(const SampleOptions& options) {
-  return options.guidance == 0 && guidance_of(options).whole();
+  return options.guidance == 0 && options.guidance_channels == 0 && guidance_of(options).whole();
 }
 
 std::string steps_text(const SampleOptions& options) {

@@ -21,6 +21,16 @@ TEST(Guide, AboveOneGoesBeyondTheConditional) {
   EXPECT_NEAR(guided[1].item<double>(), 0.8, 1e-6);
 }
 
+TEST(Guide, OfTheFirstChannelsLeavesTheRestConditional) {
+  const auto u = at::sin(at::arange(64, at::kFloat)).view({2, 8, 2, 2}), c = at::cos(u);
+  const auto g = sample::guide(u, c, 2.5, 3);
+  EXPECT_TRUE(at::allclose(g.slice(1, 0, 3), (u + 2.5 * (c - u)).slice(1, 0, 3)));
+  EXPECT_TRUE(at::equal(g.slice(1, 3), c.slice(1, 3)));
+  EXPECT_TRUE(at::equal(sample::guide(u, c, 2.5, 8), sample::guide(u, c, 2.5)));
+  EXPECT_EQ(sample::guide(u.slice(1, 0, 1), c.slice(1, 0, 1), 2.5, 3).sizes(), (Shape{2, 1, 2, 2}))
+      << "fewer channels than three";
+}
+
 TEST(Guide, RefusesTwoShapes) {
   EXPECT_THROW(sample::guide(at::zeros({2, 3}), at::zeros({1, 3}), 2), Error);
 }
@@ -72,6 +82,15 @@ TEST(Guided, AsksOnlyTheBranchesThatCount) {
   asked.whom.clear();
   EXPECT_EQ(first(sample::guided(conditional, null, {0, 0.5, 1}), 0.7), 1);
   EXPECT_THAT(asked.whom, ElementsAre("null"));
+}
+
+// Unconditional channels need the null branch, the others the conditional one.
+TEST(Guided, StrengthZeroOfSomeChannelsAsksBoth) {
+  Asked asked;
+  const auto guided = sample::guided(asked.answering("conditional", 5), asked.answering("null", 1), {0, 0, 1, 1});
+  const auto v = guided.velocity(at::zeros({1, 2}, at::kDouble), 0.5);
+  EXPECT_EQ(v[0][0].item<double>(), 1);
+  EXPECT_EQ(v[0][1].item<double>(), 5);
 }
 
 TEST(Guided, ReadsBothBranchesFromOnePassWhereThereIsOne) {

@@ -47,6 +47,7 @@ struct SampleOptions {
   double diffusion_norm = 1.0;
   LastStep last_step = LastStep::kMean;
   double last_step_size = 0.04;
+  int64_t guidance_channels = 0;
 
   void visit(config::Fields& fields);
   bool operator==(const SampleOptions&) const = default;
