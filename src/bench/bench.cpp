@@ -71,9 +71,9 @@ BenchReport bench(const recipe::RunConfig& original, int64_t rounds) {
   learn::Learner plain(config, device, {}, 0), clustering(online, device, {}, 0);
   EagerStep eager(config, device);
   const auto batch = random_batch(config, 0);
-  generate::GenerateOptions drawing;
-  drawing.count = drawing.batch = std::max<int64_t>(64, config.sample.batch);
-  drawing.steps = config.sample.steps;
+  generate::Request drawing;
+  drawing.sample.count = drawing.sample.batch = std::max<int64_t>(64, config.sample.batch);
+  drawing.sample.steps = config.sample.steps;
 
   std::vector<double> peaks;
   const std::vector<std::string> names{"training step", "training step, clustering online",
@@ -94,9 +94,9 @@ BenchReport bench(const recipe::RunConfig& original, int64_t rounds) {
   const double flops = 2.0 * static_cast<double>(plain.student().model->macs());
   for (size_t i = 0; i < names.size(); ++i) {
     const bool sampler = i + 1 == names.size();
-    const double images = static_cast<double>(sampler ? drawing.count : config.train.batch);
+    const double images = static_cast<double>(sampler ? drawing.sample.count : config.train.batch);
     const double per_image =
-        flops * (sampler ? static_cast<double>(drawing.steps) : 3.0);  // backward costs two forwards
+        flops * (sampler ? static_cast<double>(drawing.sample.steps) : 3.0);  // backward costs two forwards
     const double time = times[i + 1];
     report.rows.push_back({names[i], time, images / time * 1e3, per_image * images / time / 1e6});
   }

@@ -123,11 +123,11 @@ class Report {
   }
 
   Tensor draw(int64_t cluster, int64_t count) const {
-    auto options = generate::sampling_defaults(config_);
-    options.count = count;
-    options.cluster = cluster;
-    options.to_images = to_images_;
-    return generate::generate(config_, trained_.network, trained_.prior, device_, options).images;
+    generate::Request request{.sample = config_.sample};
+    request.sample.count = count;
+    request.cluster = cluster;
+    request.to_images = to_images_;
+    return generate::generate(config_, trained_.network, trained_.prior, device_, request).images;
   }
 
   // Training images as a person sees them.
@@ -197,10 +197,10 @@ class Report {
   }
 
   void memorisation() {
-    auto options = generate::sampling_defaults(config_);
-    options.count = arguments_.generated;
-    options.to_images = to_images_;
-    const auto drawn = generate::generate(config_, trained_.network, trained_.prior, device_, options).images;
+    generate::Request request{.sample = config_.sample};
+    request.sample.count = arguments_.generated;
+    request.to_images = to_images_;
+    const auto drawn = generate::generate(config_, trained_.network, trained_.prior, device_, request).images;
     // Decoding takes its time: of latents only some are compared.
     constexpr size_t kDecoded = 512;
     const auto compared = to_images_ ? std::min(kDecoded, indices_.size()) : indices_.size();

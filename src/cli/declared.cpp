@@ -38,6 +38,17 @@ std::string option_type(const config::Field& field) {
   return std::holds_alternative<double*>(field.slot) ? "X" : "NAME";
 }
 
+std::vector<std::string> parts_of(const std::vector<std::string>& texts) {
+  std::vector<std::string> parts;
+  for (const auto& text : texts) {
+    for (size_t begin = 0, comma = 0; comma != std::string::npos; begin = comma + 1) {
+      comma = text.find(',', begin);
+      parts.push_back(text.substr(begin, comma == std::string::npos ? comma : comma - begin));
+    }
+  }
+  return parts;
+}
+
 std::string long_name(const std::string& flags) {
   const auto at = flags.find("--");
   const auto end = flags.find(',', at);
@@ -48,8 +59,8 @@ bool given(const CLI::App& app, const std::string& flag) {
   return app.count(flag) > 0;
 }
 
-void refuse(const CLI::App& app, std::initializer_list<const char*> flags, const std::string& reason) {
-  for (const auto* flag : flags) SDG_CHECK_USAGE(!given(app, flag), flag, ": ", reason);
+void refuse(const CLI::App& app, const std::vector<std::string>& flags, const std::string& reason) {
+  for (const auto& flag : flags) SDG_CHECK_USAGE(!given(app, flag), flag, ": ", reason);
 }
 
 }  // namespace sdg::cli

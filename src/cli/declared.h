@@ -1,7 +1,6 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +26,8 @@ config::Value parse_option(const std::string& flag, const config::Field& field, 
 std::string option_help(const config::Field& field, const std::string& note);
 /// "N", "X" or "NAME"
 std::string option_type(const config::Field& field);
+/// "a,b" "c" as a, b, c; nothing between two commas, or after the last one, is an empty part.
+std::vector<std::string> parts_of(const std::vector<std::string>& texts);
 /// The long name of "run,--run".
 std::string long_name(const std::string& flags);
 
@@ -73,19 +74,18 @@ CLI::Option* declare(CLI::App& app, const std::string& flags, std::vector<T>& ta
       .add_option_function<std::vector<std::string>>(
           flags,
           [field, flag = long_name(flags), &target](const std::vector<std::string>& texts) {
-            for (const auto& text : texts) {
+            for (const auto& text : parts_of(texts)) {
               auto value = std::get<T>(parse_option(flag, field, text));
               if (std::find(target.begin(), target.end(), value) == target.end()) target.push_back(std::move(value));
             }
           },
           option_help(field, note))
-      ->delimiter(',')
       ->type_name(option_type(field) + ",...");
 }
 
 /// Was the option given?
 bool given(const CLI::App& app, const std::string& flag);
 /// Throws UsageError `--seed: REASON` for the first of the options that was given: what cannot be honoured is refused.
-void refuse(const CLI::App& app, std::initializer_list<const char*> flags, const std::string& reason);
+void refuse(const CLI::App& app, const std::vector<std::string>& flags, const std::string& reason);
 
 }  // namespace sdg::cli

@@ -7,7 +7,7 @@
 #include "cli/reference.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
-#include "io/json_impl.h"
+#include "generate/options_json_impl.h"
 #include "sdg/core/device.h"
 #include "sdg/evaluate/measure.h"
 
@@ -31,9 +31,9 @@ constexpr const char* kExamples =
 /// What is measured.
 struct Measured {
   metrics::Gaussian statistics;
-  std::string text;               // as messages name it
-  bool stored = false;            // read from a file of statistics
-  generate::GenerateOptions how;  // of what was drawn
+  std::string text;           // as messages name it
+  bool stored = false;        // read from a file of statistics
+  sample::SampleOptions how;  // of what was drawn
 };
 
 Measured measure_images(const Arguments& arguments, vision::FeatureExtractor& extractor) {
@@ -50,9 +50,10 @@ Measured measure_drawn(const Arguments& arguments, const checkpoint::Trained& tr
                        vision::FeatureExtractor& extractor, const at::Device& device) {
   Measured out;
   out.text = trained.path;
-  out.how = generate_options(arguments.sampling, trained, trained.info.config.eval.count, device);
+  const auto request = request_of(arguments.sampling, trained, trained.info.config.eval.count, device);
+  out.how = request.sample;
   ProgressBar bar("sample", "img/s");
-  out.statistics = evaluate::gaussian_of(evaluate::sample_feed(trained, out.how, device, bar.callback()), extractor);
+  out.statistics = evaluate::gaussian_of(evaluate::sample_feed(trained, request, device, bar.callback()), extractor);
   return out;
 }
 
@@ -63,7 +64,6 @@ ordered_json count_of(const metrics::Gaussian& statistics) {
 
 void print(const Arguments& arguments, const vision::FeatureExtractor& extractor, double distance,
            const Measured& measured, const Reference& reference, const checkpoint::Trained* drawn_from) {
-  const auto& how = measured.how;
   if (arguments.json) {
     ordered_json out{{"metric", extractor.metric_name()},
                      {"value", distance},
@@ -79,12 +79,11 @@ void print(const Arguments& arguments, const vision::FeatureExtractor& extractor
     } else {
       out.update({{"checkpoint", drawn_from->path},
                   {"step", drawn_from->info.step},
-                  {"condition", config::name(drawn_from->info.config.condition.source)},
-                  {"guidance", how.guidance},
-                  {"steps", how.steps},
-                  {"solver", how.solver},
-                  {"seed", how.seed},
-                  {"weights", arguments.sampling.weights}});
+                  {"condition", config::name(drawn_from->info.config.condition.source)}});
+      auto options = generate::to_json(measured.how);
+      options.erase("count");  // it is that of the statistics
+      out.update(options);
+      out["weights"] = arguments.sampling.weights;
     }
     std::printf("%s\n", io::json_text(out).c_str());
     return;
@@ -93,8 +92,7 @@ void print(const Arguments& arguments, const vision::FeatureExtractor& extractor
   std::printf("%s %.4f  (%s images against %s", extractor.metric_name().c_str(), distance,
               count > 0 ? std::to_string(count).c_str() : "an unknown number of", reference.text.c_str());
   if (drawn_from) {
-    std::printf("; guidance %g, %lld %s steps, seed %lld", how.guidance, static_cast<long long>(how.steps),
-                how.solver.c_str(), static_cast<long long>(how.seed));
+    std::printf("; %s", sample::to_text(measured.how).c_str());
   }
   std::printf(")\n");
 }
@@ -112,7 +110,7 @@ void check_arguments(const Arguments& arguments, const CLI::App& app) {
   if (!arguments.save_statistics.empty()) check_statistics_file(arguments.save_statistics);
   const bool from_images = !arguments.images.empty(), named = !arguments.reference.path.empty();
   if (from_images) {
-    refuse(app, kDrawingOptions, "says how to draw, and --images draws nothing");
+    refuse(app, drawing_flags(), "says how to draw, and --images draws nothing");
     refuse(app, {"--weights", "--autoencoder"}, "says how to draw, and --images draws nothing");
   }
   if (!from_images && !named) refuse(app, {"--size"}, "the run's data are measured as the network sees them");

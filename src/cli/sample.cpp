@@ -54,11 +54,11 @@ fs::path grid_path(const std::string& out) {
   return folder.string() + "-grid.png";
 }
 
-std::string content_of(const checkpoint::Trained& trained, const generate::GenerateOptions& options,
-                       const std::string& decoder, const at::Device& device) {
+std::string content_of(const checkpoint::Trained& trained, const generate::Request& request, const std::string& decoder,
+                       const at::Device& device) {
   io::Digest digest;
   digest.text(generate::content_digest(trained)).text(device.is_cpu() ? "cpu" : "gpu");
-  generate::add_content(digest, options, decoder);
+  generate::add_content(digest, request, decoder);
   return digest.hex();
 }
 
@@ -73,23 +73,23 @@ void write_grid(const Arguments& arguments, int64_t count) {
                    image::image_grid(images, columns, 2, evaluate::picture_scale(images.size(3))));
 }
 
-int draw_folder(const Arguments& arguments, const checkpoint::Trained& trained, generate::GenerateOptions options,
+int draw_folder(const Arguments& arguments, const checkpoint::Trained& trained, generate::Request request,
                 const std::string& decoder, const at::Device& device) {
-  const auto count = options.count;
+  const auto count = request.sample.count;
   image::ImageFolder folder(arguments.out, {.program = "sdg sample",
-                                            .content = content_of(trained, options, decoder, device),
+                                            .content = content_of(trained, request, decoder, device),
                                             .writes = is_ours,
                                             .overwrite = arguments.overwrite});
   int64_t written = 0;
   while (folder.goes_on() && written < count && folder.has(file_name(written))) ++written;
   if (written > 0) say(cat(arguments.out, ": going on after ", written, " images of an earlier run"));
   if (written < count) {
-    options.first = written;
-    options.count = count - written;
+    request.first = written;
+    request.sample.count = count - written;
     catch_signals();
     ProgressBar bar("sample", "img/s");
     generate::generate(
-        trained.info.config, trained.network, trained.prior, device, options,
+        trained.info.config, trained.network, trained.prior, device, request,
         [&](const generate::Generated& piece) {
           for (int64_t i = 0; i < piece.images.size(0) && !caught_signal(); ++i)
             folder.write(file_name(written++), piece.images[i]);
@@ -103,12 +103,12 @@ int draw_folder(const Arguments& arguments, const checkpoint::Trained& trained, 
   return 0;
 }
 
-int draw_npz(const Arguments& arguments, const checkpoint::Trained& trained, const generate::GenerateOptions& options,
+int draw_npz(const Arguments& arguments, const checkpoint::Trained& trained, const generate::Request& request,
              const at::Device& device) {
   std::vector<Tensor> images, clusters;
   ProgressBar bar("sample", "img/s");
   generate::generate(
-      trained.info.config, trained.network, trained.prior, device, options,
+      trained.info.config, trained.network, trained.prior, device, request,
       [&](const generate::Generated& piece) {
         images.push_back(piece.images);
         clusters.push_back(piece.clusters);
@@ -127,11 +127,10 @@ int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.sampling.device);
   const auto trained = load(arguments.sampling, device);
   std::string decoder;
-  const auto options =
-      generate_options(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
-  if (!arguments.npz.empty()) return draw_npz(arguments, trained, options, device);
+  const auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
+  if (!arguments.npz.empty()) return draw_npz(arguments, trained, request, device);
   try {
-    return draw_folder(arguments, trained, options, decoder, device);
+    return draw_folder(arguments, trained, request, decoder, device);
   } catch (const Stopped&) {
     say(cat("stopped; the same command goes on in ", arguments.out));
     return 128 + caught_signal();

@@ -75,7 +75,7 @@ Tensor map_seen_in(const std::string& text, const checkpoint::Trained& trained, 
 
 // Refuses what this network or the other arguments leave without effect.
 void check_effect(const SamplingArguments& arguments, const checkpoint::Trained& trained,
-                  const generate::GenerateOptions& options) {
+                  const generate::Request& request) {
   const auto& source = trained.info.config.condition.source;
   const bool of_labels = source == recipe::Source::kLabel;
   SDG_CHECK_USAGE(arguments.config_class.empty() || of_labels, "--class: this run knows no labels (condition.source ",
@@ -88,29 +88,35 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
                              : !arguments.map.empty()          ? "--map"
                              : !arguments.map_from.empty()     ? "--map-from"
                                                                : "";
-  const bool interval = !arguments.interval.empty();
+  const auto& sample = request.sample;
   if (!trained.prior.defined()) {
     const auto why = source == recipe::Source::kNone
                          ? std::string("this run was trained without conditions (condition.source none)")
                          : cat("the conditions of this run had not begun at step ", trained.info.step);
     SDG_CHECK_USAGE(chosen.empty(), chosen, ": ", why);
-    // 0 and 1 ask for no guidance, which is what is drawn.
-    SDG_CHECK_USAGE(!arguments.guidance || options.guidance == 0 || options.guidance == 1, "--guidance: ", why,
-                    ", so that there is nothing to guide by");
-    SDG_CHECK_USAGE(!interval, "--guidance-interval: ", why, ", so that there is nothing to guide by");
+    for (const auto& [name, value] : arguments.sample) {
+      // 0 and 1 ask for no guidance, which is what is drawn.
+      const bool asks_for_none = name == "guidance" && (sample.guidance == 0 || sample.guidance == 1);
+      SDG_CHECK_USAGE(!name.starts_with("guidance") || asks_for_none, sample_flag(name), ": ", why,
+                      ", so that there is nothing to guide by");
+    }
   }
-  SDG_CHECK_USAGE(options.guidance_begin <= options.guidance_end, "--guidance-interval: begin ", options.guidance_begin,
-                  " is after end ", options.guidance_end);
-  SDG_CHECK_USAGE(chosen.empty() || !generate::draws_unconditionally(options), chosen,
+  SDG_CHECK_USAGE(sample.guidance_begin <= sample.guidance_end, "--guidance-interval: begin ", sample.guidance_begin,
+                  " is after end ", sample.guidance_end);
+  SDG_CHECK_USAGE(chosen.empty() || !generate::draws_unconditionally(request), chosen,
                   ": guidance 0 draws without any condition; --guidance 1 follows it, more follows it more closely");
-  SDG_CHECK_USAGE(!interval || options.guidance != 1,
-                  "--guidance-interval: guidance is 1 inside as outside; name another with --guidance");
-  if (options.solver != "dopri5") return;
-  SDG_CHECK_USAGE(!arguments.steps, "--steps: dopri5 chooses its own steps");
-  SDG_CHECK_USAGE(arguments.grid.empty(), "--grid: dopri5 chooses its own steps");
+  for (const auto& [name, reason] : sample::idle(sample))
+    SDG_CHECK_USAGE(!arguments.sample.contains(name), sample_flag(name), ": ", reason,
+                    sample_flag(name) == "--guidance-interval" ? "; name another with --guidance" : "");
 }
 
 }  // namespace
+
+std::vector<std::string> drawing_flags() {
+  auto flags = sample_flags();
+  flags.insert(flags.end(), {"--cluster", "--class", "--map", "--map-from"});
+  return flags;
+}
 
 void declare_source(CLI::App& app, std::string& run, std::string& checkpoint, const std::string& what) {
   auto* folder =
@@ -131,29 +137,8 @@ void declare_device(CLI::App& app, std::string& device) {
 }
 
 void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::string& count) {
-  const auto of_run = [](const std::string& path) { return cat("Default: the run's ", path, "."); };
-  const auto mirror = [&](const char* flag, auto& target, const std::string& path) {
-    return declare(app, flag, target, declared(path), of_run(path));
-  };
   declare_source(app, arguments.run, arguments.checkpoint, "draw from");
-  mirror("--count", arguments.count, count);
-  mirror("--batch", arguments.batch, "sample.batch");
-  mirror("--seed", arguments.seed, "sample.seed");
-  mirror("--steps", arguments.steps, "sample.steps");
-  mirror("--guidance", arguments.guidance, "sample.guidance")->type_name("W");
-  app.add_option_function<std::vector<std::string>>(
-         "--guidance-interval",
-         [&arguments](const std::vector<std::string>& texts) {
-           const auto read = [&](size_t i, const char* path) {
-             return std::get<double>(parse_option("--guidance-interval", declared(path), texts.at(i)));
-           };
-           arguments.interval = {read(0, "sample.guidance_begin"), read(1, "sample.guidance_end")};
-         },
-         "two times between which guidance acts (0 noise, 1 image); elsewhere w is 1. Default: the run's, mostly 0 1")
-      ->type_name("BEGIN END")
-      ->expected(2);
-  mirror("--solver", arguments.solver, "sample.solver")->transform(solver_alias());
-  mirror("--grid", arguments.grid, "sample.grid");
+  declare_sample(app, arguments.sample, count);
   auto* cluster =
       declare(app, "--cluster", arguments.cluster,
               own<int64_t>({.help = "draw only this cluster; default: as frequent as in training", .min = 0}))
@@ -181,15 +166,6 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::st
   declare_device(app, arguments.device);
 }
 
-CLI::Validator solver_alias() {
-  return CLI::Validator(
-      [](std::string& name) {
-        if (name == "heun2") name = "heun";
-        return std::string();
-      },
-      "");
-}
-
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device) {
   const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
   auto trained = checkpoint::load_trained(path, device, arguments.weights);
@@ -211,27 +187,18 @@ data::DataOptions data_options(const std::string& data, const checkpoint::Traine
   return options;
 }
 
-generate::GenerateOptions generate_options(const SamplingArguments& arguments, const checkpoint::Trained& trained,
-                                           int64_t default_count, const at::Device& device, std::string* decoder_id) {
-  auto options = generate::sampling_defaults(trained.info.config);
-  options.count = arguments.count.value_or(default_count);
-  options.batch = arguments.batch.value_or(options.batch);
-  options.seed = arguments.seed.value_or(options.seed);
-  options.steps = arguments.steps.value_or(options.steps);
-  options.guidance = arguments.guidance.value_or(options.guidance);
-  if (!arguments.interval.empty()) {
-    options.guidance_begin = arguments.interval.at(0);
-    options.guidance_end = arguments.interval.at(1);
-  }
-  if (!arguments.solver.empty()) options.solver = arguments.solver;
-  if (!arguments.grid.empty()) options.grid = arguments.grid;
-  options.cluster = arguments.cluster.value_or(-1);
-  check_effect(arguments, trained, options);
-  if (!arguments.map.empty()) options.map = painted_map(arguments.map, trained);
-  if (!arguments.map_from.empty()) options.map = map_seen_in(arguments.map_from, trained, device);
-  if (!arguments.config_class.empty()) options.cluster = class_index(arguments.config_class, trained);
-  options.to_images = latents::to_images_of(trained.info, arguments.autoencoder, device, decoder_id);
-  return options;
+generate::Request request_of(const SamplingArguments& arguments, const checkpoint::Trained& trained,
+                             int64_t default_count, const at::Device& device, std::string* decoder_id) {
+  generate::Request request{.sample = trained.info.config.sample};
+  request.sample.count = default_count;
+  lay_over(request.sample, arguments.sample);
+  request.cluster = arguments.cluster.value_or(-1);
+  check_effect(arguments, trained, request);
+  if (!arguments.map.empty()) request.map = painted_map(arguments.map, trained);
+  if (!arguments.map_from.empty()) request.map = map_seen_in(arguments.map_from, trained, device);
+  if (!arguments.config_class.empty()) request.cluster = class_index(arguments.config_class, trained);
+  request.to_images = latents::to_images_of(trained.info, arguments.autoencoder, device, decoder_id);
+  return request;
 }
 
 }  // namespace sdg::cli

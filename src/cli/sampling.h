@@ -1,11 +1,10 @@
 #pragma once
 #include <CLI/CLI.hpp>
-#include <initializer_list>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/sample_options.h"
 #include "sdg/checkpoint/checkpoint.h"
 #include "sdg/generate/generate.h"
 
@@ -13,26 +12,20 @@
 namespace sdg::cli {
 
 struct SamplingArguments {
-  std::string run, checkpoint, device = "auto", weights = "ema", solver, grid, config_class, autoencoder, map, map_from;
-  std::optional<int64_t> count, batch, seed, steps, cluster;
-  std::optional<double> guidance;
-  std::vector<double> interval;  // empty, or begin and end
+  std::string run, checkpoint, device = "auto", weights = "ema", config_class, autoencoder, map, map_from;
+  SampleValues sample;
+  std::optional<int64_t> cluster;
 };
 
-/// Options that say how to draw, apart from --weights and --autoencoder.
-constexpr std::initializer_list<const char*> kDrawingOptions{
-    "--count",  "--batch", "--seed",    "--steps", "--guidance", "--guidance-interval",
-    "--solver", "--grid",  "--cluster", "--class", "--map",      "--map-from"};
+/// Flags that say how to draw, apart from --weights and --autoencoder.
+std::vector<std::string> drawing_flags();
 
-/// Declares --run, --checkpoint, --count, --batch, --seed, --steps, --guidance, --guidance-interval, --solver, --grid,
-/// --cluster, --class, --map, --map-from, --weights, --autoencoder, --device. `count` is the run's option that --count
-/// stands for.
+/// Declares --run, --checkpoint, the options of drawing (sample_options.h), --cluster, --class, --map, --map-from,
+/// --weights, --autoencoder, --device. `count` is the run's option that --count stands for.
 void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::string& count);
 
 /// Declares run, --run and --checkpoint, of which one can be given.
 void declare_source(CLI::App& app, std::string& run, std::string& checkpoint, const std::string& what);
-/// "heun2" is another name of heun.
-CLI::Validator solver_alias();
 /// Declares --weights, --device.
 void declare_weights(CLI::App& app, std::string& weights);
 void declare_device(CLI::App& app, std::string& device);
@@ -48,8 +41,7 @@ data::DataOptions data_options(const std::string& data, const checkpoint::Traine
 /// draws latents, this loads what decodes them. Throws UsageError for arguments that this network or the other
 /// arguments leave without effect: nothing that was asked for is ignored. `decoder_id` as
 /// of to_images_of.
-generate::GenerateOptions generate_options(const SamplingArguments& arguments, const checkpoint::Trained& trained,
-                                           int64_t default_count, const at::Device& device,
-                                           std::string* decoder_id = nullptr);
+generate::Request request_of(const SamplingArguments& arguments, const checkpoint::Trained& trained,
+                             int64_t default_count, const at::Device& device, std::string* decoder_id = nullptr);
 
 }  // namespace sdg::cli

@@ -3,11 +3,13 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "cli/command.h"
 #include "cli/declared.h"
 #include "cli/process.h"
 #include "cli/reference.h"
+#include "cli/sample_options.h"
 #include "cli/sampling.h"
 #include "cli/sweep_input.h"
 #include "cli/terminal.h"
@@ -30,9 +32,7 @@ namespace fs = std::filesystem;
 
 struct Arguments {
   std::vector<std::string> runs;
-  std::vector<double> guidance;
-  std::vector<int64_t> steps, seeds;
-  std::vector<std::string> solvers, grids, intervals;
+  std::vector<SampleAxis> axes;
   std::optional<int64_t> count, batch;
   ReferenceArguments reference;
   std::string out = "sweep", autoencoder, device = "auto";
@@ -43,6 +43,9 @@ constexpr const char* kExamples =
     "  sdg sweep --run online=runs/on0,runs/on1 --run label=runs/lab0,runs/lab1 --guidance 1,1.5,2,3\n"
     "                                                                   a line a label, mean and range over its runs\n"
     "  sdg sweep --run runs/digits --steps 5,10,25,50 --guidance 1.5 --interval 0:1,0.3:1 --out runs/digits/sweep\n";
+
+// Images under way at once: many, since nobody waits for the first of them.
+constexpr int64_t kBatch = 256;
 
 using References = std::map<std::string, Reference>;
 
@@ -67,10 +70,10 @@ class Measurer {
     return digest.text(generate::content_digest(reference_->statistics)).hex();
   }
 
-  double distance(generate::GenerateOptions options, const std::string& title) {
-    options.to_images = to_images_;
+  double distance(const sample::SampleOptions& sample, const std::string& title) {
+    const generate::Request request{.sample = sample, .to_images = to_images_};
     ProgressBar bar(title, "img/s");
-    const auto feed = evaluate::sample_feed(trained_, options, device_, bar.callback());
+    const auto feed = evaluate::sample_feed(trained_, request, device_, bar.callback());
     const auto drawn = evaluate::gaussian_of(feed, *extractor_);
     bar.finish();
     check_sizes(drawn, trained_.path, false, *reference_);
@@ -99,20 +102,6 @@ class Measurer {
   const Reference* reference_ = nullptr;
 };
 
-generate::GenerateOptions options_of(const study::SweepRow& row, const std::optional<int64_t>& batch) {
-  generate::GenerateOptions options;
-  options.count = row.count;
-  options.seed = row.seed;
-  options.steps = row.steps;
-  options.guidance = row.guidance;
-  options.guidance_begin = row.guidance_begin;
-  options.guidance_end = row.guidance_end;
-  options.solver = row.solver;
-  options.grid = row.grid;
-  options.batch = batch.value_or(options.batch);
-  return options;
-}
-
 // Only what was asked for on the command line: a run's own choices are the checkpoint's.
 std::string reference_text(const Arguments& arguments) {
   std::vector<std::string> parts;
@@ -124,16 +113,27 @@ std::string reference_text(const Arguments& arguments) {
   return join(parts);
 }
 
-template <class T>
-std::vector<T> or_default(const std::vector<T>& list, const T& value) {
-  return list.empty() ? std::vector<T>{value} : list;
+// What this network leaves without effect has one value.
+bool is_free(const SampleAxis& axis, bool guided) {
+  return guided || !axis.names.front().starts_with("guidance");
 }
 
-// All combinations of the asked settings, each defaulting to the run's own; what changes nothing for a run has one
-// value.
+// All combinations of the asked settings over the run's own; settings that differ only in what has no effect are one.
+std::vector<sample::SampleOptions> settings_of(const sample::SampleOptions& own, const std::vector<SampleAxis>& axes,
+                                               bool guided) {
+  std::vector<sample::SampleOptions> all{own};
+  for (const auto& axis : axes) {
+    if (axis.values.empty() || !is_free(axis, guided)) continue;
+    std::vector<sample::SampleOptions> finer;
+    for (const auto& coarse : all)
+      for (const auto& values : axis.values) lay_over(finer.emplace_back(coarse), values);
+    all = std::move(finer);
+  }
+  return all;
+}
+
 std::vector<study::SweepRow> points_of(const NamedRun& run, const Measurer& measurer, const Arguments& arguments) {
   const auto& trained = measurer.trained();
-  const auto& defaults = trained.info.config.sample;
   study::SweepRow row;
   row.label = run.label;
   row.checkpoint = run.checkpoint.lexically_normal().string();
@@ -141,34 +141,29 @@ std::vector<study::SweepRow> points_of(const NamedRun& run, const Measurer& meas
   row.metric = measurer.metric();
   row.reference = reference_text(arguments);
   row.content = measurer.content();
-  row.count = arguments.count.value_or(trained.info.config.eval.count);
-  // Without a condition guidance changes nothing: one point says it all.
+  row.sample = trained.info.config.sample;
+  row.sample.count = arguments.count.value_or(trained.info.config.eval.count);
+  row.sample.batch = arguments.batch.value_or(kBatch);
+  // Without a condition guidance changes nothing.
   const bool guided = trained.prior.defined();
-  if (!guided && !(arguments.guidance.empty() && arguments.intervals.empty()))
-    say(cat(row.checkpoint, ": drawn without conditions, so guidance changes nothing: one point stands for all"));
-  const auto guidances = guided ? or_default(arguments.guidance, defaults.guidance) : std::vector<double>{1.0};
-  const Interval own{defaults.guidance_begin, defaults.guidance_end};
-  const auto intervals = guided ? or_default(intervals_of(arguments.intervals), own) : std::vector<Interval>{own};
-  std::vector<study::SweepRow> out;
-  for (const auto& solver : or_default(arguments.solvers, defaults.solver)) {
-    const bool own_steps = solver == "dopri5";
-    if (own_steps && !(arguments.steps.empty() && arguments.grids.empty()))
-      say(cat(row.checkpoint, ": dopri5 chooses its own steps: one point stands for all"));
-    for (const auto& grid : own_steps ? std::vector{defaults.grid} : or_default(arguments.grids, defaults.grid))
-      for (const auto steps : own_steps ? std::vector{defaults.steps} : or_default(arguments.steps, defaults.steps))
-        for (const auto& [begin, end] : intervals)
-          for (const auto guidance : guidances)
-            for (const auto seed : or_default(arguments.seeds, defaults.seed)) {
-              row.solver = solver;
-              row.grid = grid;
-              row.steps = steps;
-              row.guidance_begin = begin;
-              row.guidance_end = end;
-              row.guidance = guidance;
-              row.seed = seed;
-              out.push_back(row);
-            }
+  if (!guided) row.sample.guidance = 1;
+  std::set<std::string> reasons;
+  for (const auto& axis : arguments.axes) {
+    if (!axis.values.empty() && !is_free(axis, guided))
+      reasons.insert("drawn without conditions, so guidance changes nothing");
   }
+  std::vector<study::SweepRow> out;
+  for (const auto& sample : settings_of(row.sample, arguments.axes, guided)) {
+    const auto idle = sample::idle(sample);
+    for (const auto& axis : arguments.axes) {
+      const auto found = idle.find(axis.names.front());
+      if (!axis.values.empty() && is_free(axis, guided) && found != idle.end()) reasons.insert(found->second);
+    }
+    row.sample = sample;
+    const bool known = std::any_of(out.begin(), out.end(), [&](const auto& each) { return same_point(each, row); });
+    if (!known) out.push_back(row);
+  }
+  for (const auto& reason : reasons) say(cat(row.checkpoint, ": ", reason, ": one point stands for all"));
   return out;
 }
 
@@ -197,16 +192,14 @@ void measure_run(const NamedRun& run, const std::string& number, Measurer& measu
       point.value = known->value;
     } else {
       try {
-        point.value =
-            measurer.distance(options_of(point, arguments.batch), cat(run.label, " ", number, " w ", point.guidance));
+        point.value = measurer.distance(point.sample, cat(run.label, " ", number, " w ", point.sample.guidance));
       } catch (const generate::NotFinite& error) {
         ++outcome.failed;
         warn(cat(run.checkpoint.string(), ": not measured: ", error.what()));
         continue;
       }
       points.add(point);
-      say(cat(run.checkpoint.string(), ": guidance ", point.guidance, ", ", point.steps, " ", point.solver,
-              " steps, seed ", point.seed, ": ", point.metric, " ", point.value));
+      say(cat(run.checkpoint.string(), ": ", sample::to_text(point.sample), ": ", point.metric, " ", point.value));
     }
     outcome.rows.push_back(point);
   }
@@ -216,7 +209,6 @@ void measure_run(const NamedRun& run, const std::string& number, Measurer& measu
 
 int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.device);
-  intervals_of(arguments.intervals);  // a wrong one stops here
   SDG_CHECK_USAGE(arguments.reference.size == 0 || !arguments.reference.path.empty(),
                   "--size: says how the images of --reference are seen; a run's own data are seen as its network does");
   const auto runs = named_runs(arguments.runs);
@@ -256,18 +248,7 @@ Command sweep_command() {
                            "LABEL=DIR[,DIR...] or DIR (repeatable); runs of one label are repetitions; default: the "
                            "newest run under runs/")
                 ->type_name("RUNS");
-            const auto list = [&](const char* flag, auto& target, const std::string& path) {
-              return declare(app, flag, target, declared(path),
-                             cat("Several with commas; default: the run's ", path, "."));
-            };
-            list("--guidance", arguments->guidance, "sample.guidance");
-            list("--steps", arguments->steps, "sample.steps");
-            list("--solver", arguments->solvers, "sample.solver")->transform(solver_alias());
-            list("--grid", arguments->grids, "sample.grid");
-            app.add_option("--interval", arguments->intervals, "times between which guidance acts, e.g. 0:1,0.3:1")
-                ->delimiter(',')
-                ->type_name("B:E,...");
-            list("--seed", arguments->seeds, "sample.seed");
+            declare_sample_lists(app, arguments->axes);
             declare(app, "--count", arguments->count, declared("eval.count"), "Default: the run's eval.count.");
             declare(app, "--batch", arguments->batch, declared("sample.batch"));
             declare_reference(app, arguments->reference);

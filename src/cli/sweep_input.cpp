@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
 
 #include "cli/declared.h"
 #include "cli/terminal.h"
@@ -18,11 +17,7 @@ namespace {
 
 // "dir,dir"; a folder or file whose own name holds a comma is one.
 std::vector<std::string> places_of(const std::string& text) {
-  if (fs::exists(text)) return {text};
-  std::vector<std::string> places;
-  std::stringstream list(text);
-  for (std::string place; std::getline(list, place, ',');) places.push_back(place);
-  return places;
+  return fs::exists(text) ? std::vector{text} : parts_of({text});
 }
 
 }  // namespace
@@ -44,34 +39,6 @@ std::vector<NamedRun> named_runs(const std::vector<std::string>& texts) {
                      checkpoint::find_checkpoint(file ? "" : place, file ? place : "")});
     }
   }
-  return out;
-}
-
-namespace {
-
-Interval interval_of(const std::string& text) {
-  const auto colon = text.find(':');
-  SDG_CHECK_USAGE(colon != std::string::npos, "--interval: expected BEGIN:END with 0 <= BEGIN <= END <= 1, got \"",
-                  text, "\"");
-  const auto part = [&](const char* path, const std::string& number) {
-    return std::get<double>(parse_option("--interval", declared(path), number));
-  };
-  const auto begin = part("sample.guidance_begin", text.substr(0, colon));
-  const auto end = part("sample.guidance_end", text.substr(colon + 1));
-  SDG_CHECK_USAGE(begin <= end, "--interval: expected BEGIN:END with 0 <= BEGIN <= END <= 1, got \"", text, "\"");
-  return {begin, end};
-}
-
-template <class T>
-void add_once(std::vector<T>& list, const T& value) {
-  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
-}
-
-}  // namespace
-
-std::vector<Interval> intervals_of(const std::vector<std::string>& texts) {
-  std::vector<Interval> out;
-  for (const auto& text : texts) add_once(out, interval_of(text));
   return out;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "sdg/study/sweep.h"
@@ -17,11 +16,6 @@ struct NamedRun {
 /// "label=dir,dir" or "dir" (labelled by its folder's name) each; a checkpoint file may stand for a folder. None: the
 /// newest run. Throws UsageError.
 std::vector<NamedRun> named_runs(const std::vector<std::string>& texts);
-
-using Interval = std::pair<double, double>;
-
-/// "BEGIN:END" each; equal ones count once. Throws UsageError.
-std::vector<Interval> intervals_of(const std::vector<std::string>& texts);
 
 /// Points on disk, one a line, appended as they are measured: a sweep that was stopped goes on.
 class Points {

@@ -42,6 +42,7 @@ class YamlWriter {
     std::string out;
     for (const auto& field : fields_.list()) {
       if (parent_of(field.path) != parent || (style_.only_changed && !is_changed(field))) continue;
+      if (style_.without_later && field.doc.later && !is_changed(field)) continue;
       if (style_.comments) out += comment(field_comment(field), indent);
       out += cat(indent, leaf_of(field.path), ": ", to_text(current_value(field)), "\n");
     }

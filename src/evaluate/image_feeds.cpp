@@ -109,11 +109,11 @@ metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& optio
   };
 }
 
-metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generate::GenerateOptions& options,
+metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generate::Request& request,
                                const at::Device& device, const Progress& progress) {
-  return [&trained, options, device, progress](const Take& take) {
+  return [&trained, request, device, progress](const Take& take) {
     generate::generate(
-        trained.info.config, trained.network, trained.prior, device, options,
+        trained.info.config, trained.network, trained.prior, device, request,
         [&](const generate::Generated& piece) { take(piece.images.unbind(0)); }, progress);
   };
 }

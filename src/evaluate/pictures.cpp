@@ -20,13 +20,13 @@ int64_t picture_scale(int64_t size) {
 
 Tensor sample_sheet(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
                     const at::Device& device, int64_t count, const latents::ToImages& to_images) {
-  auto options = generate::sampling_defaults(config);
-  options.count = count;
-  options.seed = kSheetSeed;
-  options.to_images = to_images;
+  generate::Request request{.sample = config.sample};
+  request.sample.count = count;
+  request.sample.seed = kSheetSeed;
+  request.to_images = to_images;
   Tensor images;
   try {
-    images = generate::generate(config, network, prior, device, options).images;
+    images = generate::generate(config, network, prior, device, request).images;
   } catch (const generate::NotFinite& error) {  // a picture is not worth a run
     log::warning(cat("the picture of samples stays black: ", error.what()));
     images = at::zeros({count, 1, config.data.size, config.data.size}, at::kByte);

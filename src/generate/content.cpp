@@ -2,21 +2,35 @@
 
 #include <bit>
 
+#include "sdg/config/value.h"
 #include "sdg/config/write.h"
 
 namespace sdg::generate {
 namespace {
 
-int64_t bits(double value) {
-  return std::bit_cast<int64_t>(value + 0.0);  // -0 is 0
+void add(io::Digest& digest, const config::Field& field) {
+  struct Add {
+    io::Digest& digest;
+    void operator()(bool value) const { digest.number(value ? 1 : 0); }
+    void operator()(int64_t value) const { digest.number(value); }
+    void operator()(double value) const { digest.number(std::bit_cast<int64_t>(value + 0.0)); }  // -0 is 0
+    void operator()(const std::string& value) const { digest.text(value); }
+    void operator()(const std::vector<int64_t>& value) const {
+      digest.number(static_cast<int64_t>(value.size()));
+      for (const auto each : value) digest.number(each);
+    }
+  };
+  std::visit(Add{digest}, config::current_value(field));
 }
 
 }  // namespace
 
 std::string content_digest(const checkpoint::Trained& trained) {
   io::Digest digest;
-  auto config = trained.info.config;
-  digest.text(config::to_yaml(config::Fields::of(config))).number(trained.info.step);
+  recipe::RunConfig config;
+  const auto fields = config::Fields::of(config);
+  config = trained.info.config;
+  digest.text(config::to_yaml(fields, {.without_later = true})).number(trained.info.step);
   for (const auto& [name, tensor] : trained.network.tensors("")) digest.text(name).tensor(tensor);
   if (trained.prior.defined()) digest.tensor(trained.prior);
   return digest.hex();
@@ -29,11 +43,24 @@ std::string content_digest(const metrics::Gaussian& statistics) {
   return digest.hex();
 }
 
-void add_content(io::Digest& digest, const GenerateOptions& options, const std::string& decoder) {
-  digest.number(options.first).number(options.count).number(options.seed).number(options.steps);
-  digest.number(bits(options.guidance)).number(bits(options.guidance_begin)).number(bits(options.guidance_end));
-  digest.text(options.solver).text(options.grid).number(options.cluster).number(options.unconditional ? 1 : 0);
-  if (options.map.defined()) digest.tensor(options.map);
+void add_content(io::Digest& digest, const Request& request, const std::string& decoder) {
+  sample::SampleOptions sample;
+  const auto fields = config::Fields::of(sample);
+  sample = request.sample;
+  const auto idle = sample::idle(sample);
+  // Which images, then how they are drawn.
+  digest.number(request.first);
+  for (const auto* which : {"count", "seed"}) add(digest, *fields.find(which));
+  for (const auto& field : fields.list()) {
+    if (field.doc.only_speed || field.path == "count" || field.path == "seed") continue;
+    if (field.doc.later) {
+      if (idle.contains(field.path) || !config::is_changed(field)) continue;
+      digest.text(field.path);
+    }
+    add(digest, field);
+  }
+  digest.number(request.cluster).number(request.unconditional ? 1 : 0);
+  if (request.map.defined()) digest.tensor(request.map);
   digest.text(decoder);
 }
 

@@ -9,6 +9,7 @@
 #include "sdg/core/parallel.h"
 #include "sdg/core/rng.h"
 #include "sdg/image/image.h"
+#include "sdg/sample/grid.h"
 #include "sdg/sample/guidance.h"
 #include "sdg/sample/solver.h"
 
@@ -38,34 +39,48 @@ struct Drawing {
   const network::Network& network;
   const Tensor& prior;
   at::Device device;
-  const GenerateOptions& options;
+  const Request& request;
 
-  bool conditional() const { return prior.defined() && !draws_unconditionally(options); }
+  bool conditional() const { return prior.defined() && !draws_unconditionally(request); }
+  rng::Stream stream(rng::Purpose purpose, int64_t step = 0) const {
+    return {static_cast<uint64_t>(request.sample.seed), purpose, static_cast<uint64_t>(step)};
+  }
 
   Tensor draw_clusters(const std::vector<int64_t>& samples) const {
     const auto n = static_cast<int64_t>(samples.size());
     if (!conditional()) return at::full({n}, -1, at::kLong);
-    const rng::Stream stream{static_cast<uint64_t>(options.seed), rng::Purpose::kSampleCluster, 0};
     if (prior.dim() == 2) {  // maps of clusters
-      if (options.map.defined()) return options.map.unsqueeze(0).repeat({n, 1});
-      if (options.cluster >= 0) return at::full({n, prior.size(1)}, options.cluster, at::kLong);
-      const auto which = rng::uniform(stream, samples, {}).mul(static_cast<double>(prior.size(0))).to(at::kLong);
+      if (request.map.defined()) return request.map.unsqueeze(0).repeat({n, 1});
+      if (request.cluster >= 0) return at::full({n, prior.size(1)}, request.cluster, at::kLong);
+      const auto which = rng::uniform(stream(rng::Purpose::kSampleCluster), samples, {})
+                             .mul(static_cast<double>(prior.size(0)))
+                             .to(at::kLong);
       return prior.index_select(0, which.clamp_max(prior.size(0) - 1));
     }
-    if (options.cluster >= 0) return at::full({n}, options.cluster, at::kLong);
-    return cluster::draw(prior, stream, samples);
+    if (request.cluster >= 0) return at::full({n}, request.cluster, at::kLong);
+    return cluster::draw(prior, stream(rng::Purpose::kSampleCluster), samples);
   }
 
-  Tensor velocity(const Tensor& x_t, double time, const model::Condition& given) const {
-    const int64_t n = x_t.size(0);
-    const auto t = at::full({n}, time, x_t.options());
-    if (!prior.defined()) return network.velocity(x_t, t, network::unconditional_for(config));
-    if (!conditional()) return network.velocity(x_t, t, model::Condition::null());
-    const double w = guidance_at(options, time);
-    if (w == 1.0) return network.velocity(x_t, t, given);
-    if (w == 0.0) return network.velocity(x_t, t, model::Condition::null());
-    const auto both = network.velocity(at::cat({x_t, x_t}), at::cat({t, t}), join(given, n));
-    return sample::guide(both.slice(0, n), both.slice(0, 0, n), w);
+  // The network under one condition.
+  sample::Denoiser under(const model::Condition& condition) const {
+    return sample::Denoiser(
+        [this, condition](const Tensor& x_t, double t) {
+          return network.velocity(x_t, at::full({x_t.size(0)}, t, x_t.options()), condition);
+        },
+        config.flow.sigma_min);
+  }
+
+  sample::Denoiser denoiser(const Tensor& clusters) const {
+    if (!prior.defined()) return under(network::unconditional_for(config));
+    if (!conditional()) return under(model::Condition::null());
+    const auto given = network::condition_for(config, network, clusters.to(device));
+    const int64_t n = clusters.size(0);
+    const auto joined = under(join(given, n));
+    return sample::guided(under(given), under(model::Condition::null()), sample::guidance_of(request.sample),
+                          [joined, n](const Tensor& x_t, double t) {
+                            const auto both = joined.velocity(at::cat({x_t, x_t}), t);
+                            return std::pair{both.slice(0, 0, n), both.slice(0, n)};
+                          });
   }
 
   Group draw_group(int64_t first) const {
@@ -74,26 +89,24 @@ struct Drawing {
     const Shape shape{config.data.channels, config.data.size, config.data.size};
     Group out;
     out.clusters = draw_clusters(samples);
-    const auto x =
-        rng::normal({static_cast<uint64_t>(options.seed), rng::Purpose::kSampleNoise, 0}, samples, shape).to(device);
-    const auto given = conditional() ? network::condition_for(config, network, out.clusters.to(device))
-                                     : model::Condition::unconditional();
-    const auto grid =
-        options.grid == "own" ? network.predictions.own_grid(options.steps) : sample::uniform_grid(options.steps);
+    const auto x = rng::normal(stream(rng::Purpose::kSampleNoise), samples, shape).to(device);
+    const auto noise = [&](int64_t step) {
+      return rng::normal(stream(rng::Purpose::kSampleStep, step), samples, shape).to(device);
+    };
     try {
-      out.x = sample::integrate(
-          options.solver, [&](const Tensor& x_t, double t) { return velocity(x_t, t, given); }, x, grid);
+      out.x = sample::run(request.sample, denoiser(out.clusters), x,
+                          sample::time_grid(request.sample, network.predictions), noise);
     } catch (const UsageError&) {
       throw;
     } catch (const Error& error) {  // an adaptive solver that finds no end
-      throw NotFinite(cat("images from ", first, " on (", to_text(options), "): ", error.what()));
+      throw NotFinite(cat("images from ", first, " on (", to_text(request.sample), "): ", error.what()));
     }
     return out;
   }
 };
 
 // x [n, ...], of which the first is image `first`.
-void check_drawn(const Tensor& x, int64_t first, const GenerateOptions& options) {
+void check_drawn(const Tensor& x, int64_t first, const sample::SampleOptions& options) {
   if (is_finite(x)) return;
   for (int64_t i = 0; i < x.size(0); ++i) {
     if (!is_finite(x[i]))
@@ -102,71 +115,37 @@ void check_drawn(const Tensor& x, int64_t first, const GenerateOptions& options)
   }
 }
 
-void check(const recipe::RunConfig& config, const Tensor& prior, const GenerateOptions& options) {
-  SDG_CHECK_USAGE(options.count >= 1, "count must be at least 1, got ", options.count);
-  SDG_CHECK_USAGE(options.seed >= 0, "seed must be at least 0, got ", options.seed);
-  SDG_CHECK_USAGE(std::isfinite(options.guidance), "guidance must be finite, got ", options.guidance);
-  SDG_CHECK_USAGE(options.steps >= 1, "steps must be at least 1, got ", options.steps);
-  SDG_CHECK_USAGE(options.guidance_begin <= options.guidance_end, "guidance interval: begin ", options.guidance_begin,
-                  " is after end ", options.guidance_end);
-  SDG_CHECK_USAGE(options.cluster < 0 || prior.defined(),
+void check(const recipe::RunConfig& config, const Tensor& prior, const Request& request) {
+  sample::check(request.sample);
+  SDG_CHECK_USAGE(request.cluster < 0 || prior.defined(),
                   "--cluster and --class need a conditional run, this one has condition.source ",
                   config::name(config.condition.source));
   const int64_t clusters = !prior.defined() ? 0 : prior.dim() == 2 ? config.cluster.clusters : prior.size(0);
-  SDG_CHECK_USAGE(options.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", options.cluster);
-  if (!options.map.defined()) return;
+  SDG_CHECK_USAGE(request.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", request.cluster);
+  if (!request.map.defined()) return;
   SDG_CHECK_USAGE(prior.defined() && prior.dim() == 2,
                   "a map of clusters needs a run with cluster.level patch that was trained with conditions");
-  SDG_CHECK_USAGE(options.map.numel() == prior.size(1), "the map of clusters needs ", prior.size(1),
-                  " entries, one a patch, got ", options.map.numel());
-  SDG_CHECK_USAGE(options.map.min().item<int64_t>() >= 0 && options.map.max().item<int64_t>() < clusters,
+  SDG_CHECK_USAGE(request.map.numel() == prior.size(1), "the map of clusters needs ", prior.size(1),
+                  " entries, one a patch, got ", request.map.numel());
+  SDG_CHECK_USAGE(request.map.min().item<int64_t>() >= 0 && request.map.max().item<int64_t>() < clusters,
                   "the map's clusters must be 0 to ", clusters - 1);
 }
 
 }  // namespace
 
-double guidance_at(const GenerateOptions& options, double t) {
-  constexpr double kRounding = 1e-9;  // stage times are sums: 0.2 + 0.1 lies in an interval up to 0.3
-  const bool begun = options.guidance_begin <= 0 || t >= options.guidance_begin - kRounding;
-  const bool over = options.guidance_end < 1 && t > options.guidance_end + kRounding;
-  return begun && !over ? options.guidance : 1.0;
-}
-
-bool draws_unconditionally(const GenerateOptions& options) {
-  const bool always = options.guidance_begin <= 0 && options.guidance_end >= 1;
-  return options.unconditional || (options.guidance == 0 && always);
-}
-
-std::string to_text(const GenerateOptions& options) {
-  const bool whole = options.guidance_begin <= 0 && options.guidance_end >= 1;
-  return cat("seed ", options.seed, ", guidance ", options.guidance,
-             whole ? std::string() : cat(" from ", options.guidance_begin, " to ", options.guidance_end), ", ",
-             options.solver == "dopri5" ? std::string() : cat(options.steps, " "), options.solver, " steps");
-}
-
-GenerateOptions sampling_defaults(const recipe::RunConfig& config) {
-  GenerateOptions options;
-  options.count = config.sample.count;
-  options.batch = config.sample.batch;
-  options.seed = config.sample.seed;
-  options.steps = config.sample.steps;
-  options.guidance = config.sample.guidance;
-  options.guidance_begin = config.sample.guidance_begin;
-  options.guidance_end = config.sample.guidance_end;
-  options.solver = config.sample.solver;
-  options.grid = config.sample.grid;
-  return options;
+bool draws_unconditionally(const Request& request) {
+  return request.unconditional || sample::is_unconditional(request.sample);
 }
 
 void generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
-              const at::Device& device, const GenerateOptions& options,
-              const std::function<void(const Generated&)>& take, const Progress& progress) {
-  check(config, prior, options);
-  const Drawing drawing{config, network, prior, device, options};
+              const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
+              const Progress& progress) {
+  check(config, prior, request);
+  const Drawing drawing{config, network, prior, device, request};
   const int64_t group = group_size(device);
-  const int64_t begin = options.first, end = options.first + options.count;
+  const int64_t begin = request.first, end = request.first + request.sample.count;
   const int64_t first_group = begin / group, last_group = (end - 1) / group;
-  const int64_t at_once = std::max<int64_t>(1, options.batch / group);
+  const int64_t at_once = std::max<int64_t>(1, request.sample.batch / group);
   for (int64_t start = first_group; start <= last_group; start += at_once) {
     const int64_t groups = std::min(at_once, last_group - start + 1);
     std::vector<Group> drawn(static_cast<size_t>(groups));
@@ -186,19 +165,19 @@ void generate(const recipe::RunConfig& config, const network::Network& network, 
     const int64_t to = std::min(end, (start + groups) * group) - start * group;
     const c10::InferenceMode inference;
     const auto wanted = at::cat(x).slice(0, from, to);
-    check_drawn(wanted, start * group + from, options);
-    piece.images = options.to_images ? options.to_images(wanted) : image::to_uint8(wanted).cpu();
+    check_drawn(wanted, start * group + from, request.sample);
+    piece.images = request.to_images ? request.to_images(wanted) : image::to_uint8(wanted).cpu();
     piece.clusters = at::cat(clusters).slice(0, from, to);
     take(piece);
-    if (progress) progress(start * group + to - begin, options.count);
+    if (progress) progress(start * group + to - begin, request.sample.count);
   }
 }
 
 Generated generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
-                   const at::Device& device, const GenerateOptions& options, const Progress& progress) {
+                   const at::Device& device, const Request& request, const Progress& progress) {
   std::vector<Tensor> images, clusters;
   generate(
-      config, network, prior, device, options,
+      config, network, prior, device, request,
       [&](const Generated& piece) {
         images.push_back(piece.images);
         clusters.push_back(piece.clusters);

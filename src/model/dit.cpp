@@ -200,10 +200,4 @@ void initialize(DiTImpl& net, uint64_t seed) {
   }
 }
 
-Tensor guide_first_channels(const Tensor& unconditional, const Tensor& conditional, double w, int64_t guided) {
-  const auto channels = conditional.size(1), first = std::min(guided, channels);
-  const auto u = unconditional.narrow(1, 0, first), c = conditional.narrow(1, 0, first);
-  return at::cat({u + w * (c - u), conditional.narrow(1, first, channels - first)}, 1);
-}
-
 }  // namespace sdg::model

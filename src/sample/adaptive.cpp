@@ -5,6 +5,7 @@
 
 #include "sample/tableau.h"
 #include "sdg/core/error.h"
+#include "sdg/sample/grid.h"
 
 namespace sdg::sample {
 namespace {

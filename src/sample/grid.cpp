@@ -1,7 +1,5 @@
 #include "sdg/sample/grid.h"
 
-#include <cmath>
-
 #include "sdg/core/error.h"
 
 namespace sdg::sample {
@@ -16,16 +14,14 @@ std::vector<double> uniform_grid(int64_t steps, double t_begin, double t_end) {
   return grid;
 }
 
-std::vector<double> stepped_grid(double step, double t_begin, double t_end) {
-  SDG_CHECK(step > 0, "stepped_grid: the step must be positive, got ", step);
-  SDG_CHECK(t_begin != t_end, "stepped_grid: begin and end must differ, both are ", t_begin);
-  // A ratio that is an integer but for rounding means that many whole steps, not one more of length 1e-17.
-  const double ratio = std::abs(t_end - t_begin) / step;
-  const auto steps = static_cast<int64_t>(std::ceil(ratio - 1e-6 * ratio));
-  const double signed_step = t_end > t_begin ? step : -step;
-  std::vector<double> grid(static_cast<size_t>(steps) + 1);
-  for (int64_t i = 0; i < steps; ++i) grid[i] = t_begin + static_cast<double>(i) * signed_step;
-  grid.back() = t_end;
+std::vector<double> time_grid(const SampleOptions& options, const flow::PredictionTable& predictions) {
+  const auto grid_of = [&](int64_t steps) {
+    return options.grid == Grid::kOwn ? predictions.own_grid(steps) : uniform_grid(steps);
+  };
+  if (idle(options).contains("last_step_size")) return grid_of(options.steps);
+  auto grid = grid_of(options.steps - 1);
+  for (auto& t : grid) t *= 1 - options.last_step_size;
+  grid.push_back(1);
   return grid;
 }
 

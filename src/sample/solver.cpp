@@ -1,54 +1,35 @@
 #include "sdg/sample/solver.h"
 
-#include "sample/tableau.h"
-#include "sdg/core/error.h"
-#include "sdg/core/text.h"
-#include "sdg/sample/adaptive.h"
+#include "sample/methods.h"
+#include "sdg/sample/grid.h"
 
 namespace sdg::sample {
 namespace {
 
-constexpr const char* kAdaptive = "dopri5";
-
-const Tableau& fixed_method(const std::string& name) {
-  const auto* table = find_tableau(fixed_tableaus(), name);
-  if (!table) {
-    throw UsageError(cat("solver: expected one of ", join(solver_names()), ", got '", name, "'"));
+Method method_of(Solver solver) {
+  switch (solver) {
+    case Solver::kDopri5:
+      return own_steps;
+    case Solver::kAdamsBashforth:
+      return adams_bashforth;
+    case Solver::kEulerMaruyama:
+      return euler_maruyama;
+    case Solver::kEuler:
+    case Solver::kMidpoint:
+    case Solver::kHeun:
+    case Solver::kHeun3:
+    case Solver::kRk4:
+      break;
   }
-  return *table;
+  return runge_kutta;
 }
 
 }  // namespace
 
-const std::vector<std::string>& solver_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> all;
-    for (const auto& table : fixed_tableaus()) all.push_back(table.name);
-    all.emplace_back(kAdaptive);
-    return all;
-  }();
-  return names;
-}
-
-int64_t evaluations_per_step(const std::string& solver) {
-  return solver == kAdaptive ? 0 : static_cast<int64_t>(fixed_method(solver).stages());
-}
-
-Tensor integrate(const std::string& solver, const VelocityFn& velocity, Tensor x, const std::vector<double>& grid,
-                 const StepFn& after_step) {
-  if (solver == kAdaptive) {
-    const auto result = integrate_adaptive(velocity, x, grid);
-    for (size_t i = 1; after_step && i < grid.size(); ++i) after_step(static_cast<int64_t>(i) - 1, result.states[i]);
-    return result.states.back();
-  }
-  const auto& table = fixed_method(solver);
-  check_grid(grid, "integrate");
-  for (size_t i = 0; i + 1 < grid.size(); ++i) {
-    const double dt = grid[i + 1] - grid[i];
-    x = combine(x, dt, table.weights, stage_velocities(table, velocity, x, grid[i], dt));
-    if (after_step) after_step(static_cast<int64_t>(i), x);
-  }
-  return x;
+Tensor run(const SampleOptions& options, const Denoiser& denoiser, Tensor x, const std::vector<double>& grid,
+           const NoiseFn& noise, const StepFn& after_step) {
+  check_grid(grid, config::name(options.solver));
+  return method_of(options.solver)({options, denoiser, grid, noise, after_step}, std::move(x));
 }
 
 }  // namespace sdg::sample

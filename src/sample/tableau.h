@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "sdg/sample/solver.h"
+#include "sdg/sample/denoiser.h"
 
 namespace sdg::sample {
 

@@ -6,6 +6,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
+#include "sdg/sample/grid.h"
 #include "sdg/sample/solver.h"
 
 using namespace sdg;
@@ -119,12 +120,12 @@ TEST_P(EveryPrediction, StaysCloseAndFiniteAtTheEndsOfThePath) {
 TEST_P(EveryPrediction, SamplesTheDataWithAnyOdeSampler) {
   const auto noise = normal(4, 6);
   const auto wanted = kMean + kStd * noise;
-  for (const auto* solver : {"euler", "heun"}) {
-    const auto velocity = [&](const Tensor& x_t, double time) {
+  for (const auto solver : {sample::Solver::kEuler, sample::Solver::kHeun}) {
+    const sample::Denoiser velocity([&](const Tensor& x_t, double time) {
       return converted(kind(), flow::kSigmaMin, x_t, at::full({x_t.size(0)}, time, at::kDouble));
-    };
-    const auto end = sample::integrate(solver, velocity, noise, sample::uniform_grid(200));
-    EXPECT_LT((end - wanted).abs().max().item<double>(), 0.02) << solver;
+    });
+    const auto end = sample::run({.solver = solver}, velocity, noise, sample::uniform_grid(200));
+    EXPECT_LT((end - wanted).abs().max().item<double>(), 0.02) << config::name(solver);
   }
 }
 
@@ -169,10 +170,10 @@ TEST_P(EveryPrediction, AtItsOwnGridAnEulerStepIsADdimStep) {
   // Between the ends, where DDIM's first and last steps are no noise and no data.
   const std::vector<double> inner(grid.begin() + 1, grid.end() - 1);
   const auto begin = normal(3, 9);
-  const auto velocity = [&](const Tensor& x_t, double time) {
+  const sample::Denoiser velocity([&](const Tensor& x_t, double time) {
     return converted(kind(), s, x_t, at::full({x_t.size(0)}, time, at::kDouble));
-  };
-  const auto found = sample::integrate("euler", velocity, begin, inner);
+  });
+  const auto found = sample::run({}, velocity, begin, inner);
 
   auto z = begin / norm(inner.front());  // variance preserving
   for (int64_t i = 1; i + 1 < kSteps; ++i) {

@@ -54,10 +54,10 @@ TEST(Prediction, ANoiseNetworkOfBetasDrawsItsDataThroughTheOdeSamplers) {
     network::Network network;
     network.model = std::make_shared<PerfectNoise>(path);
     network.predictions = flow::PredictionTable(network.model->predicts(), config.flow.sigma_min);
-    generate::GenerateOptions options;
-    options.count = 48;
-    options.steps = 40;
-    options.solver = "heun";
+    generate::Request options;
+    options.sample.count = 48;
+    options.sample.steps = 40;
+    options.sample.solver = sample::Solver::kHeun;
     const auto images = generate::generate(config, network, {}, at::kCPU, options).images.to(at::kDouble) / 127.5 - 1;
     const double error = kStd / std::sqrt(48.0 * 64);
     EXPECT_NEAR(images.mean().item<double>(), kMean, 4 * error + 1.0 / 255);

@@ -8,6 +8,7 @@
 #include "sdg/model/uvit.h"
 #include "sdg/sample/adaptive.h"
 #include "sdg/sample/guidance.h"
+#include "sdg/sample/solver.h"
 
 using namespace sdg;
 
@@ -67,7 +68,7 @@ void follow(test::Fixture& fixture) {
   for (const double h : config.at("step_sizes")) {
     std::ostringstream name;
     name << "euler_" << h << ".x";
-    fixture.compare(name.str(), sample::integrate("euler", conditional, z, grid_of_step(h)));
+    fixture.compare(name.str(), sample::run({}, sample::Denoiser(conditional), z, grid_of_step(h)));
   }
 
   const int64_t steps = config.at("raw_steps"), wanted = config.at("raw_est");

@@ -5,6 +5,7 @@
 
 #include "sdg/model/catalog.h"
 #include "sdg/nn/embed.h"
+#include "sdg/sample/guidance.h"
 #include "support/fixture.h"
 
 using namespace sdg;
@@ -14,7 +15,7 @@ namespace {
 
 // The public pair of halves: both guided in the first three channels, each keeping its own in the rest.
 Tensor guided_pair(const Tensor& conditional, const Tensor& null, double w) {
-  const auto first = guide_first_channels(null, conditional, w);
+  const auto first = sample::guide(null, conditional, w, 3);
   return at::cat({first, at::cat({first.slice(1, 0, 3), null.slice(1, 3)}, 1)});
 }
 

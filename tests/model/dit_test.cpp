@@ -59,7 +59,7 @@ TEST(DiT, GivesThePublicGoldens) {
   const auto t = at::tensor({500}, at::kLong);
   const auto told = net->prediction(x.slice(0, 0, 1), t, Condition::given(at::tensor({1}, at::kLong)));
   const auto null = net->prediction(x.slice(0, 0, 1), t, Condition::null());
-  const auto guided = guide_first_channels(null, told, 4);
+  const auto guided = sample::guide(null, told, 4, 3);
   const auto halves = at::cat({guided, at::cat({guided.slice(1, 0, 3), null.slice(1, 3)}, 1)});
   test::expect_golden(halves, -2.087360, 185.210930, {-.84887, .869909, -.452221, .844122, .894505});
 }
@@ -194,13 +194,4 @@ TEST(DiT, MultiplyAddsAreThoseOfItsMatrices) {
     expected += (once ? 1 : tokens) * item.value().numel();
   }
   EXPECT_EQ(net->macs(), expected);
-}
-
-TEST(Guidance, OfTheFirstChannelsLeavesTheRestConditional) {
-  const auto u = test::fixed_normal({2, 8, 2, 2}, 1), c = test::fixed_normal({2, 8, 2, 2}, 2);
-  const auto g = guide_first_channels(u, c, 2.5);
-  EXPECT_TRUE(at::allclose(g.slice(1, 0, 3), (u + 2.5 * (c - u)).slice(1, 0, 3)));
-  EXPECT_TRUE(at::equal(g.slice(1, 3), c.slice(1, 3)));
-  EXPECT_EQ(guide_first_channels(u.slice(1, 0, 1), c.slice(1, 0, 1), 2.5).sizes(), (Shape{2, 1, 2, 2}))
-      << "fewer channels than three";
 }

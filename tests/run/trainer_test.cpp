@@ -214,9 +214,9 @@ TEST_F(Training, AtPatchLevelEveryPatchHasItsClusterAndItsCondition) {
 
   const auto trained = checkpoint::load_trained(last("whole"), at::kCPU);
   ASSERT_EQ(trained.prior.sizes(), (Shape{8 * 10, 16}));
-  generate::GenerateOptions options;
-  options.count = 4;
-  options.steps = 2;
+  generate::Request options;
+  options.sample.count = 4;
+  options.sample.steps = 2;
   const auto draw = [&] {
     return generate::generate(trained.info.config, trained.network, trained.prior, at::kCPU, options);
   };

@@ -16,17 +16,25 @@ TEST(UniformGrid, EndsExactlyAtTheEndInEitherDirection) {
   EXPECT_THROW(sample::uniform_grid(0), Error);
 }
 
-TEST(SteppedGrid, MakesTheLastStepShorterWhereTheStepDoesNotDivide) {
-  EXPECT_THAT(sample::stepped_grid(0.3), ElementsAre(0, 0.3, 0.6, DoubleNear(0.9, 1e-12), 1));
-  EXPECT_THAT(sample::stepped_grid(0.4, 1, 0), ElementsAre(1, 0.6, DoubleNear(0.2, 1e-12), 0));
-  EXPECT_THAT(sample::stepped_grid(5), ElementsAre(0, 1));
+TEST(TimeGrid, LiesAtEqualStepsOfTheTimeOrOfTheNetworksOwnPath) {
+  const flow::PredictionTable of_betas({flow::Target::kNoise, flow::Path::kLinear});
+  sample::SampleOptions options;
+  options.steps = 5;
+  EXPECT_EQ(sample::time_grid(options, of_betas), sample::uniform_grid(5));
+  options.grid = sample::Grid::kOwn;
+  EXPECT_EQ(sample::time_grid(options, of_betas), of_betas.own_grid(5));
 }
 
-TEST(SteppedGrid, RoundingAddsNoStep) {
-  for (int64_t steps : {10, 20, 49, 100, 1000}) {
-    EXPECT_EQ(sample::stepped_grid(1.0 / static_cast<double>(steps)).size(), static_cast<size_t>(steps) + 1) << steps;
-    EXPECT_EQ(sample::stepped_grid(1.0F / static_cast<float>(steps)).size(), static_cast<size_t>(steps) + 1) << steps;
-  }
+TEST(TimeGrid, ALastStepApartHasItsOwnLength) {
+  sample::SampleOptions options;
+  options.solver = sample::Solver::kEulerMaruyama;
+  options.steps = 5;
+  options.last_step_size = 0.2;
+  const flow::PredictionTable straight;
+  EXPECT_THAT(sample::time_grid(options, straight), ElementsAre(0, DoubleNear(0.2, 1e-12), DoubleNear(0.4, 1e-12),
+                                                                DoubleNear(0.6, 1e-12), DoubleNear(0.8, 1e-12), 1));
+  options.last_step = sample::LastStep::kNone;
+  EXPECT_EQ(sample::time_grid(options, straight), sample::uniform_grid(5));
 }
 
 TEST(CheckGrid, SaysWhichTimesAreOutOfOrder) {

@@ -1,11 +1,13 @@
 #include "sdg/sample/guidance.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
 #include "sdg/core/error.h"
 
 using namespace sdg;
+using ::testing::ElementsAre;
 
 TEST(Guide, OneIsConditionalAndZeroIsUnconditionalToTheBit) {
   const auto unconditional = at::linspace(-3, 3, 100) / 7, conditional = at::linspace(5, -11, 100) / 3;
@@ -19,6 +21,92 @@ TEST(Guide, AboveOneGoesBeyondTheConditional) {
   EXPECT_NEAR(guided[1].item<double>(), 0.8, 1e-6);
 }
 
+TEST(Guide, OfTheFirstChannelsLeavesTheRestConditional) {
+  const auto u = at::sin(at::arange(64, at::kFloat)).view({2, 8, 2, 2}), c = at::cos(u);
+  const auto g = sample::guide(u, c, 2.5, 3);
+  EXPECT_TRUE(at::allclose(g.slice(1, 0, 3), (u + 2.5 * (c - u)).slice(1, 0, 3)));
+  EXPECT_TRUE(at::equal(g.slice(1, 3), c.slice(1, 3)));
+  EXPECT_TRUE(at::equal(sample::guide(u, c, 2.5, 8), sample::guide(u, c, 2.5)));
+  EXPECT_EQ(sample::guide(u.slice(1, 0, 1), c.slice(1, 0, 1), 2.5, 3).sizes(), (Shape{2, 1, 2, 2}))
+      << "fewer channels than three";
+}
+
 TEST(Guide, RefusesTwoShapes) {
   EXPECT_THROW(sample::guide(at::zeros({2, 3}), at::zeros({1, 3}), 2), Error);
+}
+
+TEST(Guidance, ActsBetweenItsTimesAndIsOneElsewhere) {
+  const sample::Guidance guidance{3, 0.3, 0.9};
+  EXPECT_EQ(guidance.at(0.1 + 0.2), 3);
+  EXPECT_EQ(guidance.at(1 - 0.1), 3);
+  EXPECT_EQ(guidance.at(0.29), 1);
+  EXPECT_EQ(guidance.at(0.91), 1);
+  EXPECT_FALSE(guidance.whole());
+}
+
+// They look beyond the last time, where guidance up to 1 must not end.
+TEST(Guidance, IsOpenAtTheEndsForAdaptiveSolvers) {
+  const sample::Guidance guidance{3, 0, 1};
+  EXPECT_EQ(guidance.at(1.02), 3);
+  EXPECT_EQ(guidance.at(-0.01), 3);
+  EXPECT_TRUE(guidance.whole());
+}
+
+namespace {
+
+// Who was asked at each time.
+struct Asked {
+  std::vector<std::string> whom;
+  sample::Denoiser answering(const std::string& name, double value) {
+    return sample::Denoiser([this, name, value](const Tensor& x_t, double) {
+      whom.push_back(name);
+      return at::full_like(x_t, value);
+    });
+  }
+};
+
+}  // namespace
+
+TEST(Guided, AsksOnlyTheBranchesThatCount) {
+  Asked asked;
+  const auto conditional = asked.answering("conditional", 5), null = asked.answering("null", 1);
+  const auto x = at::zeros({2, 3}, at::kDouble);
+  const auto first = [&](const sample::Denoiser& denoiser, double t) {
+    return denoiser.velocity(x, t)[0][0].item<double>();
+  };
+  const auto guided = sample::guided(conditional, null, {2, 0.5, 1});
+  EXPECT_EQ(first(guided, 0.2), 5);
+  EXPECT_THAT(asked.whom, ElementsAre("conditional"));
+  EXPECT_EQ(first(guided, 0.7), 1 + 2 * 4);
+  EXPECT_THAT(asked.whom, ElementsAre("conditional", "conditional", "null"));
+  asked.whom.clear();
+  EXPECT_EQ(first(sample::guided(conditional, null, {0, 0.5, 1}), 0.7), 1);
+  EXPECT_THAT(asked.whom, ElementsAre("null"));
+}
+
+// Unconditional channels need the null branch, the others the conditional one.
+TEST(Guided, StrengthZeroOfSomeChannelsAsksBoth) {
+  Asked asked;
+  const auto guided = sample::guided(asked.answering("conditional", 5), asked.answering("null", 1), {0, 0, 1, 1});
+  const auto v = guided.velocity(at::zeros({1, 2}, at::kDouble), 0.5);
+  EXPECT_EQ(v[0][0].item<double>(), 1);
+  EXPECT_EQ(v[0][1].item<double>(), 5);
+}
+
+TEST(Guided, ReadsBothBranchesFromOnePassWhereThereIsOne) {
+  Asked asked;
+  const auto both = [&](const Tensor& x_t, double) {
+    asked.whom.emplace_back("both");
+    return std::pair{at::full_like(x_t, 5), at::full_like(x_t, 1)};
+  };
+  const auto guided = sample::guided(asked.answering("conditional", 5), asked.answering("null", 1), {1.5, 0, 1}, both);
+  EXPECT_EQ(guided.velocity(at::zeros({1}, at::kDouble), 0.5).item<double>(), 1 + 1.5 * 4);
+  EXPECT_THAT(asked.whom, ElementsAre("both"));
+}
+
+TEST(Guided, OtherFormsAreThoseOfTheGuidedVelocity) {
+  Asked asked;
+  const auto guided = sample::guided(asked.answering("conditional", 5), asked.answering("null", 1), {2, 0, 1});
+  const auto x = at::full({1, 1}, 0.25, at::kDouble);
+  EXPECT_NEAR(guided.at(x, 0.5).noise().item<double>(), 0.25 - 0.5 * 9, 1e-12);
 }

@@ -45,9 +45,10 @@ Run run_fixed(const std::string& solver, const sample::VelocityFn& velocity, con
               const std::vector<double>& times, const std::vector<double>& grid) {
   Run run;
   std::vector<Tensor> visited{x};
-  sample::integrate(
-      solver, [&](const Tensor& state, double t) { return ++run.evaluations, velocity(state, t); }, x, grid,
-      [&](int64_t, const Tensor& state) { visited.push_back(state); });
+  const sample::Denoiser counting([&](const Tensor& state, double t) { return ++run.evaluations, velocity(state, t); });
+  const auto ours = config::from_name<sample::Solver>(solver == "heun2" ? "heun" : solver);
+  sample::run({.solver = ours.value()}, counting, x, grid, {},
+              [&](int64_t, const Tensor& state) { visited.push_back(state); });
   for (const double t : times) {
     size_t i = 0;
     while (i + 2 < grid.size() && (grid[i + 1] - t) * (grid.back() - grid.front()) < 0) ++i;
@@ -75,6 +76,15 @@ Tensor trace_of(const std::vector<sample::AdaptiveStep>& steps) {
   return at::tensor(rows, at::kDouble).reshape({-1, 4});
 }
 
+// begin, begin + step, …, end, whose last step may be shorter.
+std::vector<double> stepped_grid(double step, double begin, double end) {
+  const auto steps = static_cast<int64_t>(std::ceil(std::abs(end - begin) / step - 1e-6));
+  std::vector<double> grid;
+  for (int64_t i = 0; i < steps; ++i) grid.push_back(begin + static_cast<double>(i) * (end > begin ? step : -step));
+  grid.push_back(end);
+  return grid;
+}
+
 bool is_adaptive(const std::string& method) {
   return method == "dopri5" || method == "bosh3" || method == "adaptive_heun";
 }
@@ -93,9 +103,8 @@ void compare_run(Fixture& fixture, const std::string& name, const nlohmann::json
     run = run_adaptive(spec, velocity, x, times);
     fixture.compare(name + ".trace", trace_of(run.steps));
   } else {
-    const auto grid = options.contains("step_size")
-                          ? sample::stepped_grid(options.at("step_size"), times.front(), times.back())
-                          : times;
+    const auto grid =
+        options.contains("step_size") ? stepped_grid(options.at("step_size"), times.front(), times.back()) : times;
     run = run_fixed(spec.at("method"), velocity, x, times, grid);
   }
   fixture.compare(name + ".y", at::stack(run.states));

@@ -36,7 +36,10 @@ struct Doc {
   double max = std::numeric_limits<double>::infinity();   ///< largest accepted number
   std::vector<std::string> choices{};  ///< the accepted strings; empty accepts any. An enum's are its names
   Resume resume = Resume::kFixed;      ///< may it change when a run goes on
-  std::string instead{};  ///< kFixed: what to do instead, as the end of an error message; empty says the usual
+  std::string instead{};    ///< kFixed: what to do instead, as the end of an error message; empty says the usual
+  bool only_speed = false;  ///< it changes how fast things are done, not what comes out
+  bool later = false;  ///< declared after settings had begun to be known by their digests: its default is what was done
+                       ///< before, and leaves them as they were
 };
 
 using Slot = std::variant<bool*, int64_t*, double*, std::string*, std::vector<int64_t>*, NamedSlot>;

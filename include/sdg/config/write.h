@@ -8,7 +8,8 @@ namespace sdg::config {
 
 struct WriteStyle {
   bool comments = false;  ///< above each key: what it does, unit, what it accepts, and the default where it was changed
-  bool only_changed = false;  ///< leave out what has the value it was declared with
+  bool only_changed = false;   ///< leave out what has the value it was declared with
+  bool without_later = false;  ///< the same for options marked `later` alone: the text is what it was before them
 };
 
 /// The present values as nested YAML, in the order of declaration; reads back exactly through read_yaml.

@@ -26,6 +26,7 @@ enum class Purpose : uint32_t {
   kKmeans = 12,         ///< k-means seeding
   kSubset = 13,         ///< subsets in evaluation
   kLatent = 14,         ///< draw from stored latent moments
+  kSampleStep = 15,     ///< noise that a stochastic solver adds to generated images (step = the solver's)
   kDropout = 20,        ///< dropout masks (seed mixed with the layer's name)
   kTest = 1000,
 };

@@ -29,7 +29,7 @@ metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOpt
 metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress = {});
 
 /// Images drawn from a trained network.
-metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generate::GenerateOptions& options,
+metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generate::Request& request,
                                const at::Device& device, const Progress& progress = {});
 
 /// The statistics of an extractor's features, with what is known of where they come from. Throws Error for fewer than

@@ -16,6 +16,6 @@ std::string content_digest(const checkpoint::Trained& trained);
 std::string content_digest(const metrics::Gaussian& statistics);
 
 /// Adds all that decides the images besides the network; where `to_images` is not empty, `decoder` says what it is.
-void add_content(io::Digest& digest, const GenerateOptions& options, const std::string& decoder);
+void add_content(io::Digest& digest, const Request& request, const std::string& decoder);
 
 }  // namespace sdg::generate

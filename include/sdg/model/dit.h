@@ -103,8 +103,4 @@ TORCH_MODULE(DiT);
 /// Initial weights as in the public code, as a function of (seed, parameter name): the network predicts zero.
 void initialize(DiTImpl& net, uint64_t seed);
 
-/// The guidance of the public DiT and SiT samplers, which leaves the channels from `guided` on as they are in
-/// `conditional`: u + w (c - u) for the first channels. Both are [N, C', H, W].
-Tensor guide_first_channels(const Tensor& unconditional, const Tensor& conditional, double w, int64_t guided = 3);
-
 }  // namespace sdg::model

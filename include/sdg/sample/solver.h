@@ -1,31 +1,26 @@
 #pragma once
 #include <functional>
-#include <string>
 #include <vector>
 
 #include "sdg/core/tensor.h"
-#include "sdg/sample/grid.h"
+#include "sdg/sample/denoiser.h"
+#include "sdg/sample/options.h"
 
 namespace sdg::sample {
 
-/// velocity(x_t, t): x_t of any shape, t the time shared by the whole batch.
-using VelocityFn = std::function<Tensor(const Tensor& x_t, double t)>;
+/// The noise of one step, standard normal, like x_t. It should be a function of (seed, image, step), so that neither
+/// batch nor restarts change an image.
+using NoiseFn = std::function<Tensor(int64_t step)>;
 
 /// Called after each step with its index (0-based) and the new state; may be empty.
 using StepFn = std::function<void(int64_t step, const Tensor& x_t)>;
 
-/// "euler", "midpoint", "heun" (trapezoidal, order 2; "heun2" is accepted too), "heun3", "rk4" (Kutta's 3/8 rule) and
-/// "dopri5", the only one that chooses its own steps (adaptive.h).
-const std::vector<std::string>& solver_names();
-
-/// Evaluations of the velocity per step; 0 for dopri5, where they depend on the field. Throws UsageError for an unknown
-/// solver.
-int64_t evaluations_per_step(const std::string& solver);
-
-/// Integrates dx/dt = velocity(x, t) along `grid` (at least two times, strictly monotonic, either direction); returns
-/// the state at its end. Gradients flow if grad mode is on. "dopri5" takes its own steps at rtol = atol = 1e-5 and
-/// reports the states at the grid's times. Throws UsageError for an unknown solver, Error for a bad grid.
-Tensor integrate(const std::string& solver, const VelocityFn& velocity, Tensor x, const std::vector<double>& grid,
-                 const StepFn& after_step = {});
+/// Walks from x at the first time of `grid` (at least two times, strictly monotonic) to the last by options.solver, and
+/// returns the state there. Solvers of the ODE dx/dt = velocity(x, t) go in either direction, with gradients where grad
+/// mode is on; kDopri5 takes its own steps at rtol = atol = 1e-5 and reports the states at the grid's times.
+/// kEulerMaruyama needs `noise` and a grid that rises; the last interval of the grid is its last step. Of the other
+/// options only those of the SDE are read here. Throws Error for a bad grid.
+Tensor run(const SampleOptions& options, const Denoiser& denoiser, Tensor x, const std::vector<double>& grid,
+           const NoiseFn& noise = {}, const StepFn& after_step = {});
 
 }  // namespace sdg::sample

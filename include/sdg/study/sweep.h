@@ -2,8 +2,8 @@
 #include <string>
 #include <vector>
 
-#include "sdg/generate/generate.h"
 #include "sdg/report/chart.h"
+#include "sdg/sample/options.h"
 
 /// What a sweep over sampling settings found: rows, and the table and chart made of them.
 namespace sdg::study {
@@ -13,10 +13,7 @@ struct SweepRow {
   std::string label;       ///< what the run stands for, e.g. "online"
   std::string checkpoint;  ///< file
   int64_t step = 0;        ///< training steps of that checkpoint
-  std::string solver, grid = "uniform";
-  int64_t steps = 0;
-  double guidance = 1, guidance_begin = 0, guidance_end = 1;
-  int64_t count = 0, seed = 0;
+  sample::SampleOptions sample;
   std::string metric;     ///< "FD-digits", "FID", …
   std::string reference;  ///< what the distance is to and how it was looked at, where not the run's own choice
   std::string content;    ///< digest of all that decides the value besides the settings above: the network, what it
@@ -26,14 +23,16 @@ struct SweepRow {
   bool operator==(const SweepRow&) const = default;
 };
 
-/// One line of JSON, and back; parse throws Error that begins with `where`.
+/// One line of JSON, and back; parse throws Error that begins with `where`. The options are keys of the line by their
+/// names, those without effect are left out; an option that an earlier version did not know has its default.
 std::string to_json(const SweepRow& row);
 SweepRow parse_sweep_row(const std::string& line, const std::string& where);
 
 /// Does a line hold a value that was measured? Earlier versions stored failures as null.
 bool is_measured(const std::string& line);
 
-/// Are these the same settings of the same content, wherever the files lie? Rows without content equal none.
+/// Are these the same settings of the same content, wherever the files lie? Options without effect do not count. Rows
+/// without content equal none.
 bool same_point(const SweepRow& a, const SweepRow& b);
 
 /// Repetitions of one setting, joined.
@@ -46,10 +45,12 @@ struct SweepGroup {
 std::vector<SweepGroup> group_repetitions(const std::vector<SweepRow>& rows);
 
 /// Markdown: a row for each setting but the guidance, a column for each guidance; mean and, of several repetitions, the
-/// range. The best of each row is bold.
+/// range. The best of each row is bold. A point stands in every row that differs from it only in what has no effect
+/// there, such as the interval of guidance 1.
 std::string sweep_table(const std::vector<SweepRow>& rows);
 
-/// Distance over guidance (over solver steps, if those are what varies), one line a label and remaining setting.
+/// Distance over guidance (over solver steps, if those are what varies), one line a label and remaining setting. A
+/// solver that chooses its own steps is a level line.
 report::LineChart sweep_chart(const std::vector<SweepRow>& rows);
 
 /// The setting of the lowest mean, as a sentence.

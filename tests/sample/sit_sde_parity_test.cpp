@@ -1,0 +1,91 @@
+// SiT's stochastic sampler with stored noises (shared/fixtures sit_sde): every diffusion and every last step.
+#include <gtest/gtest.h>
+
+#include "sdg/flow/prediction_table.h"
+#include "sdg/model/catalog.h"
+#include "sdg/model/dit.h"
+#include "sdg/sample/grid.h"
+#include "sdg/sample/solver.h"
+#include "support/fixture.h"
+
+using namespace sdg;
+using sample::Diffusion;
+using sample::LastStep;
+
+namespace {
+
+model::DiT network_of(const test::Fixture& fixture) {
+  const auto& config = fixture.config.at("model");
+  model::DiTOptions options;
+  options.size = config.at("input_size");
+  options.patch = config.at("patch_size");
+  options.channels = config.at("in_channels");
+  options.dim = config.at("hidden_size");
+  options.depth = config.at("depth");
+  options.heads = config.at("num_heads");
+  options.mlp_ratio = config.at("mlp_ratio");
+  options.classes = config.at("num_classes");
+  options.null_label = config.at("class_dropout_prob") > 0;
+  options.learn_sigma = config.at("learn_sigma");
+  model::DiT net(options);
+  model::load_weights(*net, fixture.weights(), fixture.name);
+  return net;
+}
+
+const std::map<std::string, Diffusion> kForms{
+    {"constant", Diffusion::kConstant},     {"SBDM", Diffusion::kSbdm},
+    {"sigma", Diffusion::kSigma},           {"linear", Diffusion::kLinear},
+    {"decreasing", Diffusion::kDecreasing}, {"inccreasing-decreasing", Diffusion::kIncreasingDecreasing}};
+const std::map<std::string, LastStep> kLastSteps{
+    {"Mean", LastStep::kMean}, {"Tweedie", LastStep::kTweedie}, {"Euler", LastStep::kEuler}};
+const std::map<std::string, flow::Target> kTargets{
+    {"velocity", flow::Target::kVelocity}, {"noise", flow::Target::kNoise}, {"score", flow::Target::kScore}};
+
+void follow(test::Fixture& fixture, const std::string& name, const nlohmann::json& run) {
+  const at::NoGradGuard no_grad;
+  auto net = network_of(fixture);
+  const auto condition = model::Condition::given(fixture.in("y"));
+  const flow::PredictionTable table({kTargets.at(run.value("pred", "velocity")), flow::Path::kStraight}, 0);
+  const sample::Denoiser denoiser(
+      [&](const Tensor& x_t, double t) {
+        const auto point = table.at(x_t, at::full({x_t.size(0)}, t, x_t.options()));
+        return table.velocity(net->forward(point.input, point.time, condition).prediction, point);
+      },
+      0);
+
+  sample::SampleOptions options;
+  options.solver = sample::Solver::kEulerMaruyama;
+  options.diffusion = kForms.at(run.at("form"));
+  options.diffusion_norm = run.at("norm");
+  const bool apart = run.at("last").is_string();
+  options.last_step = apart ? kLastSteps.at(run.at("last")) : LastStep::kNone;
+  // The public code's grid begins a little after 0 where the network does not predict the velocity.
+  auto grid = sample::uniform_grid(run.at("num_steps").get<int64_t>() - 1, run.value("eps", 0.0),
+                                   apart ? 1 - run.at("last_size").get<double>() : 1);
+  if (apart) grid.push_back(1);
+
+  std::vector<Tensor> states;
+  const auto noise = fixture.in("noise");
+  const auto end = sample::run(
+      options, denoiser, fixture.in("x"), grid, [&](int64_t step) { return noise[step]; },
+      [&](int64_t, const Tensor& x_t) { states.push_back(x_t); });
+  fixture.compare(name + ".final", end);
+  fixture.compare(name + ".before_last", apart ? states.at(states.size() - 2) : end);
+  // The public code counts a last step that does nothing.
+  fixture.compare(name + ".count", at::scalar_tensor(static_cast<int64_t>(states.size()) + (apart ? 0 : 1), at::kLong));
+}
+
+// Of another method or another path.
+bool is_other(const std::string& name) {
+  return name.starts_with("heun_") || name.starts_with("gvp_");
+}
+
+}  // namespace
+
+TEST(SitSdeParity, EulerMaruyamaDrawsLikeThePublicCode) {
+  test::for_each_fixture("sit_sde", [](test::Fixture& fixture) {
+    for (const auto& [name, run] : fixture.config.at("runs").items())
+      if (!is_other(name)) follow(fixture, name, run);
+    fixture.expect_all_compared(is_other);
+  });
+}
