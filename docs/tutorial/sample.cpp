@@ -18,9 +18,10 @@ int main(int argc, char** argv) try {
 
   // Image i is a function of (seed, i) and these options, whatever the batch and the number of threads.
   auto options = sdg::generate::sampling_defaults(trained.info.config);
-  options.count = 64;
-  options.guidance = argc > 3 ? std::atof(argv[3]) : 2.0;  // v_u + w (v_c - v_u)
-  const auto drawn = sdg::generate::generate(trained.info.config, trained.network, trained.prior, device, options);
+  sdg::generate::Request request{.sample = trained.info.config.sample};
+  request.sample.count = 64;
+  request.sample.guidance = argc > 3 ? std::atof(argv[3]) : 2.0;  // v_u + w (v_c - v_u)
+  const auto drawn = sdg::generate::generate(trained.info.config, trained.network, trained.prior, device, request);
   sdg::image::write_png(argv[2], sdg::image::image_grid(drawn.images, 8, 2, 4));  // uint8 [64, C, S, S], 8 a row
   std::printf("wrote %s; the first image is of cluster %lld\n", argv[2],
               static_cast<long long>(drawn.clusters.flatten()[0].item<int64_t>()));
@@ -34,7 +35,8 @@ int main(int argc, char** argv) try {
     const auto time = at::full({x_t.size(0)}, t, x_t.options());
     return trained.network.velocity(x_t, time, sdg::model::Condition::null());
   };
-  const auto x_1 = sdg::sample::integrate("heun", velocity, noise.to(device), sdg::sample::uniform_grid(10));
+  const auto x_1 = sdg::sample::run({.solver = sdg::sample::Solver::kHeun}, sdg::sample::Denoiser(velocity),
+                                    noise.to(device), sdg::sample::uniform_grid(10));
   std::printf("by hand, Heun in 10 steps: mean %.3f, deviation %.3f\n", x_1.mean().item<double>(),
               x_1.std().item<double>());
   return 0;

@@ -39,7 +39,7 @@ class OneView : public ClusterObjective {
   void before_pass(Shard& shard) override {
     ClusterObjective::before_pass(shard);
     shard.forward.feature_depth = network::feature_depth(state_.config, *state_.student.model);
-    shard.keep_graph = options().backbone > 0;
+    shard.keep_graph |= options().backbone > 0;
   }
   void after_pass(Shard& shard) override {
     auto& part = part_of(shard);

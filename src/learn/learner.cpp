@@ -4,6 +4,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/learn/cluster_objective.h"
+#include "sdg/learn/dispersive_objective.h"
 #include "sdg/learn/flow_objective.h"
 #include "sdg/learn/state.h"
 #include "sdg/recipe/source.h"
@@ -29,6 +30,7 @@ class Undo {
 std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int64_t images) {
   std::vector<std::unique_ptr<Objective>> out;
   out.push_back(std::make_unique<FlowObjective>(state.flat, state.model_parameters));
+  if (state.config.train.dispersive > 0) out.push_back(std::make_unique<DispersiveObjective>(state));
   if (!state.student.head) return out;
   const bool two = state.config.cluster.views == cluster::Views::kTwo;
   out.push_back(two ? two_views(state, images) : one_view(state, images));

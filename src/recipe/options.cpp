@@ -36,6 +36,13 @@ void TrainOptions::visit(config::Fields& fields) {
           .min = 0,
           .max = 1,
           .resume = config::Resume::kSaid});
+  fields("dispersive", &dispersive,
+         {.help = "Weight of the dispersive loss (arXiv 2506.09027), which pushes the features of different images apart: "
+                  "those of the middle block, images of one shard (train.shard) with each other. 0 is off; the paper uses "
+                  "0.25 to 0.5.",
+          .min = 0,
+          .resume = config::Resume::kSaid,
+          .later = true});
   fields("teacher", &teacher,
          {.help = "average: the teacher follows from the first step. change: it keeps the initial weights until the "
                   "conditions begin, is then overwritten once and follows at the full decay, its BatchNorm statistics "

@@ -13,7 +13,8 @@ struct StepResult {
   double objective = 0;       ///< what was minimised: the sum of the objectives, with their weights
   double cluster_window = 0;  ///< that cluster loss within the window, unweighted
   double cluster_weight = 0;
-  double grad_norm = 0;  ///< before clipping
+  double dispersive_loss = 0;  ///< unweighted; 0 where it is off
+  double grad_norm = 0;        ///< before clipping
   double lr = 0;
   bool conditioned = false;  ///< did the network get conditions
   double agreement = -1;     ///< see Agreement::value; below 0 while unknown

@@ -61,6 +61,7 @@ struct TrainOptions {
   double clip = 1.0;
   double ema = 0.995;
   Teacher teacher = Teacher::kAverage;
+  double dispersive = 0;
   int64_t shard = 32;
   int64_t log_every = 20, picture_every = 500, save_every = 500;
   int64_t keep = 2;

@@ -1,0 +1,59 @@
+#include "sdg/learn/dispersive_objective.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "learn/number_text.h"
+#include "sdg/core/error.h"
+#include "sdg/learn/step_result.h"
+
+namespace sdg::learn {
+
+Tensor dispersive_loss(const Tensor& z) {
+  const auto square = z.square().sum(1);                                                  // [n]
+  const auto distance = square.unsqueeze(1) + square.unsqueeze(0) - 2 * z.matmul(z.t());  // [n, n]
+  const auto n = static_cast<double>(z.size(0));
+  return at::logsumexp((-distance / static_cast<double>(z.size(1))).flatten(), {0}) - std::log(n * n);
+}
+
+void DispersiveObjective::begin(int64_t shards) {
+  parts_.assign(static_cast<size_t>(shards), {});
+  asked_.assign(static_cast<size_t>(shards), 0);
+}
+
+void DispersiveObjective::before_pass(Shard& shard) {
+  auto& depths = shard.forward.feature_depths;
+  asked_[static_cast<size_t>(shard.number)] = depths.size();
+  depths.push_back(state_.student.model->default_feature_depth());
+  shard.keep_graph = true;
+}
+
+void DispersiveObjective::after_pass(Shard& shard) {
+  const auto number = static_cast<size_t>(shard.number);
+  const auto& tokens = shard.output.all_features.at(asked_[number]);                // [n, T, D]
+  const auto z = tokens.slice(1, state_.student.model->extra_tokens()).flatten(1);  // [n, F]
+  const double share = static_cast<double>(z.size(0)) / static_cast<double>(shard.batch);
+  const auto loss = dispersive_loss(z) * (state_.config.train.dispersive * share);
+  parts_[number].loss = loss.item<double>();
+  parts_[number].gradient = state_.flat.flatten(
+      torch::autograd::grad({loss}, state_.model_parameters, {}, /*retain_graph=*/true, false, /*allow_unused=*/true));
+}
+
+Contribution DispersiveObjective::join(StepResult& result) {
+  Contribution out;
+  for (auto& part : parts_) {
+    out.loss += part.loss;
+    if (out.gradient.defined()) {
+      out.gradient.add_(part.gradient);
+    } else {
+      out.gradient = part.gradient;
+    }
+  }
+  parts_.clear();
+  result.dispersive_loss = out.loss / state_.config.train.dispersive;
+  SDG_CHECK(std::isfinite(out.loss), "the dispersive loss is ", number_text(out.loss));
+  return out;
+}
+
+}  // namespace sdg::learn
