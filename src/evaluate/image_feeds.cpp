@@ -72,7 +72,7 @@ metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOpt
         const auto image = place == 0 ? first : read_named(images, wanted[static_cast<size_t>(place)]);
         piece[static_cast<size_t>(i)] = prepared(image, options.size);
       });
-      first = {};
+      first = Tensor();
       take(piece);
       done += n;
       if (progress) progress(done, total);
