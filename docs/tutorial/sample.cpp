@@ -17,7 +17,6 @@ int main(int argc, char** argv) try {
   const auto trained = sdg::checkpoint::load_trained(sdg::checkpoint::RunFolder(argv[1]).last(), device);
 
   // Image i is a function of (seed, i) and these options, whatever the batch and the number of threads.
-  auto options = sdg::generate::sampling_defaults(trained.info.config);
   sdg::generate::Request request{.sample = trained.info.config.sample};
   request.sample.count = 64;
   request.sample.guidance = argc > 3 ? std::atof(argv[3]) : 2.0;  // v_u + w (v_c - v_u)

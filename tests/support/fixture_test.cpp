@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <set>
 
 #include "sdg/core/error.h"
@@ -165,4 +166,20 @@ TEST(Fixture, ThoseOfTheRepositoryAreWhatTheirChecksumsSayAndTheReadmeNamesThem)
     bytes += std::filesystem::file_size(kStored / (name + ".safetensors"));
   }
   EXPECT_LE(bytes, 20'000'000U);
+}
+
+TEST(Fixture, TheReadmeSaysWhichCasesTestsCompare) {
+  std::string sources;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(SDG_SOURCE_DIR "/tests")) {
+    if (entry.path().extension() == ".cpp") sources += test::read_text(entry.path());
+  }
+  for (const auto& name : stored_names()) {
+    const auto kind = Fixture(kStored / (name + ".safetensors")).metadata.at("case");
+    const bool read = sources.find("fixture(\"" + kind + '"') != std::string::npos ||
+                      sources.find("fixtures(\"" + kind + '"') != std::string::npos;
+    const std::string word = read ? "yes" : "not yet";
+    EXPECT_TRUE(std::regex_search(test::read_text(kStored / "README.md"),
+                                  std::regex("`" + name + "` \\| [0-9]+ \\| " + kind + " \\| " + word + " \\|")))
+        << "README.md, column compared: " << name << " should say " << word;
+  }
 }
