@@ -265,7 +265,7 @@ TEST(OpenData, TheShippedDigitsUseTheWholeRangeOfBytes) {
 TEST(OpenData, ARelativePathIsTriedBesideTheConfigFirst) {
   const TemporaryFolder folder;
   save(folder / "digits.safetensors", {{"images", made_image(5)}});
-  EXPECT_THAT(open("digits.safetensors", "auto", folder.path().string()).description,
+  EXPECT_THAT(open("digits.safetensors", data::Format::kAuto, folder.path().string()).description,
               HasSubstr(": 1 image, no classes"));
   EXPECT_THAT(open("digits.safetensors").description, HasSubstr(": 1797 images, 10 classes"));
 }

@@ -7,6 +7,7 @@
 #include "sdg/core/error.h"
 #include "sdg/model/catalog.h"
 #include "sdg/nn/embed.h"
+#include "sdg/sample/guidance.h"
 
 using namespace sdg;
 using namespace sdg::model;
