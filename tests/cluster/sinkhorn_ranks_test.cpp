@@ -65,12 +65,12 @@ TEST(SinkhornRanks, ExactMarginalsAgree) {
   for (const auto& [samples, clusters, size] : {std::tuple{48, 6, 1.0}, {64, 10, 1e2}, {64, 10, 1e4}, {10, 64, 1e4}}) {
     int64_t one = 0;
     expect_the_same(cosines(samples, clusters) * size, 1e-5,
-                    [&, clusters = clusters](const Tensor& scores, Reducer& reducer) {
+                    [&, count = clusters](const Tensor& scores, Reducer& reducer) {
                       auto result = cluster::sinkhorn(scores, {.tolerance = 1e-6}, reducer);
                       if (reducer.ranks() == 1) one = result.iterations;
                       EXPECT_LE(result.marginal_error, 1.2e-6);
                       const auto columns = reducer.all_reduce(result.assignments.sum(0, false, at::kDouble));
-                      EXPECT_LE((columns * clusters / result.samples - 1).abs().max().template item<double>(), 1.2e-6);
+                      EXPECT_LE((columns * count / result.samples - 1).abs().max().template item<double>(), 1.2e-6);
                       EXPECT_NEAR(static_cast<double>(result.iterations), static_cast<double>(one), 3);
                       return result;
                     });

@@ -1,4 +1,5 @@
 #include "sdg/sample/adaptive.h"
+#include "sdg/sample/grid.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
