@@ -46,6 +46,7 @@
 #include "sdg/network/network.h"
 #include "sdg/recipe/run_config.h"
 #include "sdg/run/trainer.h"
+#include "sdg/sample/grid.h"
 #include "sdg/sample/guidance.h"
 #include "sdg/sample/solver.h"
 #include "sdg/tensors/npz.h"

@@ -89,7 +89,7 @@ class Measuring : public test::Program {
       GTEST_SKIP() << lacks;
     }
     write_resnet(folder_ / "r.safetensors", 1);
-    const auto made = test::run_python(kMakeAndJudge, {folder_.path().string(), SDG_SOURCE_DIR "/tests/metrics"});
+    const auto made = test::run_python(kMakeAndJudge, {folder_.path().string(), SDG_SOURCE_DIR "/tests/vision"});
     ASSERT_EQ(made.status, 0) << made.output;
     right_ = json::parse(test::read_text(folder_ / "right.json"));
   }

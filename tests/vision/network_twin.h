@@ -20,7 +20,7 @@ inline std::map<std::string, Tensor> network_twin(const std::string& kind, const
   const TemporaryFolder folder;
   const auto in = folder / "in.safetensors", out = folder / "out.safetensors";
   tensors::write_tensors(in, {{{"images", images}}, {}});
-  const std::string command = cat(SDG_PYTHON, " ", SDG_SOURCE_DIR, "/tests/metrics/network_twin.py ", kind, " '",
+  const std::string command = cat(SDG_PYTHON, " ", SDG_SOURCE_DIR, "/tests/vision/network_twin.py ", kind, " '",
                                   weights.string(), "' '", in.string(), "' '", out.string(), "'");
   SDG_CHECK(std::system(command.c_str()) == 0, "the Python twin failed: ", command);
   auto tensors = tensors::read_tensors(out).tensors;
