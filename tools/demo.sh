@@ -7,10 +7,10 @@ start=$SECONDS
 tools/setup.sh
 run=runs/demo
 build/release/sdg train --config digits.yaml --run "$run" "$@"
-build/release/sdg sample --run "$run" --steps 25 --guidance 2.0 --count 100 --out "$run/samples" --overwrite
+build/release/sdg sample --run "$run" --steps 25 --guidance 1.5 --count 100 --out "$run/samples" --overwrite
 echo
-echo "Does guidance by the network's own clusters help? FD-digits (lower is better) at three strengths:"
-for guidance in 0 1.0 2.0; do
+echo "Does guidance by the network's own clusters help? FD-digits (lower is better) at four strengths:"
+for guidance in 0 1.0 1.5 2.0; do
   build/release/sdg eval-fid --run "$run" --guidance "$guidance" 2>/dev/null
 done
 build/release/sdg eval-clusters --run "$run" 2>/dev/null

@@ -4,7 +4,7 @@
     .venv/bin/python tools/train_digit_classifier.py [--data configs/digits.safetensors] [--out configs/digits_classifier.safetensors]
 
 Data: UCI optical digits, uint8 [1797, 8, 8] in 0..255. Test set: of each class, in the file's order, every fifth image
-(positions 4, 9, 14, …); the rest trains. The network and its input (image / 255) are those of src/metrics/digit_classifier.cpp.
+(positions 4, 9, 14, …); the rest trains. The network and its input (image / 255) are those of src/vision/digit_classifier.cpp.
 One CPU thread and a fixed seed: the same torch on the same kind of CPU gives the same file.
 """
 import argparse
