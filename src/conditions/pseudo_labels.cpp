@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sdg/core/error.h"
+#include "sdg/data/label_gaps.h"
 #include "sdg/io/digest.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/tensors/npz.h"
@@ -80,6 +81,7 @@ Tensor read_indices(const std::filesystem::path& path, int64_t images) {
   const auto most = ids.max().item<int64_t>();
   SDG_CHECK(most < kMostIndices, path.string(), ": expected indices below ", kMostIndices, ", got ", most,
             " for image ", ids.argmax().item<int64_t>(), ": number the clusters from 0");
+  data::warn_of_gaps(ids, path.string());
   return ids;
 }
 

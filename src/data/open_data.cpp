@@ -6,8 +6,8 @@
 #include "sdg/config/find.h"
 #include "sdg/config/names.h"
 #include "sdg/core/error.h"
-#include "sdg/core/log.h"
 #include "sdg/core/text.h"
+#include "sdg/data/label_gaps.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/io/random_access_file.h"
 #include "sdg/tensors/tensor_file.h"
@@ -95,18 +95,6 @@ std::string joined_paths(const std::vector<std::filesystem::path>& paths) {
   return join(out, ",");
 }
 
-// Numbered classes: each number up to the largest is one, and costs a network a row of its table.
-void warn_of_gaps(const OpenedData& data) {
-  constexpr int64_t kFew = 100;
-  const auto labels = data.labels->labels();
-  const auto classes = static_cast<int64_t>(data.labels->class_names().size());
-  if (classes <= kFew) return;
-  const auto used = std::get<0>(at::_unique(labels)).size(0);
-  if (2 * used >= classes) return;
-  log::warning(cat("data: ", data.path, ": the labels are numbers up to ", classes - 1, ", but only ", used,
-                   " of these ", classes, " classes have an image: are they identifiers? Number them from 0 on"));
-}
-
 }  // namespace
 
 OpenedData open_data(const DataOptions& options, const std::string& config_dir) {
@@ -128,7 +116,7 @@ OpenedData open_data(const DataOptions& options, const std::string& config_dir) 
   data.path = joined_paths(named);
   if (parts.size() > 1)
     data.description = describe(cat(config::name(first_format), " ", data.path, " (", parts.size(), " parts)"), data);
-  if (of_tensors && data.labels) warn_of_gaps(data);
+  if (of_tensors && data.labels) warn_of_gaps(data.labels->labels(), "data: " + data.path);
   return data;
 }
 

@@ -58,6 +58,18 @@ TEST_F(Checkpoint, OfALabelRunSaysThatLabelsWereReadAndKeepsTheirShares) {
   EXPECT_LT((read.prior - share).abs().max().item<double>(), 1e-12);
 }
 
+TEST_F(Checkpoint, KeepsTheOrderOfTheDataThatItsRunBeganWith) {
+  auto info = checkpoint::load_trained(trained("none"), at::kCPU).info;
+  EXPECT_EQ(info.order, data::OrderKind::kSorted) << "of a small data set";
+  for (const auto order : {data::OrderKind::kFeistel, data::OrderKind::kSorted}) {
+    info.order = order;
+    tensors::TensorFile file;
+    checkpoint::describe(file, info);
+    EXPECT_EQ(file.metadata.contains("data_order"), order == data::OrderKind::kFeistel);
+    EXPECT_EQ(checkpoint::parse_info(file, "x").order, order);
+  }
+}
+
 TEST_F(Checkpoint, IsReadByPythonsSafetensors) {
   SDG_NEEDS_PYTHON("safetensors torch");
   const auto path = trained("online");

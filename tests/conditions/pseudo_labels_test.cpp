@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sdg/conditions/offline_kmeans.h"
 #include "sdg/core/error.h"
 #include "sdg/tensors/npz.h"
 #include "sdg/tensors/tensor_file.h"
+#include "sdg/tensors/verify.h"
+#include "support/log_capture.h"
 #include "support/python.h"
 #include "support/temporary_folder.h"
 #include "support/tiny_run.h"
@@ -59,6 +62,31 @@ TEST_F(PseudoLabels, OfTheWrongKindAreNamed) {
   tensors::write_tensors(folder_ / "floats.safetensors", file);
   EXPECT_THAT(complaint("floats.safetensors"), HasSubstr("must be integers"));
   EXPECT_THAT(complaint("absent.npy"), HasSubstr("no such file"));
+}
+
+TEST_F(PseudoLabels, ThatLookLikeIdentifiersAreWarnedOf) {
+  test::write_text(folder_ / "identifiers.txt", "3\n0\n900000\n2\n");
+  const test::LogCapture log;
+  EXPECT_EQ(conditions::read_indices(folder_ / "identifiers.txt", 4).max().item<int64_t>(), 900000);
+  ASSERT_EQ(log.lines.size(), 1U);
+  EXPECT_THAT(log.lines[0], HasSubstr("identifiers.txt: the numbers of the classes go up to 900000, but only 4"));
+}
+
+TEST_F(PseudoLabels, AreWrittenWithAChecksumAndReadWithoutOne) {
+  conditions::PseudoLabels labels;
+  labels.ids = kIds;
+  auto file = conditions::pseudo_label_file(labels, {});
+  const auto path = folder_ / "ids.safetensors";
+  tensors::write_tensors(path, file);
+  EXPECT_TRUE(at::equal(conditions::read_indices(path, 4), kIds));
+  auto bytes = test::read_text(path);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  test::write_text(path, bytes);
+  EXPECT_THAT(complaint("ids.safetensors"), HasSubstr("damaged: the checksum"));
+  file.metadata.erase("format");  // as files of before
+  tensors::write_tensors(path, file);
+  EXPECT_FALSE(tensors::verify_tensors(path));
+  EXPECT_TRUE(at::equal(conditions::read_indices(path, 4), kIds));
 }
 
 TEST_F(PseudoLabels, GuideARunLikeTheLabelsTheyEqual) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "data/made_images.h"
 #include "sdg/data/fingerprint.h"
 #include "sdg/data/loader.h"

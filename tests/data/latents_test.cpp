@@ -166,6 +166,19 @@ TEST_F(Latents, HaveNoPixels) {
   EXPECT_THAT(message_of<Error>([&] { dataset.images({0}); }), HasSubstr("no pixels"));
 }
 
+TEST_F(Latents, OfBeforeThereWereChecksumsLoadAndDamagedOnesDoNot) {
+  auto file = made_file(true, false);
+  const auto path = write(file);
+  auto bytes = test::read_text(path);
+  bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 1);
+  test::write_text(path, bytes);
+  data::DataOptions where;
+  where.path = path.string();
+  EXPECT_THAT(message_of<Error>([&] { data::open_data(where, ""); }), HasSubstr("damaged: the checksum"));
+  file.metadata["format"] = "sdg-latents-1";
+  EXPECT_EQ(open(file).size(), kCount);
+}
+
 TEST_F(Latents, NamesWhatIsWrongWithTheFile) {
   const auto refusal = [&](const std::function<void(tensors::TensorFile&)>& spoil) {
     auto file = made_file(true, true);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/metrics/feature_collector.h"
