@@ -114,6 +114,7 @@ TEST(Docs, NothingIsCitedThatTheRepositoryDoesNotHold) {
     int number = 0;
     for (const auto& line : lines_of(path)) {
       ++number;
+      if (line.find(".md") == std::string::npos && line.find("ethod notes") == std::string::npos) continue;
       EXPECT_FALSE(std::regex_search(line, notes)) << path << ":" << number << ": " << line;
     }
   }
