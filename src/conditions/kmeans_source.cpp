@@ -66,9 +66,22 @@ Tensor make_anew(const ConditionContext& context, const Offline& offline) {
   return labels.ids;
 }
 
+// Why a file cannot be read; "" where it can.
+std::string damage_of(const std::filesystem::path& path) {
+  try {
+    tensors::read_tensors(path);
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 Tensor offline_clusters(const ConditionContext& context) {
   const auto stored = context.folder.pseudo_labels();
-  const bool there = std::filesystem::exists(stored);
+  const bool exists = std::filesystem::exists(stored);
+  const auto damage = exists ? damage_of(stored) : std::string();
+  if (!damage.empty()) context.note(damage);
+  const bool there = exists && damage.empty();
   const auto images = context.dataset.size();
   if (!context.before) {
     const Offline offline(context);
@@ -86,12 +99,12 @@ Tensor offline_clusters(const ConditionContext& context) {
     const auto ids = read_indices(stored, images);
     if (wanted.empty() || condition_key(ids) == wanted) return ids;
   }
-  context.note(cat(stored.string(), there ? ": holds other clusters than the run was trained on" : ": is gone",
+  const auto* lost = exists ? ": is damaged" : ": is gone";
+  context.note(cat(stored.string(), there ? ": holds other clusters than the run was trained on" : lost,
                    "; they are made anew"));
   const auto [labels, origin] = Offline(context).make();
   SDG_CHECK(wanted.empty() || condition_key(labels.ids) == wanted, stored.string(),
-            there ? ": holds other clusters" : ": is gone", ", and clustering the features of ",
-            context.config.condition.run,
+            there ? ": holds other clusters" : lost, ", and clustering the features of ", context.config.condition.run,
             " anew does not give those the run was trained on: bring the file back, or choose another --run");
   tensors::write_tensors(stored, pseudo_label_file(labels, origin));
   return labels.ids;

@@ -184,6 +184,10 @@ TEST_F(SameData, ARunGoesOnOnlyWithTheClustersItWasTrainedOn) {
   fs::remove(stored);
   tensors::write_tensors(stored, swapped);
   EXPECT_THAT(train(config, "run", 4), Contains(HasSubstr("holds other clusters")));
+  const auto cut = test::read_text(stored);
+  fs::remove(stored);
+  test::write_text(stored, cut.substr(0, cut.size() - 1));
+  EXPECT_THAT(train(config, "run", 5), Contains(HasSubstr("is damaged; they are made anew")));
   fs::remove(stored);
   auto other = test::tiny_config(data_, "none");
   other.seed = 3;
