@@ -71,13 +71,14 @@ cluster::SinkhornResult ClusterObjective::assign(const Tensor& scores, const net
   auto all = scores;
   if (queue_.capacity() > 0 && queue_.seen() > 0) {
     const at::NoGradGuard no_grad;
-    all = at::cat({scores, queue_.rows().matmul(scorer.head->prototypes->weight.t())});
+    all = at::cat({scores, queue_.rows(state_.reducer).matmul(scorer.head->prototypes->weight.t())});
   }
-  if (options().assign == cluster::Assign::kSoftmax) return cluster::softmax_assignment(all, options().epsilon);
+  if (options().assign == cluster::Assign::kSoftmax)
+    return cluster::softmax_assignment(all, options().epsilon, state_.reducer);
   cluster::SinkhornOptions sinkhorn;
   sinkhorn.epsilon = options().epsilon;
   sinkhorn.iterations = options().iterations;
-  return cluster::sinkhorn(all, sinkhorn);
+  return cluster::sinkhorn(all, sinkhorn, state_.reducer);
 }
 
 Tensor ClusterObjective::losses_of(const Tensor& scores, const cluster::SinkhornResult& assigned) const {
@@ -91,7 +92,7 @@ Contribution ClusterObjective::join(StepResult& result) {
   try {
     head->normalize_prototypes();
     const auto features = joined(&Part::features).detach().requires_grad_(options().backbone > 0);
-    const auto own = head->forward(features);  // scores [B, K] or [B*L, K]
+    const auto own = head->forward(features, state_.reducer);  // scores [B, K] or [B*L, K]
     const auto matched = match(own, result);
     if (!matched) {
       return {};
@@ -101,8 +102,8 @@ Contribution ClusterObjective::join(StepResult& result) {
         options().ramp ? cluster::warm_up_weight(state_.steps_done, static_cast<double>(state_.beginnings.conditions()),
                                                  options().weight)
                        : options().weight;
-    result.cluster_loss = matched->losses.mean().item<double>();
-    result.cluster_window = matched->loss.item<double>();
+    result.cluster_loss = state_.reducer.sum(part_of_mean(matched->losses, state_.reducer).item<double>());
+    result.cluster_window = state_.reducer.sum(matched->loss.item<double>());
     out.gradient = gradient_of(result.cluster_weight * matched->loss, features);
   } catch (const Error& error) {
     throw Error(cat("the clustering loss: ", error.what()));
@@ -149,7 +150,7 @@ Tensor ClusterObjective::backbone_gradient(const Tensor& of_features) {
 void ClusterObjective::keep(const data::Batch& batch, StepResult& result) {
   guard_->keep();
   guard_.reset();
-  if (queued_.defined()) queue_.push(queued_);
+  if (queued_.defined()) queue_.push(queued_, state_.reducer);
   parts_.clear();
   watch_agreement(batch, result);
 }
@@ -162,7 +163,7 @@ void ClusterObjective::undo() {
 // Conditions begin with the next step once clusters hold still.
 void ClusterObjective::watch_agreement(const data::Batch& batch, StepResult& result) {
   if (!result.ids.defined()) return;
-  agreement_.see(batch.index, result.ids);
+  agreement_.see(batch.index, result.ids, state_.reducer);
   result.agreement = agreement_.value();
   const double wanted = state_.config.condition.stable;
   if (wanted > 0 && result.agreement >= wanted && state_.steps_done + 1 < state_.beginnings.conditions()) {

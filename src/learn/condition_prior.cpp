@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sdg/cluster/label_prior.h"
 #include "sdg/core/error.h"
 #include "sdg/learn/state.h"
 
@@ -24,11 +25,12 @@ void ConditionPrior::count_all(const Tensor& ids) {
   counts_ = at::bincount(ids.cpu(), {}, counts_.defined() ? counts_.size(0) : 0).to(at::kDouble);
 }
 
-void ConditionPrior::see(const Tensor& on_device) {
-  const auto ids = on_device.cpu();
+void ConditionPrior::see(const Tensor& on_device, Reducer& reducer) {
+  const auto own = on_device.cpu();
   counts_.mul_(kDecay);
-  counts_ += at::bincount(ids.flatten(), {}, counts_.size(0)).to(at::kDouble);
+  counts_ += cluster::label_counts(own, counts_.size(0), reducer);
   if (!maps_.defined()) return;
+  const auto ids = reducer.all_gather(own);  // [B, L]
   for (int64_t i = 0; i < ids.size(0); ++i) maps_[maps_seen_++ % maps_.size(0)].copy_(ids[i]);
 }
 

@@ -51,6 +51,7 @@ Contribution DispersiveObjective::join(StepResult& result) {
     }
   }
   parts_.clear();
+  out.loss = state_.reducer.sum(out.loss);
   result.dispersive_loss = out.loss / state_.config.train.dispersive;
   SDG_CHECK(std::isfinite(out.loss), "the dispersive loss is ", number_text(out.loss));
   return out;

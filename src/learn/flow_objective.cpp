@@ -39,10 +39,14 @@ Contribution FlowObjective::join(StepResult& result) {
       out.gradient = part.gradient;
     }
   }
+  out.loss = reducer_.sum(out.loss);
   result.flow_loss = out.loss;
-  const bool data = std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.finite_data; });
-  SDG_CHECK(std::isfinite(out.loss), "the flow loss is ", number_text(out.loss),
-            data ? "" : " (the training data itself holds numbers that are not finite)");
+  if (!std::isfinite(out.loss)) {
+    const bool data = std::all_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.finite_data; });
+    const bool bad_data = reducer_.max(data ? 0 : 1) > 0;
+    throw Error(cat("the flow loss is ", number_text(out.loss),
+                    bad_data ? " (the training data itself holds numbers that are not finite)" : ""));
+  }
   parts_.clear();
   return out;
 }

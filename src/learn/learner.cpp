@@ -29,7 +29,7 @@ class Undo {
 
 std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int64_t images) {
   std::vector<std::unique_ptr<Objective>> out;
-  out.push_back(std::make_unique<FlowObjective>(state.flat, state.model_parameters));
+  out.push_back(std::make_unique<FlowObjective>(state.flat, state.model_parameters, state.reducer));
   if (state.config.train.dispersive > 0) out.push_back(std::make_unique<DispersiveObjective>(state));
   if (!state.student.head) return out;
   const bool two = state.config.cluster.views == cluster::Views::kTwo;
@@ -40,13 +40,13 @@ std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int
 }  // namespace
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
-                 int64_t images)
+                 int64_t images, Reducer& reducer)
     : Learner(config, device, ids, classes, network::build_network(config, classes, device),
-              network::build_network(config, classes, device), {}, images) {}
+              network::build_network(config, classes, device), {}, images, reducer) {}
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
-                 network::Network student, network::Network teacher, DrawFn draws, int64_t images)
-    : state_(config, device, std::move(student), std::move(teacher)),
+                 network::Network student, network::Network teacher, DrawFn draws, int64_t images, Reducer& reducer)
+    : state_(config, device, std::move(student), std::move(teacher), reducer),
       draws_(draws ? std::move(draws) : counter_draws(config, state_.student.model->patch_tokens())),
       optimizer_(config.train, state_.flat.values()),
       objectives_(make_objectives(state_, images)) {
@@ -72,13 +72,13 @@ Tensor Learner::prior() const {
   return state_.steps_done > state_.beginnings.conditions() ? prior_.value() : Tensor();
 }
 
-Shard Learner::shard_of(const data::Batch& batch, int64_t number, int64_t first, int64_t count) const {
+Shard Learner::shard_of(const data::Batch& batch, int64_t number, int64_t first, int64_t count, int64_t whole) const {
   const auto part = [&](const std::vector<int64_t>& all) {
     return std::vector<int64_t>(all.begin() + first, all.begin() + first + count);
   };
   Shard shard;
   shard.number = number;
-  shard.batch = batch.x.size(0);
+  shard.batch = whole;
   shard.index = part(batch.index);
   shard.x = batch.x.narrow(0, first, count).to(state_.device);  // [n, C, S, S]
   const auto samples = part(batch.sample);
@@ -110,14 +110,17 @@ StepResult Learner::step(const data::Batch& batch) {
   for (const auto& each : objectives_) {
     if (each->active()) objectives.push_back(each.get());
   }
-  const int64_t size = batch.x.size(0);
+  auto& reducer = state_.reducer;
+  const int64_t size = batch.x.size(0), whole = reducer.sum(size);
+  SDG_CHECK(reducer.max(size > 0 ? 0 : 1) == 0, "a step's batch of ", whole, " images leaves one of ", reducer.ranks(),
+            " ranks without any; use a larger batch");
   const int64_t shard_size = state_.device.is_cpu() ? std::min(state_.config.train.shard, size) : size;
   std::vector<Tensor> ids(static_cast<size_t>((size + shard_size - 1) / shard_size));
   for (auto* objective : objectives) objective->begin(static_cast<int64_t>(ids.size()));
   Undo undo(objectives);
   in_parallel(state_.device, static_cast<int64_t>(ids.size()), [&](int64_t number) {
     const int64_t first = number * shard_size;
-    auto shard = shard_of(batch, number, first, std::min(shard_size, size - first));
+    auto shard = shard_of(batch, number, first, std::min(shard_size, size - first), whole);
     pass(shard, objectives);
     ids[static_cast<size_t>(number)] = shard.ids;
   });
@@ -135,6 +138,7 @@ StepResult Learner::step(const data::Batch& batch) {
     for (size_t i = 1; i < contributions.size(); ++i) {
       if (contributions[i].gradient.defined()) result.gradient.add_(contributions[i].gradient);
     }
+    reducer.all_reduce(result.gradient);
     result.lr = learning_rate(state_.config.train, state_.steps_done);
     result.grad_norm = optimizer_.step(state_.flat.values(), result.gradient, result.lr);
   } catch (const Error& error) {
@@ -143,7 +147,7 @@ StepResult Learner::step(const data::Batch& batch) {
   // From here on nothing can go wrong any more: the step counts.
   undo.keep();
   update_teacher(state_);
-  if (recipe::facts_of(state_.config).online && result.ids.defined()) prior_.see(result.ids);
+  if (recipe::facts_of(state_.config).online && result.ids.defined()) prior_.see(result.ids, reducer);
   for (auto* objective : objectives) objective->keep(batch, result);
   ++state_.steps_done;
   return result;

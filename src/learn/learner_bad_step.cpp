@@ -13,7 +13,7 @@ std::string Learner::bad_step(const std::string& what) const {
 }
 
 // Which loss a gradient that is not finite came from, and where it shows; empty where it is finite. The first
-// contribution's tensor holds the sum of all.
+// contribution's tensor holds the sum of all, over all ranks.
 std::string Learner::bad_gradient(const Tensor& gradient, const std::vector<Objective*>& objectives,
                                   const std::vector<Contribution>& contributions) const {
   if (!gradient.defined()) return {};
@@ -28,7 +28,9 @@ std::string Learner::bad_gradient(const Tensor& gradient, const std::vector<Obje
   if (bad == 0) return {};
   auto from = objectives.front()->name();
   for (size_t i = 1; i < contributions.size(); ++i) {
-    if (contributions[i].gradient.defined() && !finite(contributions[i].gradient)) from = objectives[i]->name();
+    if (!contributions[i].gradient.defined()) continue;
+    const bool anywhere = state_.reducer.max(finite(contributions[i].gradient) ? 0 : 1) > 0;  // on some rank
+    if (anywhere) from = objectives[i]->name();
   }
   return cat(", that of the ", from, " loss, in ", bad, " of ", parts.size(), " tensors, e.g. ", first);
 }

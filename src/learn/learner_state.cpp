@@ -51,9 +51,10 @@ void follow_from_the_change(LearnerState& state) {
 }  // namespace
 
 LearnerState::LearnerState(const recipe::RunConfig& config, const at::Device& device, network::Network student,
-                           network::Network teacher)
+                           network::Network teacher, Reducer& reducer)
     : config(config),
       device(device),
+      reducer(reducer),
       student(std::move(student)),
       teacher(std::move(teacher)),
       flat(flatten(this->student)),

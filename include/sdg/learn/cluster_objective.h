@@ -44,20 +44,21 @@ class ClusterObjective : public Objective {
   };
   /// The head's rows against their assignments.
   struct Match {
-    Tensor losses;  ///< [rows] assignment losses, in nats
-    Tensor loss;    ///< of the step, unweighted
-    Tensor queued;  ///< [rows, p] embeddings that later steps are balanced with
+    Tensor losses;  ///< [rows] assignment losses of this rank, in nats
+    Tensor loss;    ///< this rank's part of the step's, unweighted
+    Tensor queued;  ///< [rows, p] this rank's embeddings that later steps are balanced with
   };
   /// Are conditions of the step, or of their stability, wanted even where the head does not learn from the teacher?
   virtual bool needs_teacher() const;
-  /// Nothing where no row counts.
+  /// Nothing where no row of any rank counts.
   virtual std::optional<Match> match(const cluster::HeadOutput& own, StepResult& result) = 0;
 
   const cluster::ClusterOptions& options() const { return state_.config.cluster; }
   Part& part_of(const Shard& shard) { return parts_[static_cast<size_t>(shard.number)]; }
   /// The member of all parts, one after the other.
   Tensor joined(Tensor Part::* member) const;
-  /// Balanced with the rows of earlier steps; of the answer only the batch's own rows are learned from.
+  /// Balanced with the rows of all ranks and of earlier steps; of the answer only the batch's own rows are learned
+  /// from.
   cluster::SinkhornResult assign(const Tensor& scores, const network::Network& scorer) const;
   /// Losses of scores [rows, K] against the first rows of the assignments.
   Tensor losses_of(const Tensor& scores, const cluster::SinkhornResult& assigned) const;

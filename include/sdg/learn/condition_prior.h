@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 #include "sdg/tensors/tensor_file.h"
 
@@ -15,8 +16,8 @@ class ConditionPrior {
   /// Every index counts as often as the data set holds it; ids int64 [data set size].
   void count_all(const Tensor& ids);
   /// The indices of one step, int64 [n] or [n, L]. Older steps count less: they come from clusters that have moved
-  /// since.
-  void see(const Tensor& ids);
+  /// since. Over ranks those of all, in the order of the ranks.
+  void see(const Tensor& ids, Reducer& reducer = Reducer::local());
 
   /// Shares [K]; at patch level the last maps themselves, int64 [M, L]. Undefined where there are no indices.
   Tensor value() const;

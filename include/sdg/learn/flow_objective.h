@@ -1,6 +1,7 @@
 #pragma once
 #include <vector>
 
+#include "sdg/core/reducer.h"
 #include "sdg/learn/objective.h"
 #include "sdg/network/flat_parameters.h"
 
@@ -10,10 +11,11 @@ namespace sdg::learn {
 /// path; weighted where the target is the score, see PredictionTable::training_point).
 class FlowObjective : public Objective {
  public:
-  /// `flat` holds the parameters, of which `model_parameters` are the network's own and come first. Both must outlive
+  /// `flat` holds the parameters, of which `model_parameters` are the network's own and come first. All must outlive
   /// this.
-  FlowObjective(const network::FlatParameters& flat, const std::vector<Tensor>& model_parameters)
-      : flat_(flat), model_parameters_(model_parameters) {}
+  FlowObjective(const network::FlatParameters& flat, const std::vector<Tensor>& model_parameters,
+                Reducer& reducer = Reducer::local())
+      : flat_(flat), model_parameters_(model_parameters), reducer_(reducer) {}
 
   std::string name() const override { return "flow"; }
   void begin(int64_t shards) override;
@@ -28,6 +30,7 @@ class FlowObjective : public Objective {
   };
   const network::FlatParameters& flat_;
   const std::vector<Tensor>& model_parameters_;
+  Reducer& reducer_;
   std::vector<Part> parts_;
 };
 

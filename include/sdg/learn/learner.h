@@ -26,16 +26,19 @@ class BadStep : public Error {
 
 /// The state of training and one step of it; knows no files. A step is a function of (state, batch): all draws are
 /// keyed by the batch's global sample counters, and the gradients of the shards are summed in a fixed order, so the
-/// result does not depend on threads.
+/// result does not depend on threads. Over ranks each has a learner and steps with its own images of one global batch;
+/// how that is divided changes float32 rounding and nothing else (train.dispersive compares within shards).
 class Learner {
  public:
   /// `ids` int64 [data set size]: the condition index of each image for the index sources; undefined otherwise (and
   /// for source recluster, which sets them later). `classes`: number of such indices. `images`: size of the data set.
+  /// `reducer` must outlive this.
   Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
-          int64_t images = Agreement::kRemembered);
+          int64_t images = Agreement::kRemembered, Reducer& reducer = Reducer::local());
   /// With networks and draws of the caller's, which must be what `config` describes.
   Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
-          network::Network student, network::Network teacher, DrawFn draws, int64_t images = Agreement::kRemembered);
+          network::Network student, network::Network teacher, DrawFn draws, int64_t images = Agreement::kRemembered,
+          Reducer& reducer = Reducer::local());
 
   /// Source recluster: the indices from the next step on; sampling's prior is their histogram.
   void set_ids(const Tensor& ids);
@@ -45,7 +48,8 @@ class Learner {
   int64_t change_at() const { return state_.beginnings.conditions(); }
 
   /// Advances by one step. Throws BadStep, leaving everything as it was (weights, prototypes, batch statistics, queue,
-  /// optimizer, averages, prior), if a loss, the gradient or the update is not finite.
+  /// optimizer, averages, prior), if a loss, the gradient or the update is not finite; then all ranks do. Throws Error
+  /// on all ranks where one has no image.
   StepResult step(const data::Batch& batch);
 
   int64_t steps_done() const { return state_.steps_done; }
@@ -66,7 +70,7 @@ class Learner {
  private:
   bool conditioned() const;
   bool keeps_ids() const;
-  Shard shard_of(const data::Batch& batch, int64_t number, int64_t first, int64_t count) const;
+  Shard shard_of(const data::Batch& batch, int64_t number, int64_t first, int64_t count, int64_t whole) const;
   model::Condition condition_of(Shard& shard) const;
   void pass(Shard& shard, const std::vector<Objective*>& objectives) const;
   std::string bad_step(const std::string& what) const;

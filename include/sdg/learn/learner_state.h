@@ -3,21 +3,25 @@
 #include <functional>
 #include <vector>
 
+#include "sdg/core/reducer.h"
 #include "sdg/learn/beginnings.h"
 #include "sdg/network/flat_parameters.h"
 #include "sdg/network/network.h"
 
 namespace sdg::learn {
 
-/// What the learner and its objectives share: the networks and how far training has come.
+/// What the learner and its objectives share: the networks and how far training has come. It is the same on all ranks,
+/// to the bit, for it follows from figures and gradients of all ranks' images.
 struct LearnerState {
+  /// `reducer` must outlive this.
   LearnerState(const recipe::RunConfig& config, const at::Device& device, network::Network student,
-               network::Network teacher);
+               network::Network teacher, Reducer& reducer = Reducer::local());
   LearnerState(const LearnerState&) = delete;
   LearnerState& operator=(const LearnerState&) = delete;
 
   recipe::RunConfig config;
   at::Device device;
+  Reducer& reducer;
   network::Network student;  ///< what is trained
   network::Network teacher;  ///< its average, which assigns clusters and samples
   network::FlatParameters flat, teacher_flat;

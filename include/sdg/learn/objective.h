@@ -17,7 +17,7 @@ struct StepResult;
 /// One shard of a step's batch on its way through the network. Each is one thread's work.
 struct Shard {
   int64_t number = 0;             ///< which of the step's shards
-  int64_t batch = 0;              ///< B, images of the whole step
+  int64_t batch = 0;              ///< B, images of the whole step, on all ranks
   std::vector<int64_t> index;     ///< [n] of the images in the data set
   Tensor x;                       ///< [n, C, S, S] data, on the device
   Draws draws;                    ///< of these images
@@ -30,8 +30,9 @@ struct Shard {
 
 /// What an objective adds to a step.
 struct Contribution {
-  double loss = 0;  ///< with its weight: what is minimised
-  Tensor gradient;  ///< [P] of that, over the whole batch; undefined where the step has none
+  double loss = 0;  ///< with its weight, over the whole batch: what is minimised
+  Tensor gradient;  ///< [P] this rank's part of its gradient: the learner adds the ranks' parts; undefined where the
+                    ///< step has none, on all ranks
 };
 
 /// One of the losses whose sum a training step minimises. A step calls, in this order and for every objective:
@@ -42,7 +43,8 @@ struct Contribution {
 ///   join          once                      what needs the whole batch; the objective's loss and gradient
 ///   keep or undo  once                      the step counts and state moves on, or nothing of it has happened
 ///
-/// State that only some objective has is its own to save.
+/// Every rank has some images of the step's batch. From join on, ranks go together: what join throws it throws on all.
+/// State that only some objective has is its own to save, and the same on all ranks.
 class Objective {
  public:
   virtual ~Objective() = default;

@@ -6,7 +6,8 @@
 
 namespace sdg::learn {
 
-/// What one step did.
+/// What one step did. Figures and the gradient are of all ranks' images, `ids` and the rows of `sinkhorn` of this
+/// rank's.
 struct StepResult {
   double flow_loss = 0;       ///< mean squared error of the prediction
   double cluster_loss = 0;    ///< mean assignment loss in nats over all rows; 0 where nothing is clustered

@@ -1,0 +1,181 @@
+// A global batch, divided among ranks in any way, trains to the weights of one rank.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "sdg/core/rng.h"
+#include "sdg/learn/learner.h"
+#include "support/thread_reducer.h"
+#include "support/tiny_run.h"
+
+using namespace sdg;
+
+namespace {
+
+constexpr int64_t kBatch = 12, kImages = 40, kSteps = 20;
+
+data::Batch batch_of(int64_t step) {
+  data::Batch batch;
+  batch.sample = rng::consecutive(kBatch * step, kBatch);
+  for (const auto sample : batch.sample) batch.index.push_back(sample % kImages);
+  batch.x = rng::normal({3, rng::Purpose::kTest, 0}, batch.sample, {1, 8, 8});
+  return batch;
+}
+
+// The rows of a rank.
+data::Batch share(const data::Batch& all, const std::vector<int64_t>& division, const Reducer& reducer) {
+  const auto rank = static_cast<size_t>(reducer.rank());
+  const auto first = std::accumulate(division.begin(), division.begin() + reducer.rank(), int64_t{0});
+  const auto part = [&](const std::vector<int64_t>& list) {
+    return std::vector<int64_t>(list.begin() + first, list.begin() + first + division[rank]);
+  };
+  return {all.x.narrow(0, first, division[rank]), part(all.index), part(all.sample)};
+}
+
+recipe::RunConfig config_of(const std::string& views) {
+  auto config = test::tiny_config("unused");
+  test::named(config.cluster.views, views);
+  config.train.batch = kBatch;
+  config.train.steps = kSteps;
+  config.cluster.queue = 20;
+  config.cluster.window_begin = 0.5;
+  return config;
+}
+
+struct Trained {
+  tensors::TensorFile state;
+  std::vector<Tensor> ids;  // of each step, of all ranks
+  std::vector<double> objectives;
+};
+
+Trained train(const recipe::RunConfig& config, const std::vector<int64_t>& division, Reducer& reducer) {
+  const bool labels = config.condition.source == recipe::Source::kLabel;
+  const auto table = labels ? at::arange(kImages, at::kLong) % 4 : Tensor();
+  learn::Learner learner(config, at::kCPU, table, labels ? 4 : 0, kImages, reducer);
+  Trained out;
+  for (int64_t step = 0; step < kSteps; ++step) {
+    const auto result = learner.step(share(batch_of(step), division, reducer));
+    if (result.ids.defined()) out.ids.push_back(reducer.all_gather(result.ids));
+    out.objectives.push_back(result.objective);
+  }
+  learner.save(out.state);
+  return out;
+}
+
+// The bias before the head's BatchNorm has a gradient of nothing but rounding, 1e-8 or so, of which AdamW makes full
+// steps at its usual eps; the averaged head, in eval mode, shows them. A larger eps leaves rounding small.
+void expect_the_same_training(recipe::RunConfig config, const std::vector<std::vector<int64_t>>& divisions) {
+  config.train.eps = 1e-4;
+  const auto one = train(config, {kBatch}, Reducer::local());
+  for (const auto& division : divisions) {
+    test::on_ranks(static_cast<int64_t>(division.size()), [&](Reducer& reducer) {
+      const auto got = train(config, division, reducer);
+      ASSERT_EQ(got.ids.size(), one.ids.size());
+      for (size_t step = 0; step < one.ids.size(); ++step) EXPECT_TRUE(at::equal(got.ids[step], one.ids[step])) << step;
+      for (size_t step = 0; step < kSteps; ++step)
+        EXPECT_NEAR(got.objectives[step], one.objectives[step], 1e-4) << step;
+      ASSERT_EQ(got.state.tensors.size(), one.state.tensors.size());
+      for (const auto& [name, expected] : one.state.tensors) {
+        const auto& tensor = got.state.tensors.at(name);
+        if (!at::isFloatingType(expected.scalar_type()) || name == "prior") {
+          EXPECT_TRUE(at::equal(tensor, expected)) << name << ", " << reducer.ranks() << " ranks";
+        } else {
+          EXPECT_LT((tensor - expected).abs().max().item<double>(), 1e-5)
+              << name << ", " << reducer.ranks() << " ranks";
+        }
+        // State is the same on all ranks, or they would part from each other.
+        if (expected.scalar_type() == at::kFloat)
+          EXPECT_TRUE(at::equal(reducer.broadcast(tensor.contiguous().clone()), tensor)) << name;
+      }
+      EXPECT_EQ(got.state.metadata, one.state.metadata);
+    });
+  }
+}
+
+const std::vector<std::vector<int64_t>> kDivisions{{6, 6}, {1, 11}, {4, 4, 4}, {5, 1, 4, 2}};
+
+}  // namespace
+
+TEST(LearnerRanks, WithoutConditions) {
+  expect_the_same_training(test::tiny_config("unused", "none"), kDivisions);
+}
+
+TEST(LearnerRanks, WithLabels) {
+  expect_the_same_training(test::tiny_config("unused", "label"), kDivisions);
+}
+
+TEST(LearnerRanks, WithTwoViewsAndAQueue) {
+  expect_the_same_training(config_of("two"), kDivisions);
+}
+
+// Of few images in the window most ranks have none at some step, and some steps have none at all.
+TEST(LearnerRanks, WithOneViewInANarrowWindow) {
+  auto config = config_of("one");
+  config.cluster.window_begin = 0.8;
+  config.cluster.window_end = 0.95;
+  for (const std::string averaging : {"batch", "window"}) {
+    test::named(config.cluster.averaging, averaging);
+    expect_the_same_training(config, {{6, 6}, {5, 1, 4, 2}});
+  }
+  test::named(config.cluster.balance, "batch");
+  expect_the_same_training(config, {{6, 6}, {5, 1, 4, 2}});
+}
+
+TEST(LearnerRanks, WithGradientsIntoTheBackbone) {
+  for (const std::string views : {"one", "two"}) {
+    auto config = config_of(views);
+    config.cluster.backbone = 0.5;
+    config.train.lr = 1e-4;
+    expect_the_same_training(config, {{6, 6}, {5, 1, 4, 2}});
+  }
+}
+
+TEST(LearnerRanks, WithClustersOfPatches) {
+  auto config = config_of("two");
+  test::named(config.cluster.level, "patch");
+  expect_the_same_training(config, {{6, 6}, {5, 1, 4, 2}});
+}
+
+// Images are compared within shards: a division between shards changes nothing.
+TEST(LearnerRanks, WithTheDispersiveLoss) {
+  auto config = test::tiny_config("unused", "none");
+  config.train.dispersive = 0.5;
+  expect_the_same_training(config, {{6, 6}, {3, 9}, {3, 3, 3, 3}});
+}
+
+TEST(LearnerRanks, BeginsConditionsOnAllRanksInOneStep) {
+  auto config = config_of("two");
+  config.condition.change = 0.9;
+  config.condition.stable = 0.05;
+  expect_the_same_training(config, {{6, 6}, {5, 1, 4, 2}});
+}
+
+TEST(LearnerRanks, AStepThatIsNotFiniteOnOneRankIsUndoneOnAll) {
+  for (const int64_t bad : {0, 2}) {
+    test::on_ranks(3, [&](Reducer& reducer) {
+      learn::Learner learner(config_of("two"), at::kCPU, {}, 0, kImages, reducer);
+      const std::vector<int64_t> division{4, 4, 4};
+      for (int64_t step = 0; step < 5; ++step) learner.step(share(batch_of(step), division, reducer));
+      tensors::TensorFile before, after;
+      learner.save(before);
+      for (auto& item : before.tensors) item.second = item.second.clone();
+      auto batch = share(batch_of(5), division, reducer);
+      if (reducer.rank() == bad) batch.x = batch.x * NAN;
+      EXPECT_THAT(test::message_of<learn::BadStep>([&] { learner.step(batch); }),
+                  testing::HasSubstr("the flow loss is nan (the training data itself holds numbers"));
+      learner.save(after);
+      for (const auto& [name, tensor] : before.tensors) EXPECT_TRUE(test::same_bytes(tensor, after.at(name))) << name;
+      learner.step(share(batch_of(5), division, reducer));  // and goes on
+    });
+  }
+}
+
+TEST(LearnerRanks, ARankWithoutImagesIsAnErrorOfAll) {
+  test::on_ranks(3, [](Reducer& reducer) {
+    learn::Learner learner(config_of("two"), at::kCPU, {}, 0, kImages, reducer);
+    EXPECT_EQ(test::message_of<Error>([&] { learner.step(share(batch_of(0), {6, 0, 6}, reducer)); }),
+              "a step's batch of 12 images leaves one of 3 ranks without any; use a larger batch");
+  });
+}
