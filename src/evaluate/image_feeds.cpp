@@ -22,8 +22,9 @@ Tensor prepared(const Tensor& image, int64_t size) {
   return size > 0 ? data::adm_center_crop(image, size) : image;
 }
 
-std::vector<int64_t> wanted_of(int64_t size, int64_t limit) {
-  return network::evaluation_subset(size, limit > 0 ? limit : size, 0);  // sorted
+// Of the images that are measured this rank's share, sorted.
+std::vector<int64_t> wanted_of(int64_t size, int64_t limit, const Reducer& reducer) {
+  return own_items(network::evaluation_subset(size, limit > 0 ? limit : size, 0), reducer);
 }
 
 Tensor read_named(const data::ImageSource& images, int64_t index) {
@@ -37,9 +38,10 @@ Tensor read_named(const data::ImageSource& images, int64_t index) {
 
 }  // namespace
 
-metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, const Progress& progress) {
-  return [&dataset, limit, progress](const Take& take) {
-    const auto indices = wanted_of(dataset.size(), limit);
+metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, const Progress& progress,
+                                const Reducer& reducer) {
+  return [&dataset, limit, progress, &reducer](const Take& take) {
+    const auto indices = wanted_of(dataset.size(), limit, reducer);
     const auto total = static_cast<int64_t>(indices.size());
     for (int64_t first = 0; first < total; first += kAtOnce) {
       const int64_t n = std::min(kAtOnce, total - first);
@@ -56,10 +58,10 @@ metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, con
   };
 }
 
-metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOptions& options,
-                               const Progress& progress) {
-  return [&images, options, progress](const Take& take) {
-    const auto wanted = wanted_of(images.size(), options.limit);
+metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOptions& options, const Progress& progress,
+                               const Reducer& reducer) {
+  return [&images, options, progress, &reducer](const Take& take) {
+    const auto wanted = wanted_of(images.size(), options.limit, reducer);
     const auto total = static_cast<int64_t>(wanted.size());
     if (total == 0) return;
     Tensor first = read_named(images, wanted.front());  // how large they are
@@ -80,7 +82,8 @@ metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOpt
   };
 }
 
-metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress) {
+metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress,
+                            const Reducer& reducer) {
   const auto contents = tensors::npz_contents(path);
   const auto found = contents.find("arr_0");
   SDG_CHECK(found != contents.end(), path, ": expected statistics (mu and sigma) or images (arr_0, uint8 NHWC), got ",
@@ -92,8 +95,8 @@ metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& optio
   const auto& shape = found->second.shape;
   SDG_CHECK(shape.size() == 4 && found->second.dtype == at::kByte && (shape[3] == 1 || shape[3] == 3), path,
             ": arr_0 must be uint8 [N, H, W, 1 or 3], got ", found->second.dtype, " ", to_string(shape));
-  return [path, count = shape[0], options, progress](const Take& take) {
-    const auto wanted = wanted_of(count, options.limit);
+  return [path, count = shape[0], options, progress, &reducer](const Take& take) {
+    const auto wanted = wanted_of(count, options.limit, reducer);
     int64_t first = 0, done = 0;
     size_t next = 0;
     tensors::read_npz_rows(path, "arr_0", kAtOnce, [&](const Tensor& rows) {
@@ -118,10 +121,10 @@ metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generat
   };
 }
 
-metrics::Gaussian gaussian_of(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor) {
+metrics::Gaussian gaussian_of(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor, Reducer& reducer) {
   metrics::GaussianAccumulator sums(extractor.dim());
-  const auto fed = metrics::for_each_features(feed, std::ref(extractor), {&sums});
-  auto out = sums.result();
+  const auto fed = metrics::for_each_features(feed, std::ref(extractor), {&sums}, reducer);
+  auto out = sums.result(reducer);
   out.extractor = extractor.name();
   out.weights = extractor.weights_digest();
   out.size = fed.size;

@@ -24,7 +24,8 @@ Tensor features_of(const std::vector<Tensor>& images, const FeatureFn& features)
 
 }  // namespace
 
-Fed for_each_features(const ImageFeed& feed, const FeatureFn& features, const std::vector<FeatureSink*>& sinks) {
+Fed for_each_features(const ImageFeed& feed, const FeatureFn& features, const std::vector<FeatureSink*>& sinks,
+                      Reducer& reducer) {
   Fed fed;
   feed([&](const std::vector<Tensor>& images) {
     if (images.empty()) return;
@@ -36,7 +37,13 @@ Fed for_each_features(const ImageFeed& feed, const FeatureFn& features, const st
     for (auto* sink : sinks) sink->add(own);
     fed.images += static_cast<int64_t>(images.size());
   });
-  return fed;
+  if (reducer.ranks() == 1) return fed;
+  Fed all{reducer.sum(fed.images), {}};
+  for (const auto& size : all_gather_texts(fed.size, reducer)) {
+    if (size.empty()) continue;  // a rank without images
+    all.size = all.size.empty() || all.size == size ? size : "mixed";
+  }
+  return all;
 }
 
 }  // namespace sdg::metrics

@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include <cmath>
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/metrics/feature_collector.h"
 #include "sdg/metrics/gaussian.h"
+#include "support/thread_reducer.h"
 
 namespace sdg::metrics {
 namespace {
@@ -64,6 +67,46 @@ TEST(ForEachFeatures, SaysTheOneSizeOfAllImages) {
   const auto fed = for_each_features([](const auto& take) { take({made(0, 3, 7)}); }, two_features, {});
   EXPECT_EQ(fed.size, "3x7");
   EXPECT_EQ(for_each_features([](const auto&) {}, two_features, {}).images, 0);
+}
+
+TEST(ForEachFeatures, OverRanksTellsOfTheImagesOfAll) {
+  const auto fed_on = [](int64_t ranks, int64_t other_width) {
+    Fed out;
+    test::on_ranks(ranks, [&](Reducer& reducer) {
+      const auto feed = [&](const auto& take) {
+        if (reducer.rank() != 1) take({made(reducer.rank(), 4, reducer.rank() == 2 ? other_width : 6)});
+      };
+      const auto fed = for_each_features(feed, two_features, {}, reducer);
+      if (reducer.rank() == ranks - 1) out = fed;
+    });
+    return out;
+  };
+  EXPECT_EQ(fed_on(3, 6).images, 2);
+  EXPECT_EQ(fed_on(3, 6).size, "4x6") << "a rank without images has no size";
+  EXPECT_EQ(fed_on(3, 7).size, "mixed");
+}
+
+TEST(FeatureCollector, OverRanksKeepsWhatOneRankWouldKeep) {
+  const auto rows = drawn(101, 3);
+  std::vector<int64_t> places(101);
+  std::iota(places.begin(), places.end(), 0);
+  for (const int64_t most : {10, 100, 101, 500}) {
+    const auto one = kept(rows, most, 7);
+    for (const int64_t ranks : {2, 3, 4}) {
+      test::on_ranks(ranks, [&](Reducer& reducer) {
+        FeatureCollector collector(most, 0, reducer);
+        const auto own = rows.index_select(0, at::tensor(own_items(places, reducer)));
+        for (const auto& part : own.split(5)) collector.add(part);
+        EXPECT_TRUE(at::equal(collector.features(), one)) << ranks << " ranks, " << most;
+      });
+    }
+  }
+  test::on_ranks(3, [&](Reducer& reducer) {  // fewer images than ranks
+    FeatureCollector collector(10, 0, reducer);
+    EXPECT_THROW(collector.features(), Error);
+    if (reducer.rank() == 0) collector.add(rows.slice(0, 0, 1));
+    EXPECT_TRUE(at::equal(collector.features(), rows.slice(0, 0, 1)));
+  });
 }
 
 TEST(FeatureCollector, KeepsAllInOrderWhileThereIsRoom) {

@@ -9,7 +9,8 @@
 #include "sdg/metrics/gaussian.h"
 #include "sdg/vision/feature_extractor.h"
 
-/// Images of every origin, piece by piece, for metrics::for_each_features. What a feed refers to must outlive it.
+/// Images of every origin, piece by piece, for metrics::for_each_features. What a feed refers to must outlive it. Over
+/// ranks a feed gives every ranks-th of the images, from the rank-th on.
 namespace sdg::evaluate {
 
 struct MeasureOptions {
@@ -18,22 +19,25 @@ struct MeasureOptions {
 };
 
 /// A run's own data set, seen as the model sees it. Broken images are left out: a replacement would count twice.
-metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, const Progress& progress = {});
+metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, const Progress& progress = {},
+                                const Reducer& reducer = Reducer::local());
 
 /// Images as they are, each at its own size and in its own colours. No image is replaced: one that cannot be decoded is
 /// an Error that names it.
 metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOptions& options,
-                               const Progress& progress = {});
+                               const Progress& progress = {}, const Reducer& reducer = Reducer::local());
 
 /// `arr_0` of an .npz, uint8 [N, H, W, C] (C 1 or 3), a piece at a time. Throws Error for another .npz.
-metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress = {});
+metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress = {},
+                            const Reducer& reducer = Reducer::local());
 
-/// Images drawn from a trained network.
+/// Images drawn from a trained network; those of `request`, on each rank.
 metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generate::Request& request,
                                const at::Device& device, const Progress& progress = {});
 
-/// The statistics of an extractor's features, with what is known of where they come from. Throws Error for fewer than
-/// two images.
-metrics::Gaussian gaussian_of(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor);
+/// The statistics of an extractor's features, over the images of all ranks, with what is known of where they come from.
+/// Throws Error for fewer than two images.
+metrics::Gaussian gaussian_of(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor,
+                              Reducer& reducer = Reducer::local());
 
 }  // namespace sdg::evaluate

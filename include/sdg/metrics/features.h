@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
 /// What every metric of images in a feature space shares: images go through a network once, and whatever is to be
@@ -22,14 +23,16 @@ class FeatureSink {
 /// Calls `take` with one piece of images after the other, uint8 [C, H, W] each and of any sizes, until there are none.
 using ImageFeed = std::function<void(const std::function<void(const std::vector<Tensor>& images)>& take)>;
 
-/// What was fed.
+/// What was fed, on all ranks.
 struct Fed {
   int64_t images = 0;
   std::string size;  ///< height before width: "32x32", "mixed"; "" of none
 };
 
 /// Gives the features of every image to every sink. Images of one piece that have one shape go through the network
-/// together; their rows stand in the order of the images.
-Fed for_each_features(const ImageFeed& feed, const FeatureFn& features, const std::vector<FeatureSink*>& sinks);
+/// together; their rows stand in the order of the images. Over ranks each feeds its own images, to sinks of its own
+/// that are joined where they are asked for their results.
+Fed for_each_features(const ImageFeed& feed, const FeatureFn& features, const std::vector<FeatureSink*>& sinks,
+                      Reducer& reducer = Reducer::local());
 
 }  // namespace sdg::metrics
