@@ -23,6 +23,24 @@ tensors::TensorFile read_checkpoint(const std::filesystem::path& path) {
   }
 }
 
+// The rows that Learner::save kept; null where conditions are not stored.
+std::shared_ptr<const network::StoredConditions> stored_conditions(const tensors::TensorFile& file,
+                                                                   const std::string& where) {
+  const auto values = file.tensors.find("stored.values"), maps = file.tensors.find("stored.maps");
+  if (values == file.tensors.end() && maps == file.tensors.end()) return nullptr;
+  auto out = std::make_shared<network::StoredConditions>();
+  if (values != file.tensors.end()) out->values = values->second;
+  if (maps != file.tensors.end()) out->maps = maps->second;
+  const auto number = [&](const char* key) {
+    const auto found = file.metadata.find(key);
+    SDG_CHECK(found != file.metadata.end(), where, ": no metadata `", key, "`");
+    return std::stoll(found->second);
+  };
+  out->classes = number("stored_classes");
+  out->map_channels = number("stored_map_channels");
+  return out;
+}
+
 }  // namespace
 
 void describe(tensors::TensorFile& file, const CheckpointInfo& info) {
@@ -114,7 +132,8 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
             ", and its configuration takes that for ", taken_for, " (model.prediction)");
   {
     const nn::WithoutInitialValues all_come_from_the_file;
-    trained.network = network::build_network(trained.info.config, trained.info.classes, device);
+    trained.network = network::build_network(trained.info.config, trained.info.classes, device,
+                                             stored_conditions(file, trained.path));
   }
   trained.network.adopt(file.tensors, weights + ".", trained.path);
   trained.network.check_finite(weights + ".", trained.path);
@@ -127,6 +146,8 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
   const auto change = file.metadata.find("change_step");
   const auto conditions_from =
       change == file.metadata.end() ? network::change_step(trained.info.config) : std::stoll(change->second);
+  if (trained.network.stored && trained.info.step > conditions_from)
+    trained.prior = cluster::label_prior(at::ones({trained.network.stored->rows()}, at::kDouble));
   if (prior != file.tensors.end() && trained.info.step > conditions_from) {
     trained.prior = cluster::label_prior(prior->second);
     if (network::patch_level(trained.info.config)) {

@@ -1,7 +1,8 @@
-// condition.source file: an index an image, read from a file.
+// condition.source file: an index an image, or more than that, read from a file.
 #include "conditions/sources.h"
 #include "sdg/checkpoint/same_data.h"
 #include "sdg/conditions/pseudo_labels.h"
+#include "sdg/conditions/stored_file.h"
 #include "sdg/core/error.h"
 
 namespace sdg::conditions {
@@ -14,8 +15,9 @@ class FileSource : public ConditionSource {
     GivenConditions out;
     out.origin = pseudo_label_origin(file);
     checkpoint::check_made_for(out.origin.images, context.fingerprint, "condition.file: " + file, context.opened.path);
-    out.ids = read_indices(file, context.dataset.size());
-    out.classes = out.ids.max().item<int64_t>() + 1;
+    out.stored = read_stored(file, context.dataset.size(), context.config.data.size);
+    out.ids = out.stored ? at::arange(out.stored->rows()) : read_indices(file, context.dataset.size());
+    out.classes = out.stored ? out.stored->classes : out.ids.max().item<int64_t>() + 1;
     if (!out.origin.images.known())
       context.note(cat("condition.file: ", file, " does not say which images it is for: only their number, ",
                        out.ids.size(0), ", was compared"));

@@ -33,6 +33,10 @@ std::string content_digest(const checkpoint::Trained& trained) {
   digest.text(config::to_yaml(fields, {.without_later = true})).number(trained.info.step);
   for (const auto& [name, tensor] : trained.network.tensors("")) digest.text(name).tensor(tensor);
   if (trained.prior.defined()) digest.tensor(trained.prior);
+  if (const auto& stored = trained.network.stored) {
+    for (const auto& rows : {stored->values, stored->maps})
+      if (rows.defined()) digest.tensor(rows);
+  }
   return digest.hex();
 }
 

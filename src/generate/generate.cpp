@@ -23,10 +23,11 @@ int64_t group_size(const at::Device& device) {
 
 model::Condition join(const model::Condition& given, int64_t n) {
   // One doubled batch: the first half conditional, the second half null through the drop mask.
-  const auto twice = at::cat({given.value, given.value});
-  auto drop = at::zeros({2 * n}, twice.options().dtype(at::kBool));
+  const auto twice = [](const Tensor& each) { return each.defined() ? at::cat({each, each}) : each; };
+  const auto value = twice(given.value), map = twice(given.map);
+  auto drop = at::zeros({2 * n}, (value.defined() ? value : map).options().dtype(at::kBool));
   drop.slice(0, n).fill_(true);
-  return model::Condition::given(twice, drop);
+  return model::Condition::given(value, drop, map);
 }
 
 /// Consecutive images before they are pictures.

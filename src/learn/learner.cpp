@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sdg/cluster/label_prior.h"
 #include "sdg/core/error.h"
 #include "sdg/learn/cluster_objective.h"
 #include "sdg/learn/dispersive_objective.h"
@@ -37,12 +38,21 @@ std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int
   return out;
 }
 
+// What sampling draws from when the data set is gone.
+void save_stored(const network::StoredConditions& all, tensors::TensorFile& file) {
+  const auto some = all.some();
+  if (some.values.defined()) file.tensors["stored.values"] = some.values;
+  if (some.maps.defined()) file.tensors["stored.maps"] = some.maps;
+  file.metadata["stored_classes"] = std::to_string(some.classes);
+  file.metadata["stored_map_channels"] = std::to_string(some.map_channels);
+}
+
 }  // namespace
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
-                 int64_t images, Reducer& reducer)
-    : Learner(config, device, ids, classes, network::build_network(config, classes, device),
-              network::build_network(config, classes, device), {}, images, reducer) {}
+                 int64_t images, Reducer& reducer, std::shared_ptr<const network::StoredConditions> stored)
+    : Learner(config, device, ids, classes, network::build_network(config, classes, device, stored),
+              network::build_network(config, classes, device, stored), {}, images, reducer) {}
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
                  network::Network student, network::Network teacher, DrawFn draws, int64_t images, Reducer& reducer)
@@ -51,16 +61,16 @@ Learner::Learner(const recipe::RunConfig& config, const at::Device& device, cons
       optimizer_(config.train, state_.flat.values()),
       objectives_(make_objectives(state_, images)) {
   const auto facts = recipe::facts_of(config);
-  SDG_CHECK(!facts.given || (ids.defined() && classes > 0), "condition source ", config::name(config.condition.source),
-            " needs an index per image");
+  SDG_CHECK(!facts.given || (ids.defined() && (classes > 0 || state_.teacher.stored)), "condition source ",
+            config::name(config.condition.source), " needs an index per image");
   const auto patches = network::patch_level(config) ? state_.student.model->patch_tokens() : 0;
-  prior_ = ConditionPrior(facts.online ? config.cluster.clusters : classes, patches);
+  if (!state_.teacher.stored) prior_ = ConditionPrior(facts.online ? config.cluster.clusters : classes, patches);
   if (ids.defined()) set_ids(ids);
 }
 
 void Learner::set_ids(const Tensor& ids) {
   ids_ = ids;
-  prior_.count_all(ids_);
+  if (!state_.teacher.stored) prior_.count_all(ids_);
 }
 
 bool Learner::conditioned() const {
@@ -69,7 +79,9 @@ bool Learner::conditioned() const {
 }
 
 Tensor Learner::prior() const {
-  return state_.steps_done > state_.beginnings.conditions() ? prior_.value() : Tensor();
+  if (state_.steps_done <= state_.beginnings.conditions()) return {};
+  return state_.teacher.stored ? cluster::label_prior(at::ones({state_.teacher.stored->rows()}, at::kDouble))
+                               : prior_.value();
 }
 
 Shard Learner::shard_of(const data::Batch& batch, int64_t number, int64_t first, int64_t count, int64_t whole) const {
@@ -166,6 +178,7 @@ void Learner::save(tensors::TensorFile& file) const {
   moments(optimizer_.exp_avg_sq, "optimizer.exp_avg_sq.");
   file.tensors["optimizer.step"] = optimizer_.steps_done;
   prior_.save(file);
+  if (state_.teacher.stored) save_stored(*state_.teacher.stored, file);
   for (const auto& objective : objectives_) objective->save(file);
   if (keeps_ids() && ids_.defined()) file.tensors["ids"] = ids_;
   state_.beginnings.save(file, state_.steps_done);

@@ -159,6 +159,9 @@ Options transformer(const Preset& preset, const ModelOptions& options, const Mod
   network.depth = or_preset(options.depth, preset.depth);
   network.heads = or_preset(options.heads, preset.heads);
   if (options.mlp_ratio > 0) network.mlp_ratio = options.mlp_ratio;
+  SDG_CHECK_USAGE(shape.condition_dim == 0 || shape.condition_dim == network.dim, "model ", options.name,
+                  ": condition vectors must be as wide as the tokens, ", network.dim, ", got ", shape.condition_dim,
+                  "; set model.dim, or take a network of family sg");
   SDG_CHECK_USAGE(shape.size % network.patch == 0, "model ", options.name, ": images of side ", shape.size,
                   " cannot be cut into patches of ", network.patch, "; set model.patch to a divisor");
   return network;
@@ -225,6 +228,8 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
     net->set_predicts(predicts);
     return net.ptr();
   };
+  SDG_CHECK_USAGE(shape.map_channels == 0 || preset.family == "sg", "model ", options.name,
+                  ": takes no maps; networks of family sg (sg-unet, ...) do");
   if (preset.family == "uvit") {
     auto network = transformer<UViTOptions>(preset, options, shape, 1);
     network.conv = preset.conv;

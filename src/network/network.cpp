@@ -12,10 +12,17 @@
 namespace sdg::network {
 namespace {
 
-model::ModelShape model_shape(const recipe::RunConfig& config, int64_t classes) {
+model::ModelShape model_shape(const recipe::RunConfig& config, int64_t classes, const StoredConditions* stored) {
   model::ModelShape shape;
   shape.size = config.data.size;
   shape.channels = config.data.channels;
+  if (stored) {
+    shape.condition = stored->kind();
+    shape.classes = stored->classes;
+    shape.map_channels = stored->map_channels;
+    shape.condition_dim = stored->width();
+    return shape;
+  }
   const auto facts = recipe::facts_of(config);
   using model::ConditionKind;
   shape.condition = facts.indices         ? ConditionKind::kIndex
@@ -90,9 +97,12 @@ void Network::check_finite(const std::string& prefix, const std::string& where) 
   for (const auto& [name, tensor] : tensors(prefix)) sdg::check_finite(tensor, where, name);
 }
 
-Network build_network(const recipe::RunConfig& config, int64_t classes, const at::Device& device) {
+Network build_network(const recipe::RunConfig& config, int64_t classes, const at::Device& device,
+                      std::shared_ptr<const StoredConditions> stored) {
   Network network;
-  network.model = model::build(config.model, model_shape(config, classes), recipe::seed_of(config), device);
+  network.stored = std::move(stored);
+  network.model =
+      model::build(config.model, model_shape(config, classes, network.stored.get()), recipe::seed_of(config), device);
   network.predictions = flow::PredictionTable(network.model->predicts(), config.flow.sigma_min, device);
   if (recipe::facts_of(config).online && !device.is_meta()) {
     const int64_t dim = network.model->dim();
@@ -162,6 +172,7 @@ Tensor features_at(const recipe::RunConfig& config, const Network& network, cons
 
 model::Condition condition_for(const recipe::RunConfig& config, const Network& teacher, const Tensor& ids,
                                const Tensor& drop) {
+  if (teacher.stored) return teacher.stored->of(ids, drop);
   if (!teacher.head) return model::Condition::given(ids, drop);
   const at::NoGradGuard no_grad;
   const auto weight = teacher.head->prototypes->weight;

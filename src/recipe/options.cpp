@@ -36,13 +36,14 @@ void TrainOptions::visit(config::Fields& fields) {
           .min = 0,
           .max = 1,
           .resume = config::Resume::kSaid});
-  fields("dispersive", &dispersive,
-         {.help = "Weight of the dispersive loss (arXiv 2506.09027), which pushes the features of different images apart: "
-                  "those of the middle block, images of one shard (train.shard) with each other. 0 is off; the paper uses "
-                  "0.25 to 0.5.",
-          .min = 0,
-          .resume = config::Resume::kSaid,
-          .later = true});
+  fields(
+      "dispersive", &dispersive,
+      {.help = "Weight of the dispersive loss (arXiv 2506.09027), which pushes the features of different images apart: "
+               "those of the middle block, images of one shard (train.shard) with each other. 0 is off; the paper uses "
+               "0.25 to 0.5.",
+       .min = 0,
+       .resume = config::Resume::kSaid,
+       .later = true});
   fields("teacher", &teacher,
          {.help = "average: the teacher follows from the first step. change: it keeps the initial weights until the "
                   "conditions begin, is then overwritten once and follows at the full decay, its BatchNorm statistics "
@@ -90,7 +91,9 @@ void ConditionOptions::visit(config::Fields& fields) {
   fields(
       "file", &file,
       {.help = "Source file: pseudo-labels, one index an image in the data set's order: safetensors (ids), npy, or a "
-               "text file with one index a line.",
+               "text file with one index a line. A safetensors file may hold more than that: vectors [N, D] or "
+               "patch_vectors [N, L, D] as wide as the network, and maps (uint8 [N, S, S] of classes, or float "
+               "[N, M, S, S]) for networks of family sg, with one of the others or alone.",
        .instead = "other pseudo-labels are another run: choose another --run, with model.weights from this one to keep "
                   "what was learned"});
   fields("drop", &drop,

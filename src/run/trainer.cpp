@@ -45,7 +45,8 @@ class Run {
         recovery_(checkpoint::find_recovery(folder)),
         before_(recovery_ ? std::optional(read_before(config, folder, recovery_->checkpoint)) : std::nullopt),
         supply_(open_supply(config, folder, device_, observer.on_event, before_ ? &*before_ : nullptr)),
-        learner_(config, device_, supply_.given.ids, supply_.given.classes, supply_.dataset->size()) {}
+        learner_(config, device_, supply_.given.ids, supply_.given.classes, supply_.dataset->size(), Reducer::local(),
+                 supply_.given.stored) {}
 
   Outcome execute() {
     Outcome outcome;

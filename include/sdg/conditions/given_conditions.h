@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,12 @@ namespace sdg::conditions {
 
 /// The condition indices that a run is given before it begins: of source label, kmeans and file.
 struct GivenConditions {
-  Tensor ids;  ///< int64 [data set size]; undefined for other sources
+  Tensor ids;  ///< int64 [data set size], with `stored` the numbers of its rows; undefined for other sources
   int64_t classes = 0;
-  std::vector<std::string> class_names;  ///< source label
-  PseudoLabelOrigin origin;              ///< source kmeans and file
-  std::string key;                       ///< digest of ids
+  std::vector<std::string> class_names;                     ///< source label
+  PseudoLabelOrigin origin;                                 ///< source kmeans and file
+  std::string key;                                          ///< digest of ids, or of the stored conditions
+  std::shared_ptr<const network::StoredConditions> stored;  ///< source file, where conditions are more than an index
 };
 
 /// What they are made for, and what is known of it.

@@ -32,9 +32,10 @@ class Learner {
  public:
   /// `ids` int64 [data set size]: the condition index of each image for the index sources; undefined otherwise (and
   /// for source recluster, which sets them later). `classes`: number of such indices. `images`: size of the data set.
-  /// `reducer` must outlive this.
+  /// `reducer` must outlive this. With `stored` conditions the indices are rows of these.
   Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
-          int64_t images = Agreement::kRemembered, Reducer& reducer = Reducer::local());
+          int64_t images = Agreement::kRemembered, Reducer& reducer = Reducer::local(),
+          std::shared_ptr<const network::StoredConditions> stored = nullptr);
   /// With networks and draws of the caller's, which must be what `config` describes.
   Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
           network::Network student, network::Network teacher, DrawFn draws, int64_t images = Agreement::kRemembered,
@@ -58,7 +59,8 @@ class Learner {
   network::Network& student() { return state_.student; }
   network::Network& teacher() { return state_.teacher; }
   /// What sampling draws conditions from: the share of each cluster (or class) in the conditions lately given, [K]; at
-  /// patch level the last cluster maps themselves, int64 [M, L]. Undefined while no step was trained with conditions.
+  /// patch level the last cluster maps themselves, int64 [M, L]; of stored conditions equal shares of their rows.
+  /// Undefined while no step was trained with conditions.
   Tensor prior() const;
   /// The part of a flat tensor (StepResult::gradient) that belongs to each parameter.
   std::map<std::string, Tensor> named(const Tensor& flat) const { return state_.flat.named_views(flat); }

@@ -4,6 +4,7 @@
 #include "sdg/cluster/prototype_head.h"
 #include "sdg/flow/prediction_table.h"
 #include "sdg/model/velocity_model.h"
+#include "sdg/network/stored_conditions.h"
 #include "sdg/recipe/run_config.h"
 
 namespace sdg::network {
@@ -12,7 +13,8 @@ namespace sdg::network {
 struct Network {
   std::shared_ptr<model::VelocityModel> model;
   cluster::PrototypeHead head{nullptr};
-  flow::PredictionTable predictions;  ///< from the model's answers to velocities
+  flow::PredictionTable predictions;               ///< from the model's answers to velocities
+  std::shared_ptr<const StoredConditions> stored;  ///< where conditions are rows of these; null elsewhere
 
   /// dx_t/dt at (x_t, t) of our path, whatever the model predicts. x_t [N, C, S, S], t [N].
   Tensor velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const;
@@ -29,9 +31,11 @@ struct Network {
   void check_finite(const std::string& prefix, const std::string& where) const;
 };
 
-/// `classes` is the number of condition indices (source label and kmeans); ignored otherwise.
+/// `classes` is the number of condition indices (source label and kmeans); ignored otherwise. Where conditions are
+/// `stored` rows, these say what the network is told.
 /// On the meta device there is no head: LibTorch's own modules cannot be made there.
-Network build_network(const recipe::RunConfig& config, int64_t classes, const at::Device& device);
+Network build_network(const recipe::RunConfig& config, int64_t classes, const at::Device& device,
+                      std::shared_ptr<const StoredConditions> stored = nullptr);
 
 /// Block whose tokens are clustered.
 int64_t feature_depth(const recipe::RunConfig& config, const model::VelocityModel& model);
@@ -63,8 +67,8 @@ Tensor features_at(const recipe::RunConfig& config, const Network& network, cons
 Tensor features_with_gradient(const recipe::RunConfig& config, const Network& network, const Tensor& x,
                               const Tensor& eps, const Tensor& t);
 
-/// ids int64 [N] (patch level [N, L]) -> the condition the backbone gets for them: an index, or a prototype of
-/// `teacher`, scaled where condition.token says so.
+/// ids int64 [N] (patch level [N, L]) -> the condition the backbone gets for them: an index, a prototype of `teacher`,
+/// scaled where condition.token says so, or the stored row of that number.
 model::Condition condition_for(const recipe::RunConfig& config, const Network& teacher, const Tensor& ids,
                                const Tensor& drop = {});
 

@@ -1,0 +1,29 @@
+#pragma once
+#include "sdg/core/tensor.h"
+#include "sdg/model/options.h"
+#include "sdg/model/velocity_model.h"
+
+namespace sdg::network {
+
+/// What images are told where that is stored row by row: while training a row an image of the data set, in a checkpoint
+/// some of them, which sampling draws from. A row is an index, a vector, a vector for every patch, a map, or one of the
+/// first three and a map.
+struct StoredConditions {
+  Tensor values;             ///< int64 [R], float [R, D] or float [R, L, D]; undefined where there are maps alone
+  Tensor maps;               ///< float [R, M, S, S], or uint8 [R, S, S] of classes, shown as M channels of 0 and 1
+  int64_t classes = 0;       ///< of int64 values: they are below
+  int64_t map_channels = 0;  ///< M
+
+  int64_t rows() const;
+  model::ConditionKind kind() const;
+  /// Width of the vectors, 0 where there are none.
+  int64_t width() const;
+
+  /// The condition of the rows `ids`, int64 [N], on their device. `drop` bool [N] as in Condition.
+  model::Condition of(const Tensor& ids, const Tensor& drop = {}) const;
+
+  /// At most 512 of the rows (fewer where they are large: 64 MiB), always the same ones, in their order.
+  StoredConditions some() const;
+};
+
+}  // namespace sdg::network
