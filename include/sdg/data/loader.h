@@ -20,7 +20,7 @@ struct LoaderOptions {
   bool flip = false;
   int64_t threads = 1;   ///< decoding threads; the next batches are ready while this one trains. 0 loads in next()
   int64_t prefetch = 2;  ///< batches kept ready
-  std::optional<OrderKind> order{};///< of an epoch; default: by the number of images
+  std::optional<OrderKind> order{};  ///< of an epoch; default: by the number of images
 };
 
 /// Endless shuffled batches. Sample s is image permutation(seed, epoch = s / N)[s % N]: a function of s alone, so
