@@ -98,7 +98,7 @@ TEST_F(CommandLine, ImagesThatAreNotFiniteAreAnErrorAndNoPicture) {
     if (name.rfind("ema.", 0) == 0 && tensor.is_floating_point()) tensor = tensor.clone().fill_(1e30);
   tensors::write_tensors(folder_ / "large.safetensors", file);
   expect_failure(sdg("sample --checkpoint large.safetensors --count 2 --seed 7"), 1,
-                 "image 0 is not finite (seed 7, guidance 2, 2 euler steps)");
+                 "image 0 is not finite (seed 7, guidance 1.5, 2 euler steps)");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "samples"));
   expect_failure(sdg("eval-fid --checkpoint large.safetensors --count 8"), 1, "not finite");
 }
