@@ -41,15 +41,7 @@ void DispersiveObjective::after_pass(Shard& shard) {
 }
 
 Contribution DispersiveObjective::join(StepResult& result) {
-  Contribution out;
-  for (auto& part : parts_) {
-    out.loss += part.loss;
-    if (out.gradient.defined()) {
-      out.gradient.add_(part.gradient);
-    } else {
-      out.gradient = part.gradient;
-    }
-  }
+  auto out = sum_of_shards(parts_);
   parts_.clear();
   out.loss = state_.reducer.sum(out.loss);
   result.dispersive_loss = out.loss / state_.config.train.dispersive;

@@ -23,15 +23,11 @@ class FlowObjective : public Objective {
   Contribution join(StepResult& result) override;
 
  private:
-  struct Part {
-    double loss = 0;  // of the shard's images, already divided by the batch
-    Tensor gradient;
-    bool finite_data = true;
-  };
   const network::FlatParameters& flat_;
   const std::vector<Tensor>& model_parameters_;
   Reducer& reducer_;
-  std::vector<Part> parts_;
+  std::vector<Contribution> parts_;  // of the shards, their losses already divided by the batch
+  std::vector<char> finite_data_;    // of each shard: was what is learned from finite
 };
 
 }  // namespace sdg::learn

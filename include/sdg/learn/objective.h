@@ -35,6 +35,21 @@ struct Contribution {
                     ///< step has none, on all ranks
 };
 
+/// The sum of the shards' parts in the order of the shards, so that it does not depend on threads. The first part's
+/// gradient becomes the sum.
+inline Contribution sum_of_shards(const std::vector<Contribution>& parts) {
+  Contribution out;
+  for (const auto& part : parts) {
+    out.loss += part.loss;
+    if (out.gradient.defined()) {
+      out.gradient.add_(part.gradient);
+    } else {
+      out.gradient = part.gradient;
+    }
+  }
+  return out;
+}
+
 /// One of the losses whose sum a training step minimises. A step calls, in this order and for every objective:
 ///
 ///   begin         once                      what of the last step is left is forgotten
