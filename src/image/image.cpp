@@ -1,6 +1,6 @@
 #include "sdg/image/image.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cctype>
 #include <string_view>

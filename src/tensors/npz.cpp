@@ -1,7 +1,7 @@
 #include "sdg/tensors/npz.h"
 #include "sdg/io/file_kind.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <optional>

@@ -1,6 +1,6 @@
 #include "sdg/tensors/tensor_file.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <bit>

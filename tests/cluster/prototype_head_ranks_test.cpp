@@ -1,7 +1,8 @@
 // The head's statistics over the rows of several ranks, and the gradient through them, against torch's own BatchNorm
 // on the whole batch.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/types.h>
 
 #include "sdg/cluster/prototype_head.h"
 #include "sdg/cluster/sinkhorn.h"

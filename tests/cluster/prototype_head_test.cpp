@@ -1,7 +1,7 @@
 #include "sdg/cluster/prototype_head.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"

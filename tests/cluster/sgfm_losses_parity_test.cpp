@@ -1,6 +1,6 @@
 // The losses of the public self-guided flow matching, from given predictions, embeddings and prototypes.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "sdg/cluster/prototype_head.h"
 #include "sdg/cluster/sinkhorn.h"

@@ -1,6 +1,6 @@
 // Assignments of SwAV's public Sinkhorn-Knopp, alone and cut into the parts that several ranks hold.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "sdg/cluster/sinkhorn.h"
 #include "support/fixture.h"

@@ -1,7 +1,7 @@
 // Rows of several ranks, balanced together, get what one rank gives them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "sdg/cluster/collapse.h"
 #include "sdg/cluster/sinkhorn.h"

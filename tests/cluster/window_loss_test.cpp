@@ -1,7 +1,7 @@
 #include "sdg/cluster/window_loss.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <limits>
 

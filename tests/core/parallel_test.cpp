@@ -1,7 +1,7 @@
 #include "sdg/core/parallel.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <atomic>
 #include <stdexcept>

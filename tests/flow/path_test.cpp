@@ -1,7 +1,7 @@
 #include "sdg/flow/path.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"

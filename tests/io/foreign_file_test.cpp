@@ -1,7 +1,7 @@
 // What is given as weights or arrays and is something else: one line that says what it is.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdlib>
 

@@ -1,5 +1,6 @@
 #include "sdg/model/uvit.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <limits>

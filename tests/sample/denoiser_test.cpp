@@ -1,7 +1,7 @@
 #include "sdg/sample/denoiser.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 using namespace sdg;
 

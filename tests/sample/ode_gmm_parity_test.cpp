@@ -1,6 +1,6 @@
 // Every solver of torchdiffeq on the velocity of a Gaussian mixture, which is known in closed form.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 

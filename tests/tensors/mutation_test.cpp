@@ -1,7 +1,7 @@
 // Damaged files by the thousand: every reader either reads them or throws sdg::Error. Run it under the sanitizers, and
 // longer, with SDG_MUTATIONS=1000000.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <turbojpeg.h>
 
 #include <cstdlib>

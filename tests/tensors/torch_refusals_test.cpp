@@ -1,6 +1,6 @@
 // Torch files that are broken, lie about themselves or ask for more than plain data needs.
 #include <sys/resource.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "sdg/tensors/tensor_file.h"
 #include "sdg/tensors/torch_file.h"

@@ -1,7 +1,7 @@
 // What torch files hold beside plain tensors of plain state dicts. The judge is torch.load.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "sdg/core/error.h"
 #include "sdg/tensors/npz.h"

@@ -1,7 +1,7 @@
 // Which part of a file of somebody else's training is taken: files written by PyTorch, values as torch.load gives them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "sdg/core/error.h"
 #include "sdg/tensors/tensor_file.h"
