@@ -5,8 +5,10 @@
 
 #include "sdg/checkpoint/recovery.h"
 #include "sdg/cluster/label_prior.h"
+#include "sdg/config/names.h"
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
+#include "sdg/core/utf8.h"
 #include "sdg/core/version.h"
 #include "sdg/nn/init.h"
 
@@ -64,7 +66,7 @@ void describe(tensors::TensorFile& file, const CheckpointInfo& info) {
   set("pseudo_labels_free", info.pseudo_labels_free);
   set("initial_weights", info.initial_weights);
   set("conditions", info.conditions);
-  if (info.order != data::OrderKind::kSorted) file.metadata["data_order"] = data::to_text(info.order);
+  if (info.order != data::OrderKind::kSorted) file.metadata["data_order"] = config::name(info.order);
   if (info.fingerprint.known()) file.metadata["data_fingerprint"] = data::to_text(info.fingerprint);
   if (!info.provenance.empty()) file.metadata[kProvenanceKey] = to_json(info.provenance);
   if (info.initial_class_conditional) file.metadata["initial_class_conditional"] = "yes";
@@ -119,8 +121,7 @@ CheckpointInfo parse_info(const tensors::TensorFile& file, const std::string& wh
   return info;
 }
 
-Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& device, const std::string& weights) {
-  SDG_CHECK_USAGE(weights == "ema" || weights == "model", "weights must be ema or model, got ", weights);
+Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& device, Weights weights) {
   const auto file = read_checkpoint(checkpoint);
   Trained trained;
   trained.path = checkpoint.string();
@@ -135,8 +136,9 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
     trained.network = network::build_network(trained.info.config, trained.info.classes, device,
                                              stored_conditions(file, trained.path));
   }
-  trained.network.adopt(file.tensors, weights + ".", trained.path);
-  trained.network.check_finite(weights + ".", trained.path);
+  const auto part = cat(config::name(weights), ".");
+  trained.network.adopt(file.tensors, part, trained.path);
+  trained.network.check_finite(part, trained.path);
   trained.network.set_training(false);
   for (auto& parameter : trained.network.model->parameters()) parameter.requires_grad_(false);
   if (trained.network.head) {

@@ -4,6 +4,7 @@
 
 #include "io/json_impl.h"
 #include "sdg/core/error.h"
+#include "sdg/core/utf8.h"
 
 namespace sdg::checkpoint {
 

@@ -18,7 +18,7 @@
 namespace sdg::cli {
 namespace {
 
-constexpr int kFailure = 1, kUsage = 2;
+constexpr int kFailure = 1, kUsage = 2, kInternal = 70;
 
 int report(const std::string& message, int code) {
   std::string line = message.substr(0, message.find('\n'));
@@ -83,6 +83,8 @@ int run_command(int argc, char** argv) {
     }
   } catch (const UsageError& error) {
     return report(error.what(), kUsage);
+  } catch (const InternalError& error) {
+    return report(cat("mistake of the program, please report it: ", error.what()), kInternal);
   } catch (const std::exception& error) {
     return report(error.what(), kFailure);
   }

@@ -10,7 +10,7 @@ const config::Field& declared(const std::string& path) {
   static recipe::RunConfig config;
   static const auto fields = config::Fields::of(config);
   const auto* field = fields.find(path);
-  SDG_CHECK(field, "no option ", path, " is declared");
+  SDG_ASSERT(field, "no option ", path, " is declared");
   return *field;
 }
 

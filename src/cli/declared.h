@@ -13,10 +13,15 @@ namespace sdg::cli {
 /// The declaration of an option of a run, "sample.guidance". Throws Error where there is none.
 const config::Field& declared(const std::string& path);
 
-/// A number or name that only a command has: its own declaration. T is int64_t, double or std::string.
+/// A number or name that only a command has: its own declaration. T is int64_t, double, std::string or a named enum.
 template <class T>
 config::Field own(config::Doc doc) {
-  return {"", config::Slot(static_cast<T*>(nullptr)), std::move(doc), T{}};
+  if constexpr (config::NamedEnum<T>) {
+    doc.choices = config::all_names<T>();
+    return own<std::string>(std::move(doc));
+  } else {
+    return {"", config::Slot(static_cast<T*>(nullptr)), std::move(doc), T{}};
+  }
 }
 
 /// What `text` means. Throws UsageError `--guidance: expected a number of at least 0, got "nan"`.

@@ -8,6 +8,7 @@
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "generate/options_json_impl.h"
+#include "sdg/config/names.h"
 #include "sdg/core/device.h"
 #include "sdg/evaluate/measure.h"
 
@@ -83,7 +84,7 @@ void print(const Arguments& arguments, const vision::FeatureExtractor& extractor
       auto options = generate::to_json(measured.how);
       options.erase("count");  // it is that of the statistics
       out.update(options);
-      out["weights"] = arguments.sampling.weights;
+      out["weights"] = config::name(arguments.sampling.weights);
     }
     std::printf("%s\n", io::json_text(out).c_str());
     return;

@@ -9,6 +9,7 @@
 #include "cli/terminal.h"
 #include "io/json_impl.h"
 #include "sdg/checkpoint/same_data.h"
+#include "sdg/config/names.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
@@ -139,8 +140,8 @@ class Report {
   std::string sentence() const {
     const auto& config = trained_.info.config;
     return cat(config.model.name, ", condition ", config::name(config.condition.source), ", step ", trained_.info.step,
-               ", ", arguments_.source.weights == "ema" ? "averaged" : "raw", " weights; ", opened_.description, ": ",
-               indices_.size(), " images",
+               ", ", arguments_.source.weights == checkpoint::Weights::kEma ? "averaged" : "raw", " weights; ",
+               opened_.description, ": ", indices_.size(), " images",
                labels_.defined()
                    ? cat(", probes learn on ", split_.train.size(), " and are tested on ", split_.test.size(),
                          " (seed ", arguments_.seed, "), k-NN of ", arguments_.neighbours)
@@ -160,7 +161,7 @@ class Report {
     const nlohmann::ordered_json head{{"checkpoint", trained_.path},
                                       {"step", info.step},
                                       {"model", info.config.model.name},
-                                      {"weights", arguments_.source.weights},
+                                      {"weights", config::name(arguments_.source.weights)},
                                       {"data", opened_.description},
                                       {"images", indices_.size()},
                                       {"labels", labels_.defined() ? "for measuring only" : "none"},

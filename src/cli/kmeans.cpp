@@ -27,7 +27,8 @@ namespace fs = std::filesystem;
 
 struct Arguments {
   std::optional<cluster::Pooling> pooling;
-  std::string run, checkpoint, features, data, out = "ids.safetensors", device = "auto", weights = "ema";
+  std::string run, checkpoint, features, data, out = "ids.safetensors", device = "auto";
+  checkpoint::Weights weights = checkpoint::Weights::kEma;
   std::optional<int64_t> depth, clusters;
   std::optional<double> time;
   conditions::OfflineKmeans how;
@@ -199,8 +200,7 @@ void declare_clustering(CLI::App& app, Arguments& arguments) {
   declare(app, "--clusters", arguments.clusters, declared("cluster.clusters"),
           "Default: the run's cluster.clusters (10 with --features).");
   declare(app, "--start", kmeans.start,
-          own<std::string>({.help = "plusplus (greedy k-means++) or random (K images; faster for large K)",
-                            .choices = {"plusplus", "random"}}));
+          own<cluster::KmeansStart>({.help = "plusplus (greedy k-means++) or random (K images; faster for large K)"}));
   number("--restarts", kmeans.restarts,
          {.help = cat("independent starts; the one of lowest inertia is kept; default ", kmeans.restarts),
           .min = 1,

@@ -127,9 +127,9 @@ void declare_source(CLI::App& app, std::string& run, std::string& checkpoint, co
       ->excludes(folder);
 }
 
-void declare_weights(CLI::App& app, std::string& weights) {
+void declare_weights(CLI::App& app, checkpoint::Weights& weights) {
   declare(app, "--weights", weights,
-          own<std::string>({.help = "ema (the average) or model (the raw weights)", .choices = {"ema", "model"}}));
+          own<checkpoint::Weights>({.help = "ema (the average) or model (the raw weights)"}));
 }
 
 void declare_device(CLI::App& app, std::string& device) {

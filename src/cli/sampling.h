@@ -12,7 +12,8 @@
 namespace sdg::cli {
 
 struct SamplingArguments {
-  std::string run, checkpoint, device = "auto", weights = "ema", config_class, autoencoder, map, map_from;
+  std::string run, checkpoint, device = "auto", config_class, autoencoder, map, map_from;
+  checkpoint::Weights weights = checkpoint::Weights::kEma;
   SampleValues sample;
   std::optional<int64_t> cluster;
 };
@@ -27,7 +28,7 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::st
 /// Declares run, --run and --checkpoint, of which one can be given.
 void declare_source(CLI::App& app, std::string& run, std::string& checkpoint, const std::string& what);
 /// Declares --weights, --device.
-void declare_weights(CLI::App& app, std::string& weights);
+void declare_weights(CLI::App& app, checkpoint::Weights& weights);
 void declare_device(CLI::App& app, std::string& device);
 
 /// Loads the checkpoint that the arguments mean and says on standard error which.

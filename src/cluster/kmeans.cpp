@@ -21,8 +21,6 @@ KmeansResult kmeans(const Tensor& x_in, const KmeansOptions& options, const Prog
             " clusters need at least as many points, got ", x_in.size(0));
   SDG_CHECK(options.restarts >= 1 && options.iterations >= 1,
             "kmeans: restarts and iterations must be at least 1, got ", options.restarts, " and ", options.iterations);
-  SDG_CHECK(options.start == "plusplus" || options.start == "random", "kmeans: start must be plusplus or random, got ",
-            options.start);
   SDG_CHECK(options.minibatch >= 0, "kmeans: minibatch must be at least 0, got ", options.minibatch);
   SDG_CHECK(x_in.isfinite().all().item<bool>(), "kmeans: x must be finite");
   const auto x = x_in.to(at::kFloat);
@@ -36,8 +34,8 @@ KmeansResult kmeans(const Tensor& x_in, const KmeansOptions& options, const Prog
       if (progress) progress(restart * options.iterations + done, total);
     };
     const auto from = options.minibatch > 0 ? sample_for_start(x, options.clusters, options.minibatch, stream) : x;
-    auto centroids = options.start == "random" ? random_rows(from, options.clusters, stream)
-                                               : plus_plus(from, options.clusters, stream);
+    auto centroids = options.start == KmeansStart::kRandom ? random_rows(from, options.clusters, stream)
+                                                           : plus_plus(from, options.clusters, stream);
     auto result = options.minibatch > 0
                       ? minibatch_kmeans(x, centroids, options.minibatch, options.iterations, stream, step)
                       : lloyd(x, centroids, options.iterations, step);

@@ -2,6 +2,8 @@
 
 #include <torch/nn/functional/normalization.h>
 #include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include "cluster/batch_norm.h"
 #include "sdg/core/error.h"
@@ -28,15 +30,15 @@ PrototypeHeadOptions resolved(PrototypeHeadOptions options) {
 }  // namespace
 
 PrototypeHeadImpl::PrototypeHeadImpl(const PrototypeHeadOptions& options) : options_(resolved(options)) {
-  namespace nn = torch::nn;
+  using namespace torch::nn;
   if (options_.standardize)
-    feature_norm =
-        register_module("feature_norm", nn::BatchNorm1d(nn::BatchNormOptions(options_.feature_dim).affine(false)));
-  projection_head = register_module("projection_head", nn::Sequential(nn::Linear(options_.feature_dim, options_.hidden),
-                                                                      nn::BatchNorm1d(options_.hidden), nn::ReLU(),
-                                                                      nn::Linear(options_.hidden, options_.dim)));
-  prototypes =
-      register_module("prototypes", nn::Linear(nn::LinearOptions(options_.dim, options_.clusters).bias(false)));
+    feature_norm = register_module(
+        "feature_norm", std::make_shared<BatchNorm1dImpl>(BatchNormOptions(options_.feature_dim).affine(false)));
+  projection_head = register_module(
+      "projection_head", std::make_shared<SequentialImpl>(torch::nn::Linear(options_.feature_dim, options_.hidden),
+                                                          BatchNorm1d(options_.hidden), ReLU(),
+                                                          torch::nn::Linear(options_.hidden, options_.dim)));
+  prototypes = register_module("prototypes", nn::Linear(options_.dim, options_.clusters, /*with_bias=*/false));
 }
 
 HeadOutput PrototypeHeadImpl::forward(const Tensor& features, Reducer& reducer) {
@@ -47,13 +49,13 @@ HeadOutput PrototypeHeadImpl::forward(const Tensor& features, Reducer& reducer) 
               ": use a larger batch");
   }
   const auto inner = feature_norm ? batch_norm(*feature_norm, features, reducer) : features;  // [N, F]
-  namespace nn = torch::nn;
+  using namespace torch::nn;
   const auto& layers = *projection_head;
-  auto hidden = layers[0]->as<nn::Linear>()->forward(inner);  // [N, hidden]
-  hidden = batch_norm(*layers[1]->as<nn::BatchNorm1d>(), hidden, reducer);
-  hidden = layers[2]->as<nn::ReLU>()->forward(hidden);
-  const auto embedding = unit_rows(layers[3]->as<nn::Linear>()->forward(hidden));  // [N, p]
-  return {embedding, prototypes->forward(embedding)};                              // [N, K]
+  auto hidden = layers[0]->as<torch::nn::Linear>()->forward(inner);  // [N, hidden]
+  hidden = batch_norm(*layers[1]->as<BatchNorm1d>(), hidden, reducer);
+  hidden = layers[2]->as<ReLU>()->forward(hidden);
+  const auto embedding = unit_rows(layers[3]->as<torch::nn::Linear>()->forward(hidden));  // [N, p]
+  return {embedding, prototypes->forward(embedding)};                                     // [N, K]
 }
 
 void PrototypeHeadImpl::normalize_prototypes() {

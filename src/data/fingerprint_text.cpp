@@ -5,6 +5,7 @@
 #include "io/json_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
+#include "sdg/core/utf8.h"
 #include "sdg/data/fingerprint.h"
 
 namespace sdg::data {

@@ -1,5 +1,6 @@
 #include "sdg/data/order.h"
 
+#include "sdg/config/names.h"
 #include "sdg/core/error.h"
 #include "sdg/core/permutation.h"
 
@@ -13,15 +14,10 @@ OrderKind order_kind(int64_t images) {
   return images <= kMostSorted ? OrderKind::kSorted : OrderKind::kFeistel;
 }
 
-std::string to_text(OrderKind kind) {
-  return kind == OrderKind::kSorted ? "sorted" : "feistel";
-}
-
 OrderKind parse_order_kind(const std::string& text, const std::string& where) {
-  for (const auto kind : {OrderKind::kSorted, OrderKind::kFeistel}) {
-    if (text == to_text(kind)) return kind;
-  }
-  throw Error(cat(where, ": expected an order of the data, sorted or feistel, got '", text, "'"));
+  const auto kind = config::from_name<OrderKind>(text);
+  SDG_CHECK(kind, where, ": expected an order of the data, sorted or feistel, got '", text, "'");
+  return *kind;
 }
 
 EpochOrder::EpochOrder(uint64_t seed, int64_t size, OrderKind kind) : seed_(seed), size_(size), kind_(kind) {

@@ -22,6 +22,12 @@ Tensor features_of(const std::vector<Tensor>& images, const FeatureFn& features)
   return out;
 }
 
+// The size of images of sizes `a` and `b`, "HxW" or "mixed", where "" stands for none.
+std::string joint_size(const std::string& a, const std::string& b) {
+  if (a.empty() || b.empty()) return a.empty() ? b : a;
+  return a == b ? a : "mixed";
+}
+
 }  // namespace
 
 Fed for_each_features(const ImageFeed& feed, const FeatureFn& features, const std::vector<FeatureSink*>& sinks,
@@ -29,20 +35,14 @@ Fed for_each_features(const ImageFeed& feed, const FeatureFn& features, const st
   Fed fed;
   feed([&](const std::vector<Tensor>& images) {
     if (images.empty()) return;
-    for (const auto& image : images) {
-      const auto size = cat(image.size(1), "x", image.size(2));
-      fed.size = fed.size.empty() || fed.size == size ? size : "mixed";
-    }
+    for (const auto& image : images) fed.size = joint_size(fed.size, cat(image.size(1), "x", image.size(2)));
     const auto own = features_of(images, features);
     for (auto* sink : sinks) sink->add(own);
     fed.images += static_cast<int64_t>(images.size());
   });
   if (reducer.ranks() == 1) return fed;
   Fed all{reducer.sum(fed.images), {}};
-  for (const auto& size : all_gather_texts(fed.size, reducer)) {
-    if (size.empty()) continue;  // a rank without images
-    all.size = all.size.empty() || all.size == size ? size : "mixed";
-  }
+  for (const auto& size : all_gather_texts(fed.size, reducer)) all.size = joint_size(all.size, size);
   return all;
 }
 

@@ -110,8 +110,8 @@ std::vector<uint8_t> distinct_colour(int64_t i) {
 }
 
 std::vector<double> round_ticks(double low, double high, int64_t count) {
-  SDG_CHECK(std::isfinite(low) && std::isfinite(high) && low < high && count >= 1,
-            "ticks: expected a finite range and at least one part, got ", low, " to ", high, " in ", count);
+  SDG_ASSERT(std::isfinite(low) && std::isfinite(high) && low < high && count >= 1,
+             "ticks: expected a finite range and at least one part, got ", low, " to ", high, " in ", count);
   const double raw = (high - low) / static_cast<double>(count);
   const double power = std::pow(10.0, std::floor(std::log10(raw)));
   const double digit = raw / power;
@@ -129,10 +129,10 @@ Tensor draw(const LineChart& chart, int64_t width, int64_t height) {
   y.log = chart.log_y;
   double names = 0;
   for (const auto& series : chart.series) {
-    SDG_CHECK(series.x.size() == series.y.size() && series.low.size() == series.high.size() &&
-                  (series.low.empty() || series.low.size() == series.x.size()),
-              "chart: series ", series.name, " has ", series.x.size(), " x, ", series.y.size(), " y, ",
-              series.low.size(), " low and ", series.high.size(), " high values");
+    SDG_ASSERT(series.x.size() == series.y.size() && series.low.size() == series.high.size() &&
+                   (series.low.empty() || series.low.size() == series.x.size()),
+               "chart: series ", series.name, " has ", series.x.size(), " x, ", series.y.size(), " y, ",
+               series.low.size(), " low and ", series.high.size(), " high values");
     for (size_t i = 0; i < series.x.size(); ++i) {
       if (!x.holds(series.x[i]) || !y.holds(series.y[i])) continue;
       x.take(series.x[i]);
@@ -177,12 +177,12 @@ Tensor draw(const LineChart& chart, int64_t width, int64_t height) {
 }
 
 Tensor draw(const HeatMap& map) {
-  SDG_CHECK(!map.rows.empty() && !map.columns.empty() && map.values.size() == map.rows.size(), "heat map ", map.title,
-            ": expected a row of values for each of ", map.rows.size(), " rows, got ", map.values.size());
+  SDG_ASSERT(!map.rows.empty() && !map.columns.empty() && map.values.size() == map.rows.size(), "heat map ", map.title,
+             ": expected a row of values for each of ", map.rows.size(), " rows, got ", map.values.size());
   double low = std::numeric_limits<double>::infinity(), high = -low, names = 0;
   for (const auto& row : map.values) {
-    SDG_CHECK(row.size() == map.columns.size(), "heat map ", map.title, ": expected ", map.columns.size(),
-              " values in each row, got ", row.size());
+    SDG_ASSERT(row.size() == map.columns.size(), "heat map ", map.title, ": expected ", map.columns.size(),
+               " values in each row, got ", row.size());
     for (const double value : row) {
       if (!std::isfinite(value)) continue;
       low = std::min(low, value);
@@ -216,7 +216,7 @@ Tensor draw(const HeatMap& map) {
 }
 
 Tensor draw(const BarChart& chart, int64_t width, int64_t height) {
-  SDG_CHECK(!chart.values.empty(), "chart ", chart.title, ": nothing to draw");
+  SDG_ASSERT(!chart.values.empty(), "chart ", chart.title, ": nothing to draw");
   Canvas canvas(width, height);
   Axis x, y;
   const auto count = static_cast<double>(chart.values.size());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sdg/checkpoint/audit.h"
+#include "sdg/config/names.h"
 #include "sdg/core/error.h"
 #include "sdg/data/fingerprint.h"
 #include "sdg/tensors/tensor_stream.h"
@@ -13,7 +14,7 @@ namespace {
 constexpr int64_t kPieceBytes = int64_t{1} << 26;
 constexpr int64_t kChunk = 64;  // pieces are whole chunks of extract_features, so that stopping changes no rounding
 
-std::map<std::string, std::string> metadata_of(const checkpoint::Trained& trained, const std::string& weights,
+std::map<std::string, std::string> metadata_of(const checkpoint::Trained& trained, checkpoint::Weights weights,
                                                const data::OpenedData& opened, const Tap& tap) {
   const auto& info = trained.info;
   return {{"format", "sdg-features-2"},
@@ -22,7 +23,7 @@ std::map<std::string, std::string> metadata_of(const checkpoint::Trained& traine
           {"made_from", trained.path},
           {"model", info.config.model.name},
           {"step", std::to_string(info.step)},
-          {"weights", weights},
+          {"weights", std::string(config::name(weights))},
           {"data", opened.description},
           {"depth", std::to_string(tap.depth)},
           {"time", cat(tap.time)},
@@ -33,7 +34,7 @@ std::map<std::string, std::string> metadata_of(const checkpoint::Trained& traine
 
 }  // namespace
 
-bool store_features(const std::filesystem::path& path, const checkpoint::Trained& trained, const std::string& weights,
+bool store_features(const std::filesystem::path& path, const checkpoint::Trained& trained, checkpoint::Weights weights,
                     const data::OpenedData& opened, const data::Dataset& dataset, const std::vector<int64_t>& indices,
                     const Tap& tap, const at::Device& device, const Progress& progress,
                     const std::function<bool()>& stop) {

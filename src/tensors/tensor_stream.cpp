@@ -125,14 +125,14 @@ int64_t TensorStream::rows_done() const {
 
 void TensorStream::write(const std::string& name, int64_t first, const Tensor& rows) {
   const auto found = state_->entries.find(name);
-  SDG_CHECK(found != state_->entries.end(), state_->path.string(), ": no tensor '", name, "' was declared");
+  SDG_ASSERT(found != state_->entries.end(), state_->path.string(), ": no tensor '", name, "' was declared");
   const TensorEntry& entry = found->second;
   const bool fits = rows.scalar_type() == entry.dtype && rows.dim() == static_cast<int64_t>(entry.shape.size()) &&
                     rows.dim() > 0 && first >= 0 && first + rows.size(0) <= entry.shape[0] &&
                     std::equal(entry.shape.begin() + 1, entry.shape.end(), rows.sizes().begin() + 1);
-  SDG_CHECK(fits, state_->path.string(), ": rows ", first, " to ", first + (rows.dim() > 0 ? rows.size(0) : 0), " of '",
-            name, "': ", rows.scalar_type(), " ", to_string(rows.sizes()), " do not fit ", c10::toString(entry.dtype),
-            " ", to_string(entry.shape));
+  SDG_ASSERT(fits, state_->path.string(), ": rows ", first, " to ", first + (rows.dim() > 0 ? rows.size(0) : 0),
+             " of '", name, "': ", rows.scalar_type(), " ", to_string(rows.sizes()), " do not fit ",
+             c10::toString(entry.dtype), " ", to_string(entry.shape));
   if (rows.numel() == 0) return;
   const Tensor data = rows.detach().to(at::kCPU).resolve_neg().resolve_conj().contiguous();
   const uint64_t row = (entry.end - entry.begin) / static_cast<uint64_t>(entry.shape[0]);

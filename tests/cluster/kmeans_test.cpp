@@ -8,6 +8,7 @@
 #include <limits>
 #include <string>
 
+#include "sdg/config/names.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/tensors/tensor_file.h"
@@ -126,7 +127,9 @@ TEST(Kmeans, InertiaOfRealDigitsIsWithinOnePercentOfScikitLearns) {
     const auto result = cluster::kmeans(x, {.clusters = clusters, .restarts = 30});
     EXPECT_LT(result.inertia, 1.01 * expected) << clusters;
     EXPECT_NEAR(result.inertia / slow_inertia(x, result.centroids), 1, 1e-5);
-    EXPECT_LT(cluster::kmeans(x, {.clusters = clusters, .restarts = 10, .start = "random"}).inertia, 1.02 * expected)
+    EXPECT_LT(
+        cluster::kmeans(x, {.clusters = clusters, .restarts = 10, .start = cluster::KmeansStart::kRandom}).inertia,
+        1.02 * expected)
         << clusters << " from a random start";
   }
 }
@@ -135,9 +138,9 @@ TEST(Kmeans, MiniBatchesComeCloseToFullIterations) {
   const auto x = digits();
   for (const int64_t clusters : {10, 20, 50}) {
     const auto full = cluster::kmeans(x, {.clusters = clusters});
-    for (const std::string start : {"plusplus", "random"}) {
+    for (const auto start : {cluster::KmeansStart::kPlusPlus, cluster::KmeansStart::kRandom}) {
       const auto result = cluster::kmeans(x, {.clusters = clusters, .start = start, .minibatch = 256});
-      EXPECT_LT(result.inertia, 1.05 * full.inertia) << start << ' ' << clusters;
+      EXPECT_LT(result.inertia, 1.05 * full.inertia) << config::name(start) << ' ' << clusters;
       EXPECT_NEAR(result.inertia / slow_inertia(x, result.centroids), 1, 1e-5) << "not the own assignment";
       EXPECT_TRUE(at::equal(result.assignments, cluster::nearest_centroid(x, result.centroids)));
       EXPECT_EQ(std::get<0>(at::_unique(result.assignments)).numel(), clusters) << "an empty cluster";
@@ -160,8 +163,9 @@ TEST(Kmeans, ARandomStartOnEqualPointsIsReseeded) {
   const auto x = at::cat({noise(1, 4).repeat({30, 1}), 5 * noise(5, 4, 1)});
   for (const int64_t minibatch : {0, 8}) {
     for (uint64_t seed = 0; seed < 5; ++seed) {
-      const auto result =
-          cluster::kmeans(x, {.clusters = 6, .restarts = 1, .seed = seed, .start = "random", .minibatch = minibatch});
+      const auto result = cluster::kmeans(
+          x,
+          {.clusters = 6, .restarts = 1, .seed = seed, .start = cluster::KmeansStart::kRandom, .minibatch = minibatch});
       EXPECT_EQ(std::get<0>(at::_unique(result.assignments)).numel(), 6) << minibatch << " seed " << seed;
       EXPECT_LT(result.inertia, minibatch == 0 ? 1e-6 : 200) << minibatch << " seed " << seed;
     }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sdg/config/names.h"
 #include "sdg/core/error.h"
 #include "sdg/core/permutation.h"
 #include "sdg/core/rng.h"
@@ -49,6 +50,6 @@ TEST(Order, ARunMayKeepTheOneItBeganWith) {
 
 TEST(Order, KindsHaveNames) {
   for (const auto kind : {data::OrderKind::kSorted, data::OrderKind::kFeistel})
-    EXPECT_EQ(data::parse_order_kind(data::to_text(kind), "x"), kind);
+    EXPECT_EQ(data::parse_order_kind(std::string(config::name(kind)), "x"), kind);
   EXPECT_THROW(data::parse_order_kind("random", "x"), Error);
 }

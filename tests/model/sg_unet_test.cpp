@@ -62,7 +62,7 @@ Condition example(ConditionKind kind, const Tensor& drop = {}) {
     case ConditionKind::kPatchVector:
       return Condition::given(test::fixed_normal({2, 4, 6}, 5).to(at::kFloat), drop);
     case ConditionKind::kMap:
-      return Condition::given_map(test::fixed_normal({2, 2, 8, 8}, 5).to(at::kFloat), drop);
+      return Condition::given({}, drop, test::fixed_normal({2, 2, 8, 8}, 5).to(at::kFloat));
     case ConditionKind::kNone:
       break;
   }

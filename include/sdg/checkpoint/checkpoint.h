@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -41,6 +42,12 @@ void describe(tensors::TensorFile& file, const CheckpointInfo& info);
 /// Reads the metadata back. `where` names the file in messages; throws Error for a file that is no checkpoint of ours.
 CheckpointInfo parse_info(const tensors::TensorFile& file, const std::string& where);
 
+/// The two sets of weights in a checkpoint: the average, and those that training moves.
+enum class Weights { kEma, kModel };
+constexpr auto names_of(Weights) {
+  return std::array{"ema", "model"};
+}
+
 /// A trained network ready to draw from, made from a checkpoint alone: no data set is needed.
 struct Trained {
   CheckpointInfo info;
@@ -49,8 +56,7 @@ struct Trained {
   std::string path;
 };
 
-/// `weights` is "ema" or "model".
 Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& device,
-                     const std::string& weights = "ema");
+                     Weights weights = Weights::kEma);
 
 }  // namespace sdg::checkpoint

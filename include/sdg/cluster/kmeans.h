@@ -1,19 +1,25 @@
 #pragma once
-#include <string>
+#include <array>
 
 #include "sdg/cluster/standardizer.h"
 #include "sdg/core/progress.h"
 #include "sdg/core/tensor.h"
 
 namespace sdg::cluster {
+/// Where the centroids begin: greedy k-means++ (Arthur & Vassilvitskii 2007), costs about K ln K passes over x; or K
+/// different rows.
+enum class KmeansStart { kPlusPlus, kRandom };
+constexpr auto names_of(KmeansStart) {
+  return std::array{"plusplus", "random"};
+}
+
 struct KmeansOptions {
   int64_t clusters = 10;
   int64_t iterations = 100;  ///< at most, of Lloyd (stops when assignments settle) or passes of mini-batches
   int64_t restarts = 4;      ///< independent starts; the one of lowest inertia is kept
   uint64_t seed = 0;
-  std::string start = "plusplus";  ///< plusplus: greedy k-means++ (Arthur & Vassilvitskii 2007), costs about K ln K
-                                   ///< passes over x; random: K different rows
-  int64_t minibatch = 0;           ///< 0: Lloyd on all rows; else mini-batch k-means with this many rows a step
+  KmeansStart start = KmeansStart::kPlusPlus;
+  int64_t minibatch = 0;  ///< 0: Lloyd on all rows; else mini-batch k-means with this many rows a step
 };
 struct KmeansResult {
   Tensor centroids;    ///< [K, D] float32

@@ -1,12 +1,17 @@
 #pragma once
 #include <torch/nn/module.h>
-#include <torch/nn/modules/batchnorm.h>
-#include <torch/nn/modules/container/sequential.h>
-#include <torch/nn/modules/linear.h>
 #include <torch/nn/pimpl.h>
+
+#include <memory>
 
 #include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
+#include "sdg/nn/layers.h"
+
+namespace torch::nn {  // their headers cost every includer of this one seconds
+class BatchNorm1dImpl;
+class SequentialImpl;
+}  // namespace torch::nn
 
 namespace sdg::cluster {
 
@@ -38,9 +43,9 @@ class PrototypeHeadImpl : public torch::nn::Module {
   /// With hidden and dim filled in.
   const PrototypeHeadOptions& options() const { return options_; }
 
-  torch::nn::BatchNorm1d feature_norm{nullptr};
-  torch::nn::Sequential projection_head{nullptr};
-  torch::nn::Linear prototypes{nullptr};
+  std::shared_ptr<torch::nn::BatchNorm1dImpl> feature_norm;    // null without standardize
+  std::shared_ptr<torch::nn::SequentialImpl> projection_head;  // Linear, BatchNorm1d, ReLU, Linear
+  nn::Linear prototypes{nullptr};
 
  private:
   PrototypeHeadOptions options_;

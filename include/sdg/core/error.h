@@ -18,6 +18,13 @@ class UsageError : public Error {
   using Error::Error;
 };
 
+/// A mistake of the program itself, which nothing the user does should bring about: the program exits with 70, as
+/// sysexits.h has it, and asks for a report.
+class InternalError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Joins anything that has operator<< into one string.
 template <class... Parts>
 std::string cat(const Parts&... parts) {
@@ -38,4 +45,10 @@ std::string cat(const Parts&... parts) {
 #define SDG_CHECK_USAGE(condition, ...)                                 \
   do {                                                                  \
     if (!(condition)) throw ::sdg::UsageError(::sdg::cat(__VA_ARGS__)); \
+  } while (false)
+
+/// Throws sdg::InternalError unless `condition`, which our own code owes to itself, holds.
+#define SDG_ASSERT(condition, ...)                                                                                \
+  do {                                                                                                            \
+    if (!(condition)) throw ::sdg::InternalError(::sdg::cat(__VA_ARGS__, " [", __func__, ": ", #condition, "]")); \
   } while (false)

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,13 +14,15 @@ enum class OrderKind {
   kSorted,   ///< images sorted by a draw each: uniform among all orders; a table of N indices an epoch
   kFeistel,  ///< core/permutation.h: each place is computed alone, without a table
 };
+constexpr auto names_of(OrderKind) {
+  return std::array{"sorted", "feistel"};
+}
 
 /// Sorted up to 65,536 images, where the table costs milliseconds and the order is what it always was; beyond, sorting
 /// takes seconds at the turn of each epoch and gigabytes (docs/data.md has figures), and the shuffle that a run needs
 /// is one that no batch shows, which a Feistel network gives.
 OrderKind order_kind(int64_t images);
-/// "sorted" | "feistel", and back; throws Error, beginning with `where`, for anything else.
-std::string to_text(OrderKind kind);
+/// The kind of that name; throws Error, beginning with `where`, where there is none.
 OrderKind parse_order_kind(const std::string& text, const std::string& where);
 
 /// Which image the global sample counter s stands for: permutation(seed, epoch = s / size)[s % size]. Thread-safe;

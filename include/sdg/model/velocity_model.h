@@ -27,7 +27,6 @@ struct Condition {
   static Condition given(Tensor value, Tensor drop = {}, Tensor map = {}) {
     return {Mode::kGiven, std::move(value), std::move(drop), std::move(map)};
   }
-  static Condition given_map(Tensor map, Tensor drop = {}) { return given({}, std::move(drop), std::move(map)); }
 };
 
 /// Which dropout masks are drawn: row i's are a function of (seed, samples[i], layer).

@@ -10,7 +10,7 @@ namespace sdg::study {
 /// in the data set; of what replaces a broken one), `labels` int64 [n] where the data have any, and metadata that say
 /// what made them. Memory holds one piece; where it was stopped the same call goes on. `weights` is what `trained` was
 /// loaded with. False where `stop` ended it early.
-bool store_features(const std::filesystem::path& path, const checkpoint::Trained& trained, const std::string& weights,
+bool store_features(const std::filesystem::path& path, const checkpoint::Trained& trained, checkpoint::Weights weights,
                     const data::OpenedData& opened, const data::Dataset& dataset, const std::vector<int64_t>& indices,
                     const Tap& tap, const at::Device& device, const Progress& progress = {},
                     const std::function<bool()>& stop = {});
