@@ -25,7 +25,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"report", {"core", "io", "image"}},
     {"data", {"core", "config", "io", "tensors", "image"}},
     {"nn", {"core", "config"}},
-    {"vision", {"core", "config", "io", "tensors", "nn"}},
+    {"vision", {"core", "config", "io", "tensors", "image", "nn"}},
     {"flow", {"core", "config"}},
     {"model", {"core", "config", "tensors", "nn", "flow"}},
     {"sample", {"core", "config", "flow"}},

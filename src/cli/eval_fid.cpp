@@ -4,8 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/declared.h"
-#include "cli/reference.h"
-#include "cli/sampling.h"
+#include "cli/measured.h"
 #include "cli/terminal.h"
 #include "generate/options_json_impl.h"
 #include "sdg/config/names.h"
@@ -17,10 +16,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
-  SamplingArguments sampling;
-  ReferenceArguments reference;
-  std::string images, save_statistics;
+struct Arguments : MeasuredArguments {
+  std::string save_statistics;
   bool json = false;
 };
 
@@ -107,27 +104,12 @@ void check_statistics_file(const std::string& path) {
                   "--save-statistics: ", path, " is there and holds no statistics; choose another name");
 }
 
-void check_arguments(const Arguments& arguments, const CLI::App& app) {
-  if (!arguments.save_statistics.empty()) check_statistics_file(arguments.save_statistics);
-  const bool from_images = !arguments.images.empty(), named = !arguments.reference.path.empty();
-  if (from_images) {
-    refuse(app, drawing_flags(), "says how to draw, and --images draws nothing");
-    refuse(app, {"--weights", "--autoencoder"}, "says how to draw, and --images draws nothing");
-  }
-  if (!from_images && !named) refuse(app, {"--size"}, "the run's data are measured as the network sees them");
-  if (!from_images && named && evaluate::holds_statistics(arguments.reference.path))
-    refuse(app, {"--size"}, "statistics hold for the size they were made at");
-  if (from_images && evaluate::holds_statistics(arguments.images) &&
-      (!named || evaluate::holds_statistics(arguments.reference.path)))
-    refuse(app, {"--size"}, "there are no images to bring to a size");
-}
-
 int execute(const Arguments& arguments, const CLI::App& app) {
-  check_arguments(arguments, app);
+  if (!arguments.save_statistics.empty()) check_statistics_file(arguments.save_statistics);
+  check_measured(arguments, app);
   const auto device = parse_device(arguments.sampling.device);
   const bool from_images = !arguments.images.empty();
-  std::optional<checkpoint::Trained> run;
-  if (!from_images || given(app, "--run") || given(app, "--checkpoint")) run = load(arguments.sampling, device);
+  const auto run = run_of(arguments, app, device);
   const auto* info = run ? &run->info : nullptr;
   const auto extractor = extractor_of(arguments.reference, info ? &info->config.eval : nullptr, device);
 
@@ -148,12 +130,7 @@ Command eval_fid_command() {
   return {"eval-fid", "Frechet distance between generated and real images, named by its feature extractor.", kExamples,
           [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            declare_sampling(app, arguments->sampling, "eval.count");
-            app.add_option("--images", arguments->images,
-                           "measure these images (folder, tar, safetensors, .npz of arr_0 or of statistics), as they "
-                           "are, instead of drawing some")
-                ->type_name("PATH");
-            declare_reference(app, arguments->reference);
+            declare_measured(app, *arguments);
             app.add_option("--save-statistics", arguments->save_statistics,
                            "also write mu and sigma of the measured images, with what they were made with")
                 ->type_name("FILE.npz");

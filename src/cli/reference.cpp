@@ -42,28 +42,69 @@ std::unique_ptr<vision::FeatureExtractor> extractor_of(const ReferenceArguments&
   return vision::make_extractor(name, weights, device);
 }
 
+namespace {
+
+// What `arguments` name, or else the run.
+std::string reference_path(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run) {
+  const auto path = arguments.path.empty() && run ? run->config.eval.reference : arguments.path;
+  if (path.empty()) {
+    SDG_CHECK_USAGE(run,
+                    "--images needs something to compare with: --reference PATH (a data set, or an .npz with mu and "
+                    "sigma), or --run DIR for a run's training data");
+    SDG_CHECK_USAGE(!run->converted,
+                    "--reference: a converted checkpoint knows no data set; name what to compare with");
+    return path;
+  }
+  SDG_CHECK_USAGE(arguments.count == 0 || !evaluate::holds_statistics(path), "--reference-count: ", path,
+                  " holds statistics, of which no smaller number of images can be taken");
+  return path;
+}
+
+// Images of the path, or else the run's training data. `text` becomes their name.
+template <class Take>
+auto with_reference_feed(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
+                         const std::string& path, std::string& text, const Take& take) {
+  ProgressBar bar("reference", "img/s");
+  if (!path.empty()) {
+    text = path;
+    return take(evaluate::path_feed(path, {.limit = arguments.count, .size = arguments.size}, bar.callback()));
+  }
+  const auto options = latents::reference_options(*run, true);
+  text = run->latents ? options.path : run->data;
+  const auto dataset = latents::open_images(options, run->config.config_dir);
+  return take(evaluate::dataset_feed(dataset, arguments.count, bar.callback()));
+}
+
+}  // namespace
+
 Reference reference_of(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
                        vision::FeatureExtractor& extractor) {
   Reference out;
-  const auto& path = arguments.path.empty() && run ? run->config.eval.reference : arguments.path;
-  ProgressBar bar("reference", "img/s");
-  if (!path.empty()) {
+  const auto path = reference_path(arguments, run);
+  if (!path.empty() && evaluate::holds_statistics(path)) {
     out.text = path;
-    out.stored = evaluate::holds_statistics(path);
-    SDG_CHECK_USAGE(!out.stored || arguments.count == 0, "--reference-count: ", path,
-                    " holds statistics, of which no smaller number of images can be taken");
-    const auto size = out.stored ? 0 : arguments.size;
-    out.statistics = evaluate::measure(path, extractor, {.limit = arguments.count, .size = size}, bar.callback());
+    out.stored = true;
+    out.statistics = evaluate::measure(path, extractor);
     return out;
   }
-  SDG_CHECK_USAGE(run,
-                  "--images needs something to compare with: --reference PATH (a data set, or an .npz with mu and "
-                  "sigma), or --run DIR for a run's training data");
-  SDG_CHECK_USAGE(!run->converted, "--reference: a converted checkpoint knows no data set; name what to compare with");
-  const auto options = latents::reference_options(*run, true);
-  out.text = run->latents ? options.path : run->data;
-  const auto dataset = latents::open_images(options, run->config.config_dir);
-  out.statistics = evaluate::gaussian_of(evaluate::dataset_feed(dataset, arguments.count, bar.callback()), extractor);
+  out.statistics = with_reference_feed(arguments, run, path, out.text, [&](const metrics::ImageFeed& feed) {
+    return evaluate::gaussian_of(feed, extractor);
+  });
+  return out;
+}
+
+evaluate::Side reference_side(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
+                              vision::FeatureExtractor& extractor, const std::vector<evaluate::Metric>& metrics,
+                              int64_t keep) {
+  const auto path = reference_path(arguments, run);
+  if (!path.empty() && evaluate::holds_statistics(path)) return evaluate::stored_side(path, extractor, metrics, false);
+  auto wanted = evaluate::wanted_of(metrics, false);
+  wanted.keep = keep;
+  std::string text;
+  auto out = with_reference_feed(arguments, run, path, text, [&](const metrics::ImageFeed& feed) {
+    return evaluate::gather(feed, extractor, wanted);
+  });
+  out.text = text;
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include "sdg/checkpoint/checkpoint.h"
 #include "sdg/core/progress.h"
+#include "sdg/evaluate/gather.h"
 #include "sdg/metrics/gaussian.h"
 #include "sdg/vision/feature_extractor.h"
 
@@ -36,6 +37,11 @@ struct Reference {
 /// model sees them. `run` may be null where a path is named. Shows its progress.
 Reference reference_of(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
                        vision::FeatureExtractor& extractor);
+
+/// The reference as metrics other than the Fréchet distance take it; as reference_of otherwise.
+evaluate::Side reference_side(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
+                              vision::FeatureExtractor& extractor, const std::vector<evaluate::Metric>& metrics,
+                              int64_t keep);
 
 /// Images of one size against images of another: refused where one side are stored statistics, which were made for
 /// their size, else warned of. `what` names the measured images.

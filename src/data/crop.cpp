@@ -21,20 +21,21 @@ Tensor adm_center_crop(const Tensor& image, int64_t size) {
   SDG_CHECK(size > 0, "adm_center_crop: size must be at least 1 pixel, got ", size);
   Tensor x = image;
   while (std::min(x.size(1), x.size(2)) >= 2 * size) {
-    x = resize(x, x.size(1) / 2, x.size(2) / 2, {.filter = Filter::kBox});
+    x = image::resize(x, x.size(1) / 2, x.size(2) / 2, {.filter = image::Filter::kBox});
   }
   const double scale = static_cast<double>(size) / static_cast<double>(std::min(x.size(1), x.size(2)));
   const int64_t height = round_half_even(static_cast<double>(x.size(1)) * scale);
   const int64_t width = round_half_even(static_cast<double>(x.size(2)) * scale);
-  return resize(x, height, width,
-                {.filter = Filter::kBicubic, .window = Window{(height - size) / 2, (width - size) / 2, size, size}});
+  return image::resize(x, height, width,
+                       {.filter = image::Filter::kBicubic,
+                        .window = image::Window{(height - size) / 2, (width - size) / 2, size, size}});
 }
 
-Tensor resize_short_side(const Tensor& image, int64_t size, Filter filter) {
+Tensor resize_short_side(const Tensor& image, int64_t size, image::Filter filter) {
   check_shape(image, {-1, -1, -1}, "resize_short_side: image");
   const int64_t height = image.size(1), width = image.size(2);
-  return height <= width ? resize(image, size, size * width / height, {.filter = filter})
-                         : resize(image, size * height / width, size, {.filter = filter});
+  return height <= width ? image::resize(image, size, size * width / height, {.filter = filter})
+                         : image::resize(image, size * height / width, size, {.filter = filter});
 }
 
 Tensor center_crop(const Tensor& image, int64_t size) {

@@ -7,6 +7,7 @@
 #include "sdg/core/parallel.h"
 #include "sdg/core/text.h"
 #include "sdg/data/crop.h"
+#include "sdg/io/file_kind.h"
 #include "sdg/network/assign.h"
 #include "sdg/tensors/npz.h"
 
@@ -110,6 +111,16 @@ metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& optio
       if (progress) progress(done, static_cast<int64_t>(wanted.size()));
     });
   };
+}
+
+metrics::ImageFeed path_feed(const std::string& path, const MeasureOptions& options, const Progress& progress,
+                             const Reducer& reducer) {
+  if (io::lower_suffix(path) == ".npz") return npz_feed(path, options, progress, reducer);
+  data::DataOptions where;
+  where.path = path;
+  const auto opened = std::make_shared<const data::OpenedData>(data::open_data(where, ""));
+  SDG_CHECK_USAGE(opened->images, opened->path, ": holds latents; expected images (sdg decode makes them)");
+  return [opened, feed = source_feed(*opened->images, options, progress, reducer)](const Take& take) { feed(take); };
 }
 
 metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generate::Request& request,

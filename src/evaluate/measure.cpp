@@ -5,6 +5,7 @@
 #include "sdg/core/text.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/tensors/npz.h"
+#include "sdg/tensors/weights.h"
 
 namespace sdg::evaluate {
 namespace {
@@ -16,6 +17,15 @@ bool is_npz(const std::string& path) {
 }  // namespace
 
 bool holds_statistics(const std::string& path) {
+  const auto suffix = io::lower_suffix(path);
+  if (suffix == ".pt" || suffix == ".pth" || suffix == ".pkl") {  // torch-fidelity's
+    try {
+      const auto tensors = tensors::read_weights(path).tensors;
+      return tensors.count("mu") && tensors.count("sigma");
+    } catch (const Error&) {
+      return false;  // what else it is will be said where it is opened
+    }
+  }
   if (!is_npz(path)) return false;
   const auto contents = tensors::npz_contents(path);
   return contents.count("mu") || contents.count("sigma");
@@ -30,12 +40,7 @@ metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& ext
     check_comparable(statistics, path, extractor);
     return statistics;
   }
-  if (is_npz(path)) return gaussian_of(npz_feed(path, options, progress), extractor);
-  data::DataOptions where;
-  where.path = path;
-  const auto opened = data::open_data(where, "");
-  SDG_CHECK_USAGE(opened.images, opened.path, ": holds latents; expected images (sdg decode makes them)");
-  return gaussian_of(source_feed(*opened.images, options, progress), extractor);
+  return gaussian_of(path_feed(path, options, progress), extractor);
 }
 
 void check_comparable(const metrics::Gaussian& statistics, const std::string& where,

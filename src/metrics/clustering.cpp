@@ -134,13 +134,13 @@ double matched_accuracy(const Contingency& t) {
 }
 }  // namespace
 
-ClusterReport cluster_report(const Tensor& truth, const Tensor& predicted) {
+ClusterAgreement cluster_agreement(const Tensor& truth, const Tensor& predicted) {
   const Contingency t = contingency(truth, predicted);
   const double h_a = entropy(t.a, t.n), h_b = entropy(t.b, t.n), mi = mutual_information(t);
   const bool both_single = t.rows() == 1 && t.columns() == 1;
   const auto nmi = [&](double normalizer) { return both_single ? 1.0 : mi <= kEps ? 0.0 : mi / normalizer; };
 
-  ClusterReport r;
+  ClusterAgreement r;
   r.mutual_info = mi;
   r.expected_mutual_info = expected_mutual_information(t);
   r.nmi = nmi((h_a + h_b) / 2);
@@ -160,11 +160,12 @@ ClusterReport cluster_report(const Tensor& truth, const Tensor& predicted) {
   r.fowlkes_mallows =
       p.both == 0 ? 0 : std::sqrt(p.both / (p.both + p.truth_only)) * std::sqrt(p.both / (p.both + p.predicted_only));
   r.accuracy = matched_accuracy(t);
+  r.purity = t.counts.amax(0).sum().to(at::kDouble).item<double>() / t.n;
   return r;
 }
 
 ClusterScores cluster_scores(const Tensor& truth, const Tensor& predicted) {
-  return cluster_report(truth, predicted);
+  return cluster_agreement(truth, predicted);
 }
 
 }  // namespace sdg::metrics

@@ -8,8 +8,13 @@
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/tensors/npz.h"
+#include "sdg/tensors/weights.h"
 
 namespace sdg::metrics {
+
+namespace {
+constexpr int64_t kBlock = 128;  // rows that are summed together
+}  // namespace
 
 GaussianAccumulator::GaussianAccumulator(int64_t dim) : dim_(dim) {
   SDG_CHECK(dim > 0, "gaussian: the dimension must be positive, got ", dim);
@@ -22,15 +27,29 @@ void GaussianAccumulator::add(const Tensor& features) {
   Tensor x = features.to(at::kDouble);  // [N, D]
   SDG_CHECK(at::isfinite(x).all().item<bool>(), "gaussian: features must be finite, got NaN or infinity in sample ",
             count_, " or later");
-  if (!shift_.defined()) {
-    shift_ = x.mean(0);
-    sum_ = at::zeros_like(shift_);
-    outer_ = at::zeros({dim_, dim_}, x.options());
+  if (shift_.defined()) x = x.to(shift_.device());
+  count_ += x.size(0);
+  while (pending_rows_ + x.size(0) >= kBlock) {
+    pending_.push_back(x.slice(0, 0, kBlock - pending_rows_));
+    x = x.slice(0, kBlock - pending_rows_);
+    add_block(at::cat(pending_));
+    pending_.clear();
+    pending_rows_ = 0;
   }
-  x = x.to(shift_.device()) - shift_;
+  if (x.size(0) == 0) return;
+  pending_.push_back(x);
+  pending_rows_ += x.size(0);
+}
+
+void GaussianAccumulator::add_block(const Tensor& rows) {
+  if (!shift_.defined()) {
+    shift_ = rows.mean(0);
+    sum_ = at::zeros_like(shift_);
+    outer_ = at::zeros({dim_, dim_}, rows.options());
+  }
+  const Tensor x = rows - shift_;  // [n, D]
   sum_ += x.sum(0);
   outer_.addmm_(x.t(), x);
-  count_ += x.size(0);
 }
 
 Gaussian GaussianAccumulator::joined(int64_t count, Reducer& reducer) const {
@@ -58,6 +77,18 @@ Gaussian GaussianAccumulator::joined(int64_t count, Reducer& reducer) const {
 }
 
 Gaussian GaussianAccumulator::result(Reducer& reducer) const {
+  if (pending_rows_ > 0) {
+    torch::NoGradGuard no_grad;
+    GaussianAccumulator whole = *this;  // more may be added to this one
+    if (outer_.defined()) {
+      whole.sum_ = sum_.clone();
+      whole.outer_ = outer_.clone();
+    }
+    whole.add_block(at::cat(pending_));
+    whole.pending_.clear();
+    whole.pending_rows_ = 0;
+    return whole.result(reducer);
+  }
   const auto count = reducer.sum(count_);
   SDG_CHECK(count >= 2, "gaussian: a covariance needs at least 2 samples, got ", count);
   if (reducer.ranks() > 1) return joined(count, reducer);
@@ -89,23 +120,33 @@ void check_gaussian(const Gaussian& g, const std::string& where, const char* whi
 }
 }  // namespace
 
-double frechet_distance(const Gaussian& a, const Gaussian& b) {
-  check_gaussian(a, "frechet: ", "first ");
-  check_gaussian(b, "frechet: ", "second ");
-  SDG_CHECK(a.mu.size(0) == b.mu.size(0), "frechet: both Gaussians must have the same dimension, got ", a.mu.size(0),
-            " and ", b.mu.size(0));
+FrechetTo::FrechetTo(Gaussian reference) : reference_(std::move(reference)) {
+  check_gaussian(reference_, "frechet: ", "first ");
   torch::NoGradGuard no_grad;
-  const Tensor mu_a = a.mu.to(at::kDouble), mu_b = b.mu.to(at::kDouble).to(mu_a.device());
-  const Tensor s_a = a.sigma.to(at::kDouble).to(mu_a.device()), s_b = b.sigma.to(at::kDouble).to(mu_a.device());
+  reference_.mu = reference_.mu.to(at::kDouble);
+  reference_.sigma = reference_.sigma.to(reference_.mu.device(), at::kDouble);
   // S_a = R R^T with R = U sqrt(l); R^T S_b R has the eigenvalues of S_a S_b. Eigenvalues below zero are rounding.
-  const auto [l, u] = at::linalg_eigh(s_a);
-  const Tensor root = u * l.clamp_min(0).sqrt();         // [D, D]
-  Tensor product = at::mm(root.t(), at::mm(s_b, root));  // [D, D]
+  const auto [l, u] = at::linalg_eigh(reference_.sigma);
+  root_ = u * l.clamp_min(0).sqrt();  // [D, D]
+}
+
+double FrechetTo::operator()(const Gaussian& other) const {
+  const auto& a = reference_;
+  check_gaussian(other, "frechet: ", "second ");
+  SDG_CHECK(a.mu.size(0) == other.mu.size(0), "frechet: both Gaussians must have the same dimension, got ",
+            a.mu.size(0), " and ", other.mu.size(0));
+  torch::NoGradGuard no_grad;
+  const Tensor mu = other.mu.to(a.mu.device(), at::kDouble), sigma = other.sigma.to(a.mu.device(), at::kDouble);
+  Tensor product = at::mm(root_.t(), at::mm(sigma, root_));  // [D, D]
   product = (product + product.t()) / 2;
   const double cross = at::linalg_eigvalsh(product).clamp_min(0).sqrt().sum().item<double>();
-  const double distance =
-      (mu_a - mu_b).square().sum().item<double>() + s_a.trace().item<double>() + s_b.trace().item<double>() - 2 * cross;
+  const double distance = (a.mu - mu).square().sum().item<double>() + a.sigma.trace().item<double>() +
+                          sigma.trace().item<double>() - 2 * cross;
   return std::max(distance, 0.0);
+}
+
+double frechet_distance(const Gaussian& a, const Gaussian& b) {
+  return FrechetTo(a)(b);
 }
 
 namespace {
@@ -116,11 +157,16 @@ std::string& text_of(Gaussian& g, const std::string& name) {
 }
 }  // namespace
 
-Gaussian read_statistics(const std::filesystem::path& path) {
-  const auto arrays = tensors::read_npz(path, [](const std::string& name) {
+std::map<std::string, Tensor> read_arrays(const std::filesystem::path& path) {
+  if (path.extension() != ".npz") return tensors::read_weights(path).tensors;
+  return tensors::read_npz(path, [](const std::string& name) {
     return name == "mu" || name == "sigma" || name == "count" ||
            std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts);
   });
+}
+
+Gaussian read_statistics(const std::filesystem::path& path) {
+  const auto arrays = read_arrays(path);
   for (const char* name : {"mu", "sigma"}) {
     SDG_CHECK(arrays.count(name), path.string(), ": expected arrays mu and sigma, found no ", name);
   }
@@ -143,7 +189,19 @@ Gaussian read_statistics(const std::filesystem::path& path) {
   return g;
 }
 
-void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian) {
+std::optional<Gaussian> read_spatial_statistics(const std::filesystem::path& path) {
+  const auto arrays =
+      tensors::read_npz(path, [](const std::string& name) { return name == "mu_s" || name == "sigma_s"; });
+  if (!arrays.count("mu_s") || !arrays.count("sigma_s")) return std::nullopt;
+  Gaussian g;
+  g.mu = arrays.at("mu_s").to(at::kDouble);
+  g.sigma = arrays.at("sigma_s").to(at::kDouble);
+  check_gaussian(g, path.string() + ": spatial ", "");
+  return g;
+}
+
+void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian,
+                      const std::optional<Gaussian>& spatial) {
   std::map<std::string, Tensor> arrays{{"mu", gaussian.mu.to(at::kDouble)}, {"sigma", gaussian.sigma.to(at::kDouble)}};
   if (gaussian.count > 0) arrays["count"] = at::scalar_tensor(gaussian.count, at::kLong);
   Gaussian known = gaussian;
@@ -152,6 +210,10 @@ void write_statistics(const std::filesystem::path& path, const Gaussian& gaussia
     if (!text.empty())
       arrays[name] =
           at::tensor(at::ArrayRef<uint8_t>(reinterpret_cast<const uint8_t*>(text.data()), text.size()), at::kByte);
+  }
+  if (spatial) {
+    arrays["mu_s"] = spatial->mu.to(at::kDouble);
+    arrays["sigma_s"] = spatial->sigma.to(at::kDouble);
   }
   tensors::write_npz(path, arrays);
 }

@@ -1,90 +1,48 @@
 #include "sdg/vision/feature_extractor.h"
 
-#include <algorithm>
+#include <functional>
 
 #include "sdg/core/error.h"
-#include "sdg/core/shape.h"
 #include "sdg/core/text.h"
-#include "sdg/io/digest.h"
 #include "sdg/tensors/weights.h"
 #include "sdg/vision/cifar_resnet.h"
 #include "sdg/vision/digit_classifier.h"
 #include "sdg/vision/inception.h"
+#include "sdg/vision/vit.h"
+#include "vision/network_extractor_impl.h"
 #include "vision/weights_file_impl.h"
 
 namespace sdg::vision {
 namespace {
 
-// What every extractor shares: batches, devices, no gradients, and the number of channels.
-class NetworkExtractor : public FeatureExtractor {
- public:
-  NetworkExtractor(std::string name, int64_t dim, int64_t channels, int64_t batch, at::Device device)
-      : name_(std::move(name)), dim_(dim), channels_(channels), batch_(batch), device_(device) {}
-
-  std::string name() const override { return name_; }
-  std::string metric_name() const override { return "FD-" + name_; }
-  int64_t dim() const override { return dim_; }
-  std::string weights_digest() const override { return digest_; }
-
-  Tensor features(const Tensor& images) override {
-    check_shape(images, {-1, -1, -1, -1}, name_ + ": images");
-    SDG_CHECK(images.scalar_type() == at::kByte, name_, ": images must be uint8 0..255, got ", images.scalar_type());
-    torch::NoGradGuard no_grad;
-    const int64_t n = images.size(0);
-    Tensor out = at::empty({n, dim_}, at::TensorOptions(device_).dtype(at::kFloat));
-    for (int64_t first = 0; first < n; first += batch_) {
-      const int64_t count = std::min(batch_, n - first);
-      out.narrow(0, first, count).copy_(batch_features(with_channels(images.narrow(0, first, count).to(device_))));
-    }
-    return out;
-  }
-
- protected:
-  virtual Tensor batch_features(const Tensor& images) = 0;  // uint8 [B, channels, H, W] -> [B, dim]
-  at::Device device() const { return device_; }
-
-  /// To be called once the weights are there. Counters of batches and the layer of Inception's logits, which a file may
-  /// lack, do not touch the features.
-  void remember(const torch::nn::Module& net) {
-    io::Digest digest;
-    const auto add = [&](const std::string& name, const Tensor& tensor) {
-      if (!name.ends_with("num_batches_tracked") && !name.starts_with("fc.")) digest.text(name).tensor(tensor);
-    };
-    for (const auto& item : net.named_parameters()) add(item.key(), item.value());
-    for (const auto& item : net.named_buffers()) add(item.key(), item.value());
-    digest_ = digest.hex();
-  }
-
- private:
-  Tensor with_channels(const Tensor& images) const {
-    if (images.size(1) == channels_) return images;
-    if (images.size(1) == 1) return images.expand({-1, channels_, -1, -1});
-    SDG_CHECK(images.size(1) == 3, name_, ": images must have 1 or 3 channels, got ", images.size(1));
-    const Tensor weights = at::tensor({19595, 38470, 7471}, at::TensorOptions(images.device()).dtype(at::kInt));
-    const Tensor sum = (images.to(at::kInt) * weights.view({3, 1, 1})).sum(1, /*keepdim=*/true, at::kInt);
-    return at::bitwise_right_shift(sum + 32768, at::scalar_tensor(16, sum.options())).to(at::kByte);
-  }
-
-  std::string name_, digest_;
-  int64_t dim_, channels_, batch_;
-  at::Device device_;
-};
-
 // One network, two front ends: distances across them mean nothing, so each has a name of its own.
 class InceptionExtractor : public NetworkExtractor {
  public:
   using FrontEnd = Tensor (*)(const Tensor& images);
-  InceptionExtractor(const std::string& name, std::string metric, FrontEnd front_end,
+  InceptionExtractor(const std::string& name, std::string metric, FrontEnd front_end, const std::string& input,
                      const std::filesystem::path& weights, at::Device device)
-      : NetworkExtractor(name, 2048, 3, 32, device), metric_(std::move(metric)), front_end_(front_end) {
-    net_->load_state(tensors::read_weights(weights).tensors, weights.string());
+      : NetworkExtractor(name, 3, 32, input, device), metric_(std::move(metric)), front_end_(front_end) {
+    const auto file = tensors::read_weights(weights).tensors;
+    net_->load_state(file, weights.string());
     remember(*net_);
     net_->to(device);
+    net_->fold();
+    widths_ = {{Layer::kPooled, 2048}, {Layer::kSpatial, 2023}, {Layer::kSpatialBlock, 2023}};
+    if (file.count("fc.weight")) widths_[Layer::kLogits] = 1008;
   }
   std::string metric_name() const override { return metric_; }
 
  protected:
-  Tensor batch_features(const Tensor& images) override { return net_(front_end_(images)).f2048; }
+  Tensor batch_layers(const Tensor& images, const std::vector<Layer>& wanted) override {
+    const auto all = net_(front_end_(images));
+    std::vector<Tensor> out;
+    for (const auto layer : wanted)
+      out.push_back(layer == Layer::kPooled         ? all.f2048
+                    : layer == Layer::kSpatial      ? all.spatial_adm
+                    : layer == Layer::kSpatialBlock ? all.spatial
+                                                    : all.logits_unbiased);
+    return at::cat(out, 1);
+  }
 
  private:
   std::string metric_;
@@ -92,70 +50,120 @@ class InceptionExtractor : public NetworkExtractor {
   FidInception net_;
 };
 
-class CifarExtractor : public NetworkExtractor {
+// Features and logits of a small classifier.
+template <class Net, Tensor (*kInput)(const Tensor&)>
+class ClassifierExtractor : public NetworkExtractor {
  public:
-  CifarExtractor(const std::string& name, int64_t depth, const std::filesystem::path& weights, at::Device device)
-      : NetworkExtractor(name, 64, 3, 128, device), net_(depth) {
+  ClassifierExtractor(const std::string& name, int64_t channels, int64_t batch, const std::string& input, Net net,
+                      const std::filesystem::path& weights, at::Device device)
+      : NetworkExtractor(name, channels, batch, input, device), net_(std::move(net)) {
     net_->load_state(tensors::read_weights(weights).tensors, weights.string());
     remember(*net_);
     net_->to(device);
+    widths_ = {{Layer::kPooled, 64}, {Layer::kLogits, 10}};
   }
 
  protected:
-  Tensor batch_features(const Tensor& images) override { return net_->features(cifar_resnet_input(images)); }
+  Tensor batch_layers(const Tensor& images, const std::vector<Layer>& wanted) override {
+    const Tensor x = kInput(images);
+    std::vector<Tensor> out;
+    for (const auto layer : wanted) out.push_back(layer == Layer::kLogits ? net_->forward(x) : net_->features(x));
+    return at::cat(out, 1);
+  }
 
  private:
-  CifarResNet net_;
+  Net net_;
 };
+using CifarExtractor = ClassifierExtractor<CifarResNet, cifar_resnet_input>;
+using DigitExtractor = ClassifierExtractor<DigitClassifier, digit_classifier_input>;
 
-class DigitExtractor : public NetworkExtractor {
+class VitExtractor : public NetworkExtractor {
  public:
-  DigitExtractor(const std::filesystem::path& weights, at::Device device)
-      : NetworkExtractor("digits", 64, 1, 512, device) {
-    net_->load_state(tensors::read_weights(weights).tensors, weights.string());
+  VitExtractor(const std::string& name, std::string metric, PositionResize resize, const std::filesystem::path& weights,
+               at::Device device)
+      : NetworkExtractor(name, 3, 32, "bicubic 224x224 in bytes as Pillow's; ImageNet's mean and deviation", device),
+        metric_(std::move(metric)) {
+    const auto named = vit_weights(tensors::read_weights(weights).tensors);
+    const auto shape = vit_shape(named, weights.string(), 0, resize);
+    net_ = Vit(shape);
+    net_->load_state(named, weights.string());
     remember(*net_);
     net_->to(device);
+    widths_ = {{Layer::kPooled, shape.dim}};
   }
+  std::string metric_name() const override { return metric_; }
 
  protected:
-  Tensor batch_features(const Tensor& images) override { return net_->features(digit_classifier_input(images)); }
+  Tensor batch_layers(const Tensor& images, const std::vector<Layer>&) override {
+    return net_->features(vit_input(images, 224));
+  }
 
  private:
-  DigitClassifier net_;
+  std::string metric_;
+  Vit net_{nullptr};
 };
 
 const char* const kInceptionUrl =
     "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth";
 const char* const kCifarUrl = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/";
 
-using Builder = std::unique_ptr<FeatureExtractor> (*)(const std::filesystem::path& weights, at::Device device);
+using Builder =
+    std::function<std::unique_ptr<FeatureExtractor>(const std::filesystem::path& weights, at::Device device)>;
 struct Entry {
   WeightsSource source;
   Builder build;
 };
 
+const char* const kDinoUrl = "https://dl.fbaipublicfiles.com/dino/";
+const char* const kDinov2Url = "https://dl.fbaipublicfiles.com/dinov2/";
+
+Entry inception(const std::string& name, const std::string& metric, InceptionExtractor::FrontEnd front_end,
+                const std::string& input) {
+  return {{name, "inception.safetensors", kInceptionUrl}, [=](const std::filesystem::path& weights, at::Device device) {
+            return std::make_unique<InceptionExtractor>(name, metric, front_end, input, weights, device);
+          }};
+}
+
+Entry cifar(int64_t depth, const std::string& file) {
+  const auto name = cat("cifar-resnet", depth);
+  return {{name, cat("cifar10_resnet", depth, ".safetensors"), kCifarUrl + file},
+          [=](const std::filesystem::path& weights, at::Device device) {
+            return std::make_unique<CifarExtractor>(name, 3, 128,
+                                                    "bilinear 32x32, antialiased; ImageNet's mean and deviation",
+                                                    CifarResNet(depth), weights, device);
+          }};
+}
+
+Entry vit(const std::string& name, const std::string& metric, PositionResize resize, const std::string& url) {
+  return {{name, name + ".safetensors", url}, [=](const std::filesystem::path& weights, at::Device device) {
+            return std::make_unique<VitExtractor>(name, metric, resize, weights, device);
+          }};
+}
+
 // The one table of extractors.
 const std::vector<Entry>& entries() {
+  using enum PositionResize;
   static const std::vector<Entry> table = {
-      {{"inception", "inception.safetensors", kInceptionUrl},
-       [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
-         return std::make_unique<InceptionExtractor>("inception", "FID", inception_input_pytorch_fid, weights, device);
-       }},
-      {{"inception-tf1", "inception.safetensors", kInceptionUrl},
-       [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
-         return std::make_unique<InceptionExtractor>("inception-tf1", "FID-tf1", inception_input_tf1, weights, device);
-       }},
-      {{"cifar-resnet20", "cifar10_resnet20.safetensors", cat(kCifarUrl, "resnet20-12fca82f.th")},
-       [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
-         return std::make_unique<CifarExtractor>("cifar-resnet20", 20, weights, device);
-       }},
-      {{"cifar-resnet56", "cifar10_resnet56.safetensors", cat(kCifarUrl, "resnet56-4bfd9763.th")},
-       [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
-         return std::make_unique<CifarExtractor>("cifar-resnet56", 56, weights, device);
-       }},
+      inception("inception", "FID", inception_input_pytorch_fid,
+                "bilinear 299x299, half-pixel, no antialias; 2x-1 of [0, 1]"),
+      inception("inception-tf1", "FID-tf1", inception_input_tf1, "TF1's bilinear 299x299; (x-128)/128"),
+      cifar(20, "resnet20-12fca82f.th"),
+      cifar(56, "resnet56-4bfd9763.th"),
+      vit("dino-vits16", "FD-dino-vits16", kOffsetScale,
+          cat(kDinoUrl, "dino_deitsmall16_pretrain/dino_deitsmall16_pretrain.pth")),
+      vit("dino-vitb16", "FD-dino-vitb16", kOffsetScale,
+          cat(kDinoUrl, "dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth")),
+      vit("dinov2-vits14", "FD-dinov2-vits14", kOffsetScale,
+          cat(kDinov2Url, "dinov2_vits14/dinov2_vits14_pretrain.pth")),
+      vit("dinov2-vitb14", "FD-dinov2-vitb14", kOffsetScale,
+          cat(kDinov2Url, "dinov2_vitb14/dinov2_vitb14_pretrain.pth")),
+      vit("dinov2-vitl14", "FD-DINOv2", kOffsetScale, cat(kDinov2Url, "dinov2_vitl14/dinov2_vitl14_pretrain.pth")),
+      vit("dinov2-vitl14-reg", "FD-dinov2-vitl14-reg", kAntialiased,
+          cat(kDinov2Url, "dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth")),
       {{"digits", "digits_classifier.safetensors", ""},
-       [](const std::filesystem::path& weights, at::Device device) -> std::unique_ptr<FeatureExtractor> {
-         return std::make_unique<DigitExtractor>(weights, device);
+       [](const std::filesystem::path& weights, at::Device device) {
+         return std::make_unique<DigitExtractor>("digits", 1, 512, "bilinear 8x8 grey, antialiased; [0, 1]",
+                                                 DigitClassifier(), weights, device);
        }},
   };
   return table;

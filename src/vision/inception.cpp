@@ -18,7 +18,7 @@ Tensor spatial_mean(const Tensor& x) {
   return x.mean({2, 3});
 }  // [N, C]
 Tensor first_channels(const Tensor& x) {
-  return x.narrow(1, 0, kSpatialChannels).flatten(1);
+  return x.narrow(1, 0, kSpatialChannels).contiguous(at::MemoryFormat::Contiguous).flatten(1);
 }
 }  // namespace
 
@@ -46,8 +46,9 @@ FidInceptionImpl::FidInceptionImpl()
 InceptionFeatures FidInceptionImpl::forward(const Tensor& x) {
   check_shape(x, {-1, 3, kSize, kSize}, "inception: input");
   InceptionFeatures out;
-  Tensor h = conv_2b_(conv_2a_(conv_1a_(x)));  // [N, 64, 147, 147]
-  h = at::max_pool2d(h, {3, 3}, {2, 2});       // [N, 64, 73, 73]
+  Tensor h = folded_ ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+  h = conv_2b_(conv_2a_(conv_1a_(h)));    // [N, 64, 147, 147]
+  h = at::max_pool2d(h, {3, 3}, {2, 2});  // [N, 64, 73, 73]
   out.f64 = spatial_mean(h);
   h = at::max_pool2d(conv_4a_(conv_3b_(h)), {3, 3}, {2, 2});  // [N, 192, 35, 35]
   out.f192 = spatial_mean(h);
@@ -66,6 +67,13 @@ InceptionFeatures FidInceptionImpl::forward(const Tensor& x) {
 
 void FidInceptionImpl::load_state(const std::map<std::string, Tensor>& weights, const std::string& where) {
   load_weights(*this, weights, where, [](const std::string& name) { return name == "fc.weight" || name == "fc.bias"; });
+}
+
+void FidInceptionImpl::fold() {
+  for (const auto& module : modules(/*include_self=*/false)) {
+    if (auto* conv = module->as<BasicConv2dImpl>()) conv->fold();
+  }
+  folded_ = true;
 }
 
 Tensor inception_input_pytorch_fid(const Tensor& images) {

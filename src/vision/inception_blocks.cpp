@@ -21,7 +21,18 @@ BasicConv2dImpl::BasicConv2dImpl(int64_t in, int64_t out, torch::ExpandingArray<
       bn_(register_module("bn", torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(out).eps(1e-3)))) {}
 
 Tensor BasicConv2dImpl::forward(const Tensor& x) {
-  return at::relu(bn_(conv_(x)));
+  if (!folded_weight_.defined()) return at::relu(bn_(conv_(x)));
+  const auto& options = conv_->options;
+  return at::conv2d(x, folded_weight_, folded_bias_, options.stride(), std::get<Extent>(options.padding())).relu_();
+}
+
+void BasicConv2dImpl::fold() {
+  torch::NoGradGuard no_grad;
+  const Tensor scale = bn_->weight.to(at::kDouble) / (bn_->running_var.to(at::kDouble) + bn_->options.eps()).sqrt();
+  const Tensor weight = conv_->weight.to(at::kDouble) * scale.view({-1, 1, 1, 1});
+  const Tensor bias = bn_->bias.to(at::kDouble) - bn_->running_mean.to(at::kDouble) * scale;
+  folded_weight_ = weight.to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
+  folded_bias_ = bias.to(at::kFloat);
 }
 
 InceptionAImpl::InceptionAImpl(int64_t in, const InceptionAWidths& w)

@@ -18,21 +18,21 @@ Tensor to_stored(const Tensor& image, bool grey) {
   return grey ? image[0] : image.permute({1, 2, 0}).contiguous();
 }
 
-data::Filter filter_of(std::string name) {
+image::Filter filter_of(std::string name) {
   std::transform(name.begin(), name.end(), name.begin(), ::tolower);
-  return config::from_name<data::Filter>(name).value();
+  return config::from_name<image::Filter>(name).value();
 }
 
 void compare_resize(test::Fixture& fixture, const std::string& output, const json& run) {
   const auto stored = fixture.in(run.at("img").get<std::string>());
-  data::ResizeOptions options{.filter = filter_of(run.at("filter").get<std::string>())};
+  image::ResizeOptions options{.filter = filter_of(run.at("filter").get<std::string>())};
   if (run.contains("box") && !run.at("box").is_null()) {
     const auto box = run.at("box").get<std::vector<double>>();
-    options.box = data::Box{box.at(0), box.at(1), box.at(2), box.at(3)};
+    options.box = image::Box{box.at(0), box.at(1), box.at(2), box.at(3)};
   }
   if (run.contains("gap") && !run.at("gap").is_null()) options.reducing_gap = run.at("gap").get<double>();
   const auto wh = run.at("wh").get<std::vector<int64_t>>();
-  const auto image = data::resize(to_planes(stored), wh.at(1), wh.at(0), options);
+  const auto image = image::resize(to_planes(stored), wh.at(1), wh.at(0), options);
   fixture.compare(output, to_stored(image, stored.dim() == 2));
 }
 

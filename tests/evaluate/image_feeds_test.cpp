@@ -24,9 +24,10 @@ class TwoFeatures : public vision::FeatureExtractor {
  public:
   std::string name() const override { return "two"; }
   std::string metric_name() const override { return "FD-two"; }
-  int64_t dim() const override { return 2; }
+  std::string input() const override { return "as it is"; }
+  int64_t width(vision::Layer layer) const override { return layer == vision::Layer::kPooled ? 2 : 0; }
   std::string weights_digest() const override { return "none"; }
-  Tensor features(const Tensor& images) override {
+  Tensor layers(const Tensor& images, const std::vector<vision::Layer>&) override {
     const auto flat = images.to(at::kFloat).flatten(1);
     return at::stack({flat.mean(1), flat.amax(1)}, 1);
   }

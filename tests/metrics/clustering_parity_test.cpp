@@ -5,7 +5,7 @@
 
 namespace sdg::metrics {
 namespace {
-double value_of(const ClusterReport& r, const std::string& name) {
+double value_of(const ClusterAgreement& r, const std::string& name) {
   const std::map<std::string, double> values = {{"nmi", r.nmi},
                                                 {"ami", r.ami},
                                                 {"ari", r.ari},
@@ -27,7 +27,7 @@ double value_of(const ClusterReport& r, const std::string& name) {
 TEST(ClusteringParity, EveryScoreIsScikitLearns) {
   test::for_each_fixture("cluster_metrics", [](test::Fixture& f) {
     for (const std::string name : f.config.at("cases")) {
-      const ClusterReport report = cluster_report(f.in(name + ".true"), f.in(name + ".pred"));
+      const ClusterAgreement report = cluster_agreement(f.in(name + ".true"), f.in(name + ".pred"));
       std::vector<double> values;
       for (const std::string score : f.config.at("names")) values.push_back(value_of(report, score));
       f.compare(name, at::tensor(values, at::kDouble));

@@ -52,7 +52,7 @@ TEST(ClusterScores, AreSymmetricAndRandIsTheFractionOfAgreeingPairs) {
         .to(at::kLong);
   };
   const Tensor a = draw(0, 4), b = draw(1, 7);
-  const ClusterReport ab = cluster_report(a, b), ba = cluster_report(b, a);
+  const ClusterAgreement ab = cluster_agreement(a, b), ba = cluster_agreement(b, a);
   EXPECT_NEAR(ab.nmi, ba.nmi, 1e-12);
   EXPECT_NEAR(ab.ami, ba.ami, 1e-12);
   EXPECT_NEAR(ab.ari, ba.ari, 1e-12);
@@ -63,14 +63,21 @@ TEST(ClusterScores, AreSymmetricAndRandIsTheFractionOfAgreeingPairs) {
 
 TEST(ClusterScores, ExpectedInformationIsTheMeanOverShuffles) {
   const Tensor truth = labels({0, 0, 0, 0, 1, 1, 1, 2}), predicted = labels({0, 0, 1, 1, 1, 2, 2, 2});
-  const double expected = cluster_report(truth, predicted).expected_mutual_info;
+  const double expected = cluster_agreement(truth, predicted).expected_mutual_info;
   double sum = 0;
   constexpr int kShuffles = 3000;
   for (int i = 0; i < kShuffles; ++i) {
     const auto order = rng::permutation({5, rng::Purpose::kTest, static_cast<uint64_t>(i)}, 8);
-    sum += cluster_report(truth, predicted.index_select(0, labels(order))).mutual_info;
+    sum += cluster_agreement(truth, predicted.index_select(0, labels(order))).mutual_info;
   }
   EXPECT_NEAR(expected, sum / kShuffles, 0.01);
+}
+
+TEST(ClusterScores, PurityIsTheShareOfTheCommonestClassOfEachCluster) {
+  // Clusters {0 0 1}, {1 1 2}, {2 2 2 0}: 2 + 2 + 3 of 10.
+  const auto r = cluster_agreement(labels({0, 0, 1, 1, 1, 2, 2, 2, 2, 0}), labels({5, 5, 5, 7, 7, 7, 9, 9, 9, 9}));
+  EXPECT_NEAR(r.purity, 0.7, 1e-12);
+  EXPECT_EQ(cluster_agreement(labels({0, 0, 1}), labels({0, 1, 2})).purity, 1);
 }
 
 TEST(ClusterScores, RefuseWhatAreNotLabels) {

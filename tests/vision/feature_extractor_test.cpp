@@ -13,6 +13,7 @@
 #include "sdg/tensors/tensor_file.h"
 #include "sdg/vision/cifar_resnet.h"
 #include "sdg/vision/inception.h"
+#include "sdg/vision/vit.h"
 #include "vision/formula_inception.h"
 #include "vision/network_twin.h"
 
@@ -43,6 +44,10 @@ tensors::TensorFile state_of(const torch::nn::Module& net) {
   return file;
 }
 
+VitShape tiny_vit() {
+  return {.dim = 64, .depth = 1, .heads = 1, .patch = 14, .hidden = 32, .positions = 257};
+}
+
 Tensor random_images(int64_t n, int64_t channels, int64_t height, int64_t width) {
   return (rng::uniform({4, rng::Purpose::kTest, 0}, rng::consecutive(0, n), {channels, height, width}) * 256)
       .to(at::kByte);
@@ -55,6 +60,9 @@ TEST(FeatureExtractor, OnlyInceptionIsCalledFid) {
   tensors::write_tensors(folder / "cifar10_resnet20.safetensors", state_of(*CifarResNet(20)));
   tensors::write_tensors(folder / "cifar10_resnet56.safetensors", state_of(*CifarResNet(56)));
   tensors::write_tensors(folder / "inception.safetensors", state_of(*FidInception()));
+  const auto vit = state_of(*Vit(tiny_vit()));
+  for (const std::string& name : extractor_names())
+    if (name.starts_with("dino")) tensors::write_tensors(folder / (name + ".safetensors"), vit);
   const Variable place("SDG_WEIGHTS", folder.path().string());
   int fids = 0;
   for (const std::string& name : extractor_names()) {
@@ -62,6 +70,7 @@ TEST(FeatureExtractor, OnlyInceptionIsCalledFid) {
     EXPECT_EQ(extractor->name(), name);
     EXPECT_EQ(extractor->metric_name(), name == "inception"       ? "FID"
                                         : name == "inception-tf1" ? "FID-tf1"
+                                        : name == "dinov2-vitl14" ? "FD-DINOv2"
                                                                   : "FD-" + name);
     fids += extractor->metric_name() == "FID";
   }
@@ -71,11 +80,57 @@ TEST(FeatureExtractor, OnlyInceptionIsCalledFid) {
 TEST(FeatureExtractor, DigitsShipWithTheConfigs) {
   const auto extractor = make_extractor("digits", "");
   const auto data = tensors::read_tensors(fs::path(SDG_SOURCE_DIR) / "configs" / "digits.safetensors");
-  const Tensor features = extractor->features(data.at("images").narrow(0, 0, 1030).unsqueeze(1));  // three batches
+  const Tensor features = extractor->features(data.at("images").narrow(0, 0, 1030).unsqueeze(1));
   EXPECT_EQ(features.sizes(), at::IntArrayRef({1030, extractor->dim()}));
   EXPECT_FALSE(features.requires_grad());
   const Tensor alone = extractor->features(data.at("images").narrow(0, 1029, 1).unsqueeze(1));
   EXPECT_LT((features[1029] - alone[0]).abs().max().item<double>(), 1e-5);
+}
+
+TEST(FeatureExtractor, NeitherBatchesNorThreadsChangeABit) {
+  const test::TemporaryFolder folder;
+  torch::manual_seed(2);
+  tensors::write_tensors(folder / "r.safetensors", state_of(*CifarResNet(20)));
+  tensors::write_tensors(folder / "v.safetensors", state_of(*Vit(tiny_vit())));
+  const auto images = random_images(64, 3, 20, 24);
+  for (const auto& [name, file] : {std::pair{"cifar-resnet20", "r.safetensors"}, {"dinov2-vits14", "v.safetensors"}}) {
+    const auto extractor = make_extractor(name, (folder / file).string());
+    const auto all = extractor->features(images);
+    for (const int64_t batch : {1, 7}) {
+      std::vector<Tensor> parts;
+      for (const auto& part : images.split(batch)) parts.push_back(extractor->features(part));
+      EXPECT_TRUE(at::equal(at::cat(parts), all)) << name << " " << batch;
+    }
+  }
+}
+
+TEST(FeatureExtractor, LayersStandSideBySideAndAreNotInvented) {
+  const auto digits = make_extractor("digits", "");
+  const auto images = random_images(3, 1, 8, 8);
+  const auto both = digits->layers(images, {Layer::kLogits, Layer::kPooled});
+  EXPECT_EQ(both.sizes(), at::IntArrayRef({3, 74}));
+  EXPECT_TRUE(at::equal(both.slice(1, 10), digits->features(images)));
+  EXPECT_EQ(digits->width(Layer::kSpatial), 0);
+  EXPECT_THROW(digits->layers(images, {Layer::kSpatial}), Error);
+}
+
+TEST(FeatureExtractor, WeightsOfAnotherNetworkAreRefusedByKeyOrShape) {
+  const test::TemporaryFolder folder;
+  tensors::write_tensors(folder / "r.safetensors", state_of(*CifarResNet(20)));
+  const auto file = (folder / "r.safetensors").string();
+  EXPECT_NE(test::message_of<Error>([&] { make_extractor("inception", file); }).find("expected a tensor"),
+            std::string::npos);
+  EXPECT_NE(test::message_of<Error>([&] { make_extractor("cifar-resnet56", file); }).find("expected a tensor"),
+            std::string::npos);
+  EXPECT_NE(test::message_of<Error>([&] { make_extractor("dinov2-vitl14", file); }).find("patch_embed.proj.weight"),
+            std::string::npos);
+  auto wrong = state_of(*CifarResNet(20));
+  wrong.tensors["linear.weight"] = at::zeros({9, 64});
+  tensors::write_tensors(folder / "w.safetensors", wrong);
+  EXPECT_NE(test::message_of<Error>([&] {
+              make_extractor("cifar-resnet20", (folder / "w.safetensors").string());
+            }).find("linear.weight must be [10, 64]"),
+            std::string::npos);
 }
 
 TEST(FeatureExtractor, GreyAndColourOfTheSamePictureAgree) {
@@ -99,8 +154,11 @@ TEST(FeatureExtractor, InceptionTakesPytorchFidsFrontEndAndLastPool) {
   const auto extractor = make_extractor("inception", (folder / "w.safetensors").string());
   const Tensor images = random_images(1, 3, 20, 24);
   torch::NoGradGuard no_grad;
-  const Tensor expected = net(inception_input_pytorch_fid(images)).f2048;
-  EXPECT_LT((extractor->features(images) - expected).abs().max().item<double>(), 1e-5);
+  const auto expected = net(inception_input_pytorch_fid(images));  // with its batch norms, the extractor's are folded
+  EXPECT_LT((extractor->features(images) - expected.f2048).abs().max().item<double>(), 1e-5);
+  EXPECT_LT((extractor->layers(images, {Layer::kSpatial}) - expected.spatial_adm).abs().max().item<double>(), 1e-4);
+  EXPECT_LT((extractor->layers(images, {Layer::kSpatialBlock}) - expected.spatial).abs().max().item<double>(), 1e-4);
+  EXPECT_EQ(extractor->width(Layer::kLogits), 0) << "the file has none";
   const auto tf1 = make_extractor("inception-tf1", (folder / "w.safetensors").string());
   EXPECT_LT((tf1->features(images) - net(inception_input_tf1(images)).f2048).abs().max().item<double>(), 1e-5);
   EXPECT_EQ(tf1->weights_digest(), extractor->weights_digest());
@@ -134,8 +192,10 @@ TEST(FeatureExtractor, FilesAreTakenAsTheirAuthorsPublishedThem) {
 
 TEST(FeatureExtractor, UnknownNamesAndWrongImagesAreRefused) {
   const std::string message = test::message_of<UsageError>([] { make_extractor("vgg", ""); });
-  EXPECT_EQ(message,
-            "extractor must be one of inception, inception-tf1, cifar-resnet20, cifar-resnet56, digits; got vgg");
+  EXPECT_EQ(
+      message,
+      "extractor must be one of inception, inception-tf1, cifar-resnet20, cifar-resnet56, dino-vits16, dino-vitb16, "
+      "dinov2-vits14, dinov2-vitb14, dinov2-vitl14, dinov2-vitl14-reg, digits; got vgg");
   EXPECT_THROW(make_extractor("digits", "no_such_file.safetensors"), Error);
   const auto digits = make_extractor("digits", "");
   EXPECT_THROW(digits->features(at::zeros({2, 1, 8, 8})), Error);             // not uint8

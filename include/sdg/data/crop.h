@@ -1,6 +1,6 @@
 #pragma once
 #include "sdg/core/tensor.h"
-#include "sdg/data/resize.h"
+#include "sdg/image/resize.h"
 
 namespace sdg::data {
 
@@ -10,7 +10,7 @@ namespace sdg::data {
 Tensor adm_center_crop(const Tensor& image, int64_t size);
 
 /// Resizes so that the short side is `size`; the long one is truncated to whole pixels (torchvision's Resize).
-Tensor resize_short_side(const Tensor& image, int64_t size, Filter filter);
+Tensor resize_short_side(const Tensor& image, int64_t size, image::Filter filter);
 
 /// [C, H, W] → [C, size, size]; offsets are halves rounded to even, what lies outside is zero (torchvision's
 /// CenterCrop).

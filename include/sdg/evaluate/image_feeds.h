@@ -31,6 +31,10 @@ metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOpt
 metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress = {},
                             const Reducer& reducer = Reducer::local());
 
+/// The images of a path: an .npz, or a data set of any format that open_data knows. Throws UsageError for latents.
+metrics::ImageFeed path_feed(const std::string& path, const MeasureOptions& options, const Progress& progress = {},
+                             const Reducer& reducer = Reducer::local());
+
 /// Images drawn from a trained network; those of `request`, on each rank.
 metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generate::Request& request,
                                const at::Device& device, const Progress& progress = {});

@@ -14,16 +14,17 @@ struct ClusterScores {
 /// NMI is 1 if both have one cluster, 0 if one has; AMI is also 1 if both put every sample alone; ARI is 1 for N = 1.
 ClusterScores cluster_scores(const Tensor& truth, const Tensor& predicted);
 
-/// Everything known about the pair, in nats where it is information.
-struct ClusterReport : ClusterScores {
+/// Everything known about how the pair agrees, in nats where it is information.
+struct ClusterAgreement : ClusterScores {
   double nmi_geometric = 0, nmi_min = 0, nmi_max = 0;  ///< NMI with other means of the two entropies
   double homogeneity = 0;                              ///< MI / H(truth): each cluster holds one class
   double completeness = 0;                             ///< MI / H(predicted): each class lies in one cluster
   double v_measure = 0;                                ///< harmonic mean of the two
+  double purity = 0;                                   ///< share of samples of the commonest class of their cluster
   double mutual_info = 0;
   double expected_mutual_info = 0;  ///< over all labelings with the same cluster sizes (Vinh, Epps & Bailey 2010)
   double fowlkes_mallows = 0;       ///< geometric mean of pair precision and pair recall
   double rand_score = 0;            ///< fraction of pairs on which the two agree
 };
-ClusterReport cluster_report(const Tensor& truth, const Tensor& predicted);
+ClusterAgreement cluster_agreement(const Tensor& truth, const Tensor& predicted);
 }  // namespace sdg::metrics

@@ -20,6 +20,18 @@ class FeatureSink {
   virtual void add(const Tensor& features) = 0;  ///< [n, F]
 };
 
+/// Hands `width` columns of what it receives, from `first` on, to another sink: features of several layers stand side
+/// by side.
+class ColumnsOf : public FeatureSink {
+ public:
+  ColumnsOf(int64_t first, int64_t width, FeatureSink& sink) : first_(first), width_(width), sink_(sink) {}
+  void add(const Tensor& features) override { sink_.add(features.narrow(1, first_, width_)); }
+
+ private:
+  int64_t first_, width_;
+  FeatureSink& sink_;
+};
+
 /// Calls `take` with one piece of images after the other, uint8 [C, H, W] each and of any sizes, until there are none.
 using ImageFeed = std::function<void(const std::function<void(const std::vector<Tensor>& images)>& take)>;
 

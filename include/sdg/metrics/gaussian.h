@@ -1,6 +1,8 @@
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
@@ -17,8 +19,9 @@ struct Gaussian {
   std::string size;       ///< of the images, height before width: "32x32", "mixed"; "" if unknown
 };
 
-/// Accumulates features batch by batch; the result does not depend on the batching beyond rounding.
-/// Sums are float64 and taken about the first batch's mean, so features far from zero lose no digits.
+/// Accumulates features batch by batch. Sums are float64, of blocks of rows in the order in which they came, so that no
+/// bit depends on the batches; and they are taken about the first block's mean, so that features far from zero lose no
+/// digits.
 class GaussianAccumulator : public FeatureSink {
  public:
   explicit GaussianAccumulator(int64_t dim);
@@ -30,11 +33,13 @@ class GaussianAccumulator : public FeatureSink {
   int64_t count() const { return count_; }  ///< of this rank
 
  private:
+  void add_block(const Tensor& rows);
   Gaussian joined(int64_t count, Reducer& reducer) const;
 
   int64_t dim_;
-  Tensor sum_, outer_, shift_;  // [D], [D, D], [D]; on the device of the first batch
-  int64_t count_ = 0;
+  Tensor sum_, outer_, shift_;   // [D], [D, D], [D]; on the device of the first batch
+  std::vector<Tensor> pending_;  // rows that fill no block yet
+  int64_t count_ = 0, pending_rows_ = 0;
 };
 
 /// |mu1-mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), through symmetric eigendecompositions in float64
@@ -42,10 +47,27 @@ class GaussianAccumulator : public FeatureSink {
 /// negative. Throws Error if the two do not have the same dimension or a covariance is not symmetric.
 double frechet_distance(const Gaussian& a, const Gaussian& b);
 
-/// Statistics as pytorch-fid and ADM store them: npz with `mu` and `sigma`. Ours hold besides `count` (int64) and, as
-/// text in uint8, `extractor`, `weights` and `size`; what a file does not say is unknown. Further arrays are not read.
-/// Throws Error, beginning with the path, for statistics that are no mean and covariance: other shapes, values that are
-/// not finite, a covariance that is not symmetric or has a negative variance.
+/// The same of many Gaussians to one, whose matrix is decomposed once.
+class FrechetTo {
+ public:
+  explicit FrechetTo(Gaussian reference);
+  double operator()(const Gaussian& other) const;
+
+ private:
+  Gaussian reference_;
+  Tensor root_;  // [D, D]
+};
+
+/// Statistics as pytorch-fid, ADM's evaluator and EDM store them, npz with `mu` and `sigma` (ADM's also `mu_s` and
+/// `sigma_s`: `spatial`), and torch files with the two, as torch-fidelity keeps them. Ours are npz and hold besides
+/// `count` (int64) and, as text in uint8, `extractor`, `weights` and `size`; what a file does not say is unknown.
+/// Further arrays are not read. Throws Error, beginning with the path, for statistics that are no mean and covariance:
+/// other shapes, values that are not finite, a covariance that is not symmetric or has a negative variance.
 Gaussian read_statistics(const std::filesystem::path& path);
-void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian);
+void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian,
+                      const std::optional<Gaussian>& spatial = {});
+
+/// The Gaussian of Inception's spatial features as ADM's files hold it: `mu_s` and `sigma_s`. Nothing where there are
+/// none.
+std::optional<Gaussian> read_spatial_statistics(const std::filesystem::path& path);
 }  // namespace sdg::metrics

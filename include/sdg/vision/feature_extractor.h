@@ -9,6 +9,15 @@
 #include "sdg/core/tensor.h"
 
 namespace sdg::vision {
+
+/// What metrics take from a network.
+enum class Layer {
+  kPooled,        ///< the features that distances are taken in
+  kSpatial,       ///< of Inception, [N, 2023]: sFID as the ADM evaluator takes it (InceptionFeatures::spatial_adm)
+  kSpatialBlock,  ///< of Inception, [N, 2023]: sFID as sgfm and dgm-eval take it (InceptionFeatures::spatial)
+  kLogits,        ///< of a classifier, [N, classes]: Inception's 1008 without their bias, others' as they are
+};
+
 /// A fixed network whose features a Fréchet distance is taken in. The distance carries the extractor's name; only
 /// "inception" is FID, with pytorch-fid's front end ("inception-tf1": with torch-fidelity's and ADM's).
 class FeatureExtractor {
@@ -16,13 +25,20 @@ class FeatureExtractor {
   virtual ~FeatureExtractor() = default;
   virtual std::string name() const = 0;         ///< "inception", "cifar-resnet56", "digits", …
   virtual std::string metric_name() const = 0;  ///< "FID", "FD-cifar-resnet56", "FD-digits"
-  virtual int64_t dim() const = 0;
+  /// What the front end makes of an image, in words, for protocols: "bilinear 299x299, half-pixel, no antialias; 2x-1".
+  virtual std::string input() const = 0;
+  /// Features of a layer; 0 where the network (or its file) has none.
+  virtual int64_t width(Layer layer) const = 0;
+  int64_t dim() const { return width(Layer::kPooled); }
   /// Digest of the weights that the features depend on, whichever file they came from.
   virtual std::string weights_digest() const = 0;
-  /// uint8 [N, C, H, W] (C 1 or 3, any size) -> float32 [N, dim] on the extractor's device. Grey and colour are turned
-  /// into what the network expects (to grey as Pillow's convert("L")), and so is the size, by the network's own front
-  /// end. Works through N in batches, without gradients.
-  virtual Tensor features(const Tensor& images) = 0;
+  /// uint8 [N, C, H, W] (C 1 or 3, any size) -> float32 [N, sum of the widths], the layers side by side, on the
+  /// extractor's device. Grey and colour are turned into what the network expects (to grey as Pillow's convert("L")),
+  /// and so is the size, by the network's own front end. On the CPU each image goes through the network alone, images
+  /// spread over the worker threads: neither N nor the number of threads changes a bit. On a GPU in batches. No
+  /// gradients. Throws Error where the network has no such layer.
+  virtual Tensor layers(const Tensor& images, const std::vector<Layer>& wanted) = 0;
+  Tensor features(const Tensor& images) { return layers(images, {Layer::kPooled}); }
   /// So that std::ref of an extractor is a function from images to features (metrics/features.h).
   Tensor operator()(const Tensor& images) { return features(images); }
 };
@@ -30,9 +46,9 @@ class FeatureExtractor {
 /// Names accepted by make_extractor, for help texts.
 const std::vector<std::string>& extractor_names();
 
-/// `weights` is a safetensors file, or empty for the default place: "digits" ships beside the configs (`config_dir` is
-/// searched first); "inception" and the CIFAR ResNets are looked for in the folder $SDG_WEIGHTS, then in ~/.cache/sdg.
-/// A missing file's Error says what to download and where to put it; an unknown name is a UsageError.
+/// `weights` is a safetensors or torch file, or empty for the default place: "digits" ships beside the configs
+/// (`config_dir` is searched first); the others are looked for in the folder $SDG_WEIGHTS, then in ~/.cache/sdg. A
+/// missing file's Error says what to download and where to put it; an unknown name is a UsageError.
 std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights,
                                                  const at::Device& device = at::kCPU,
                                                  const std::filesystem::path& config_dir = {});

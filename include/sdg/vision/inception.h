@@ -30,8 +30,12 @@ class FidInceptionImpl : public torch::nn::Module {
   /// Copies weights by name. `fc.*` and `num_batches_tracked` may be absent (without fc the logits mean nothing).
   /// Throws Error for a missing key, an unknown one or a wrong shape; `where` names the file.
   void load_state(const std::map<std::string, Tensor>& weights, const std::string& where);
+  /// Folds every batch norm into its convolution, once weights and device stand: the same features but for rounding,
+  /// faster.
+  void fold();
 
  private:
+  bool folded_ = false;
   BasicConv2d conv_1a_, conv_2a_, conv_2b_, conv_3b_, conv_4a_;
   InceptionA mixed_5b_, mixed_5c_, mixed_5d_;
   InceptionB mixed_6a_;

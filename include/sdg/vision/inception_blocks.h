@@ -17,10 +17,14 @@ class BasicConv2dImpl : public torch::nn::Module {
   BasicConv2dImpl(int64_t in, int64_t out, torch::ExpandingArray<2> kernel, torch::ExpandingArray<2> padding = 0,
                   int64_t stride = 1);
   Tensor forward(const Tensor& x);
+  /// From here on forward is one convolution whose weights hold the batch norm (multiplied in float64), laid out for
+  /// channels-last input, and its ReLU. Only results are wanted then: no gradients, no other weights.
+  void fold();
 
  private:
   torch::nn::Conv2d conv_;
   torch::nn::BatchNorm2d bn_;
+  Tensor folded_weight_, folded_bias_;  // [out, in, h, w], [out]
 };
 TORCH_MODULE(BasicConv2d);
 

@@ -5,7 +5,7 @@
 #include "sdg/core/tensor.h"
 
 /// Image resampling that gives Pillow's bytes, so that data and metrics agree with those of the Python tools.
-namespace sdg::data {
+namespace sdg::image {
 
 /// Kernels and their reach in source pixels when enlarging: box 0.5, bilinear 1, Hamming-windowed sinc 1, Keys' cubic
 /// with a = -0.5 2, Lanczos 3. When shrinking they are stretched by the factor, which is what prevents aliasing.
@@ -44,4 +44,4 @@ Tensor resize(const Tensor& image, int64_t height, int64_t width, const ResizeOp
 /// edges.
 Tensor reduce(const Tensor& image, int64_t factor_y, int64_t factor_x, const Window& part);
 
-}  // namespace sdg::data
+}  // namespace sdg::image

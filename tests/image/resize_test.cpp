@@ -1,4 +1,4 @@
-#include "sdg/data/resize.h"
+#include "sdg/image/resize.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include "sdg/data/crop.h"
 
 using namespace sdg;
-using data::Filter;
+using image::Filter;
 
 namespace {
 
@@ -38,7 +38,7 @@ using Values = std::vector<int64_t>;
 }  // namespace
 
 TEST(Resize, BicubicEnlargingGivesPillowsBytes) {
-  const auto out = data::resize(formula(20, 24), 29, 37);
+  const auto out = image::resize(formula(20, 24), 29, 37);
   EXPECT_EQ(total(out), 409699);
   EXPECT_EQ(pixel(out, 0, 0), (Values{0, 30, 61}));
   EXPECT_EQ(pixel(out, 14, 18), (Values{205, 244, 0}));
@@ -46,7 +46,7 @@ TEST(Resize, BicubicEnlargingGivesPillowsBytes) {
 }
 
 TEST(Resize, LanczosShrinkingGivesPillowsBytes) {
-  const auto out = data::resize(formula(20, 24), 7, 9, {.filter = Filter::kLanczos});
+  const auto out = image::resize(formula(20, 24), 7, 9, {.filter = Filter::kLanczos});
   EXPECT_EQ(total(out), 24064);
   EXPECT_EQ(pixel(out, 0, 0), (Values{18, 49, 80}));
   EXPECT_EQ(pixel(out, 3, 4), (Values{211, 222, 54}));
@@ -56,13 +56,13 @@ TEST(Resize, BoxHalvingIsTheMeanOfEachBlock) {
   const auto image = noise(1, 6, 10);
   const auto wide = (image.slice(2, 0, 10, 2).to(at::kInt) + image.slice(2, 1, 10, 2) + 1).floor_divide(2);
   const auto expected = (wide.slice(1, 0, 6, 2) + wide.slice(1, 1, 6, 2) + 1).floor_divide(2).to(at::kByte);
-  EXPECT_TRUE(at::equal(data::resize(image, 3, 5, {.filter = Filter::kBox}), expected));
+  EXPECT_TRUE(at::equal(image::resize(image, 3, 5, {.filter = Filter::kBox}), expected));
 }
 
 TEST(Resize, TheSameSizeIsACopyForEveryFilter) {
   const auto image = noise(3, 9, 7);
   for (const char* name : {"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"}) {
-    EXPECT_TRUE(at::equal(data::resize(image, 9, 7, {.filter = *config::from_name<data::Filter>(name)}), image))
+    EXPECT_TRUE(at::equal(image::resize(image, 9, 7, {.filter = *config::from_name<image::Filter>(name)}), image))
         << name;
   }
 }
@@ -70,10 +70,10 @@ TEST(Resize, TheSameSizeIsACopyForEveryFilter) {
 TEST(Resize, AWindowIsThatPartOfTheWholeResult) {
   const auto image = noise(3, 31, 23);
   for (const char* name : {"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"}) {
-    const auto filter = *config::from_name<data::Filter>(name);
+    const auto filter = *config::from_name<image::Filter>(name);
     for (const auto& [height, width] : {std::pair<int64_t, int64_t>{17, 40}, {31, 11}, {50, 23}, {31, 23}}) {
-      const auto whole = data::resize(image, height, width, {.filter = filter});
-      const auto part = data::resize(image, height, width, {.filter = filter, .window = data::Window{3, 2, 9, 8}});
+      const auto whole = image::resize(image, height, width, {.filter = filter});
+      const auto part = image::resize(image, height, width, {.filter = filter, .window = image::Window{3, 2, 9, 8}});
       EXPECT_TRUE(at::equal(part, whole.slice(1, 3, 12).slice(2, 2, 10))) << name << " " << height << "x" << width;
     }
   }
@@ -81,19 +81,19 @@ TEST(Resize, AWindowIsThatPartOfTheWholeResult) {
 
 TEST(Resize, FloatKeepsAConstantAndARamp) {
   const auto constant = at::full({1, 12, 18}, 0.3F);
-  EXPECT_TRUE(at::allclose(data::resize(constant, 5, 40, {.filter = Filter::kLanczos}), at::full({1, 5, 40}, 0.3F)));
+  EXPECT_TRUE(at::allclose(image::resize(constant, 5, 40, {.filter = Filter::kLanczos}), at::full({1, 5, 40}, 0.3F)));
   // Away from the edges the cubic kernel reproduces a straight line.
   const auto ramp = at::arange(32, at::kFloat).view({1, 1, 32}).expand({1, 2, 32});
-  const auto doubled = data::resize(ramp, 2, 64)[0][0].slice(0, 8, 56);
+  const auto doubled = image::resize(ramp, 2, 64)[0][0].slice(0, 8, 56);
   EXPECT_TRUE(at::allclose(doubled, at::arange(8, 56, at::kFloat) / 2 - 0.25, 0, 1e-5));
 }
 
 TEST(Resize, SaysWhatIsWrong) {
-  EXPECT_THROW(data::resize(at::zeros({3, 4, 4}, at::kLong), 2, 2), Error);
-  EXPECT_THROW(data::resize(at::zeros({4, 4}, at::kByte), 2, 2), Error);
-  EXPECT_THROW(data::resize(at::zeros({3, 0, 4}, at::kByte), 2, 2), Error);
-  EXPECT_THROW(data::resize(noise(3, 4, 4), 0, 2), Error);
-  EXPECT_THROW(data::resize(noise(3, 4, 4), 2, 2, {.box = data::Box{0, 0, 5, 4}}), Error);
+  EXPECT_THROW(image::resize(at::zeros({3, 4, 4}, at::kLong), 2, 2), Error);
+  EXPECT_THROW(image::resize(at::zeros({4, 4}, at::kByte), 2, 2), Error);
+  EXPECT_THROW(image::resize(at::zeros({3, 0, 4}, at::kByte), 2, 2), Error);
+  EXPECT_THROW(image::resize(noise(3, 4, 4), 0, 2), Error);
+  EXPECT_THROW(image::resize(noise(3, 4, 4), 2, 2, {.box = image::Box{0, 0, 5, 4}}), Error);
 }
 
 TEST(AdmCenterCrop, GivesThePublishedBytesWhereItHalves) {

@@ -1,4 +1,4 @@
-#include "sdg/data/resize.h"
+#include "sdg/image/resize.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,7 +8,7 @@
 
 #include "sdg/core/error.h"
 
-namespace sdg::data {
+namespace sdg::image {
 namespace {
 
 double sinc(double x) {
@@ -264,4 +264,4 @@ Tensor resize(const Tensor& image, int64_t height, int64_t width, const ResizeOp
                                            : resample<float>(source, vertical, horizontal, options.filter);
 }
 
-}  // namespace sdg::data
+}  // namespace sdg::image

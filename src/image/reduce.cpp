@@ -2,9 +2,9 @@
 #include <type_traits>
 
 #include "sdg/core/error.h"
-#include "sdg/data/resize.h"
+#include "sdg/image/resize.h"
 
-namespace sdg::data {
+namespace sdg::image {
 namespace {
 
 // Pillow divides by a 24-bit reciprocal; blocks at the far edges are divided by the pixels they have.
@@ -61,4 +61,4 @@ Tensor reduce(const Tensor& image, int64_t factor_y, int64_t factor_x, const Win
                                            : reduce_blocks<float>(source, factor_y, factor_x, part);
 }
 
-}  // namespace sdg::data
+}  // namespace sdg::image

@@ -1,0 +1,37 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sdg/evaluate/metric_kinds.h"
+#include "sdg/metrics/features.h"
+#include "sdg/metrics/gaussian.h"
+
+namespace sdg::evaluate {
+
+/// One side of a comparison, as metrics take it: what was asked for of it, the rest is empty.
+struct Side {
+  std::string text;                  ///< how messages name it
+  bool stored = false;               ///< statistics from a file: there are no rows
+  metrics::Gaussian pooled;          ///< with extractor, weights and size
+  metrics::Gaussian spatial, block;  ///< mean and covariance of the other layers
+  Tensor rows;                       ///< [n, D] features themselves
+  Tensor logits;                     ///< [n, classes]
+  std::string fingerprint;           ///< digest of the images in their order, or of the statistics
+};
+
+/// What of a side is wanted.
+struct Wanted {
+  bool spatial = false, block = false, rows = false, logits = false;
+  int64_t keep = 50000;  ///< rows at most, a uniform sample beyond (metrics::FeatureCollector)
+};
+Wanted wanted_of(const std::vector<Metric>& metrics, bool measured);
+
+/// Images go through the network once, whatever is wanted. Throws Error for fewer than two images.
+Side gather(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor, const Wanted& wanted);
+
+/// Statistics of a file. Throws Error where it lacks what is wanted, naming it, and as check_comparable does.
+Side stored_side(const std::string& path, const vision::FeatureExtractor& extractor, const std::vector<Metric>& metrics,
+                 bool measured);
+
+}  // namespace sdg::evaluate

@@ -1,0 +1,37 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "sdg/metrics/gaussian.h"
+
+/// How far a Fréchet distance is to be trusted: it is biased by the number of images, and it varies with them.
+namespace sdg::metrics {
+
+struct FrechetLimit {
+  double value = 0;               ///< at 1 / N = 0
+  double slope = 0;               ///< of the distance over 1 / N
+  std::vector<int64_t> counts;    ///< of images, ascending
+  std::vector<double> distances;  ///< of a random subset of each size, keyed by the seed
+};
+
+/// FID∞ in Inception's features (Chong & Forsyth, "Effectively unbiased FID and Inception Score", 2020): a line by
+/// least squares through distances over 1 / N, `points` sizes evenly spaced from min(5000, max(N / 10, 2)) to N, as
+/// dgm-eval takes them. features [N, D]. Throws Error for fewer than 20 rows or 2 points. Sizes below D give matrices
+/// without full rank, whose distances do not lie on a line: the caller says so.
+FrechetLimit frechet_limit(const Tensor& features, const Gaussian& reference, int64_t points = 15, uint64_t seed = 0);
+
+struct FrechetInterval {
+  double value = 0;      ///< the distance of all rows
+  double low = 0;        ///< quantiles of the distances of resampled rows, (1 - level) / 2 on either side, laid
+  double high = 0;       ///< about the value: resampling has a bias of its own, which is taken out
+  double deviation = 0;  ///< of the resampled distances
+  int64_t resamples = 0;
+};
+
+/// Bootstrap (Efron 1979) over the rows of features [N, D]: draws of N with repetition, keyed by the seed. The interval
+/// holds for other images of the same N; that of another N, the bias, it does not know. Throws Error for fewer than 2
+/// rows or 2 resamples, or a level outside (0, 1).
+FrechetInterval frechet_interval(const Tensor& features, const Gaussian& reference, int64_t resamples = 100,
+                                 double level = 0.95, uint64_t seed = 0);
+
+}  // namespace sdg::metrics

@@ -1,0 +1,64 @@
+#include "vision/network_extractor_impl.h"
+
+#include <torch/types.h>
+
+#include <algorithm>
+
+#include "sdg/core/error.h"
+#include "sdg/core/parallel.h"
+#include "sdg/core/shape.h"
+#include "sdg/io/digest.h"
+
+namespace sdg::vision {
+
+NetworkExtractor::NetworkExtractor(std::string name, int64_t channels, int64_t batch, std::string input,
+                                   at::Device device)
+    : name_(std::move(name)), input_(std::move(input)), channels_(channels), batch_(batch), device_(device) {}
+
+int64_t NetworkExtractor::width(Layer layer) const {
+  const auto found = widths_.find(layer);
+  return found == widths_.end() ? 0 : found->second;
+}
+
+Tensor NetworkExtractor::layers(const Tensor& images, const std::vector<Layer>& wanted) {
+  check_shape(images, {-1, -1, -1, -1}, name_ + ": images");
+  SDG_CHECK(images.scalar_type() == at::kByte, name_, ": images must be uint8 0..255, got ", images.scalar_type());
+  int64_t columns = 0;
+  for (const auto layer : wanted) {
+    SDG_CHECK(width(layer) > 0, name_, ": the network, or its file, has no such layer");
+    columns += width(layer);
+  }
+  torch::NoGradGuard no_grad;
+  const int64_t n = images.size(0);
+  Tensor out = at::empty({n, columns}, at::TensorOptions(device_).dtype(at::kFloat));
+  const auto part = [&](int64_t first, int64_t count) {
+    out.narrow(0, first, count).copy_(batch_layers(with_channels(images.narrow(0, first, count).to(device_)), wanted));
+  };
+  if (device_.is_cpu()) {
+    worker_pool().run(n, [&](int64_t i) { part(i, 1); });
+  } else {
+    for (int64_t first = 0; first < n; first += batch_) part(first, std::min(batch_, n - first));
+  }
+  return out;
+}
+
+void NetworkExtractor::remember(const torch::nn::Module& net) {
+  io::Digest digest;
+  const auto add = [&](const std::string& name, const Tensor& tensor) {
+    if (!name.ends_with("num_batches_tracked") && !name.starts_with("fc.")) digest.text(name).tensor(tensor);
+  };
+  for (const auto& item : net.named_parameters()) add(item.key(), item.value());
+  for (const auto& item : net.named_buffers()) add(item.key(), item.value());
+  digest_ = digest.hex();
+}
+
+Tensor NetworkExtractor::with_channels(const Tensor& images) const {
+  if (images.size(1) == channels_) return images;
+  if (images.size(1) == 1) return images.expand({-1, channels_, -1, -1});
+  SDG_CHECK(images.size(1) == 3, name_, ": images must have 1 or 3 channels, got ", images.size(1));
+  const Tensor weights = at::tensor({19595, 38470, 7471}, at::TensorOptions(images.device()).dtype(at::kInt));
+  const Tensor sum = (images.to(at::kInt) * weights.view({3, 1, 1})).sum(1, /*keepdim=*/true, at::kInt);
+  return at::bitwise_right_shift(sum + 32768, at::scalar_tensor(16, sum.options())).to(at::kByte);
+}
+
+}  // namespace sdg::vision

@@ -1,0 +1,39 @@
+#pragma once
+#include <torch/nn/module.h>
+
+#include <map>
+
+#include "sdg/vision/feature_extractor.h"
+
+namespace sdg::vision {
+
+/// What every extractor shares: images spread over threads, devices, no gradients, the number of channels.
+class NetworkExtractor : public FeatureExtractor {
+ public:
+  std::string name() const override { return name_; }
+  std::string metric_name() const override { return "FD-" + name_; }
+  std::string input() const override { return input_; }
+  int64_t width(Layer layer) const override;
+  std::string weights_digest() const override { return digest_; }
+  Tensor layers(const Tensor& images, const std::vector<Layer>& wanted) override;
+
+ protected:
+  /// `channels` and `batch` (of a GPU) as the network wants them; `input` says what its front end does.
+  NetworkExtractor(std::string name, int64_t channels, int64_t batch, std::string input, at::Device device);
+  virtual Tensor batch_layers(const Tensor& images, const std::vector<Layer>& wanted) = 0;  // uint8 [B, channels, H, W]
+
+  /// To be called once the weights are there. Counters of batches and the layer of Inception's logits, which a file may
+  /// lack, do not touch the features.
+  void remember(const torch::nn::Module& net);
+
+  std::map<Layer, int64_t> widths_;
+
+ private:
+  Tensor with_channels(const Tensor& images) const;
+
+  std::string name_, input_, digest_;
+  int64_t channels_, batch_;
+  at::Device device_;
+};
+
+}  // namespace sdg::vision

@@ -1,0 +1,82 @@
+#include "sdg/metrics/frechet_spread.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "sdg/core/error.h"
+#include "sdg/core/rng.h"
+
+namespace sdg::metrics {
+namespace {
+
+constexpr int64_t kWidth = 6;
+
+Tensor drawn(uint64_t step, int64_t n, double shift = 0.3) {
+  return rng::normal({12, rng::Purpose::kTest, step}, rng::consecutive(0, n), {kWidth}) + shift;
+}
+Gaussian standard() {
+  Gaussian out;
+  out.mu = at::zeros({kWidth}, at::kDouble);
+  out.sigma = at::eye(kWidth, at::kDouble);
+  return out;
+}
+Gaussian gaussian_of(const Tensor& rows) {
+  GaussianAccumulator sums(rows.size(1));
+  sums.add(rows);
+  return sums.result();
+}
+
+}  // namespace
+
+TEST(FrechetLimit, TakesOutMostOfTheBiasOfFewImages) {
+  double plain = 0, limit = 0;  // the distributions are one, so that the right value is 0
+  for (uint64_t run = 0; run < 20; ++run) {
+    const auto rows = drawn(run, 1000, 0);
+    plain += frechet_distance(gaussian_of(rows), standard()) / 20;
+    limit += frechet_limit(rows, standard(), 15, run).value / 20;
+  }
+  EXPECT_GT(plain, 0.005);
+  EXPECT_LT(std::abs(limit), plain / 3);
+}
+
+TEST(FrechetLimit, SizesGoFromATenthToAllAndTheLastIsTheDistanceItself) {
+  const auto rows = drawn(1, 300);
+  const auto found = frechet_limit(rows, standard(), 4, 7);
+  EXPECT_EQ(found.counts, (std::vector<int64_t>{30, 120, 210, 300}));
+  EXPECT_NEAR(found.distances.back(), frechet_distance(gaussian_of(rows), standard()), 1e-12);
+  EXPECT_NEAR(found.value, frechet_limit(rows, standard(), 4, 7).value, 0);
+  EXPECT_THROW(frechet_limit(drawn(1, 19), standard()), Error);
+}
+
+TEST(FrechetInterval, ItsDeviationIsThatOfDistancesOfFreshImages) {
+  constexpr int kRuns = 200;
+  std::vector<double> fresh;
+  for (uint64_t run = 0; run < kRuns; ++run)
+    fresh.push_back(frechet_distance(gaussian_of(drawn(100 + run, 300)), standard()));
+  const double deviation = at::tensor(fresh, at::kDouble).std().item<double>();
+  const auto found = frechet_interval(drawn(1, 300), standard(), 200);
+  EXPECT_NEAR(found.deviation / deviation, 1, 0.25);
+  EXPECT_NEAR(found.value, frechet_distance(gaussian_of(drawn(1, 300)), standard()), 1e-12);
+  EXPECT_NEAR((found.high - found.low) / (2 * 1.96 * deviation), 1, 0.3);
+}
+
+TEST(FrechetInterval, HoldsTheMeanOfItsSizeAboutAsOftenAsItsLevelSays) {
+  double mean = 0;
+  for (uint64_t run = 0; run < 300; ++run)
+    mean += frechet_distance(gaussian_of(drawn(1000 + run, 200)), standard()) / 300;
+  int held = 0;
+  for (uint64_t run = 0; run < 60; ++run) {
+    const auto found = frechet_interval(drawn(2000 + run, 200), standard(), 60, 0.9, run);
+    held += found.low <= mean && mean <= found.high;
+  }
+  EXPECT_GE(held, 47) << "of 60, of which 54 are expected";
+}
+
+TEST(FrechetInterval, RefusesWhatGivesNone) {
+  EXPECT_THROW(frechet_interval(drawn(1, 1), standard()), Error);
+  EXPECT_THROW(frechet_interval(drawn(1, 9), standard(), 1), Error);
+  EXPECT_THROW(frechet_interval(drawn(1, 9), standard(), 10, 1.0), Error);
+}
+
+}  // namespace sdg::metrics
