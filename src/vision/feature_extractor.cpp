@@ -10,6 +10,7 @@
 #include "sdg/vision/inception.h"
 #include "sdg/vision/vit.h"
 #include "vision/network_extractor_impl.h"
+#include "vision/torchscript_impl.h"
 #include "vision/weights_file_impl.h"
 
 namespace sdg::vision {
@@ -181,10 +182,16 @@ const std::vector<std::string>& extractor_names() {
 
 std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights,
                                                  const at::Device& device, const std::filesystem::path& config_dir) {
+  if (names_torchscript(name)) {
+    SDG_CHECK_USAGE(std::filesystem::is_regular_file(weights), "extractor ", name,
+                    ": its weights must name the module's file, got ", weights.empty() ? "none" : weights);
+    return torchscript_extractor(name, weights, device);
+  }
   for (const auto& entry : entries()) {
     if (entry.source.extractor == name) return entry.build(find_weights(entry.source, weights, config_dir), device);
   }
-  throw UsageError(cat("extractor must be one of ", join(extractor_names()), "; got ", name));
+  throw UsageError(cat("extractor must be one of ", join(extractor_names()),
+                       ", torchscript:SIZE,RESIZE,MEAN,DEVIATION; got ", name));
 }
 
 }  // namespace sdg::vision

@@ -25,6 +25,7 @@ class NetworkExtractor : public FeatureExtractor {
   /// To be called once the weights are there. Counters of batches and the layer of Inception's logits, which a file may
   /// lack, do not touch the features.
   void remember(const torch::nn::Module& net);
+  void digest_file(std::string digest) { digest_ = std::move(digest); }
 
   std::map<Layer, int64_t> widths_;
 

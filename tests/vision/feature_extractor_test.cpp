@@ -195,7 +195,8 @@ TEST(FeatureExtractor, UnknownNamesAndWrongImagesAreRefused) {
   EXPECT_EQ(
       message,
       "extractor must be one of inception, inception-tf1, cifar-resnet20, cifar-resnet56, dino-vits16, dino-vitb16, "
-      "dinov2-vits14, dinov2-vitb14, dinov2-vitl14, dinov2-vitl14-reg, digits; got vgg");
+      "dinov2-vits14, dinov2-vitb14, dinov2-vitl14, dinov2-vitl14-reg, digits, torchscript:SIZE,RESIZE,MEAN,DEVIATION; "
+      "got vgg");
   EXPECT_THROW(make_extractor("digits", "no_such_file.safetensors"), Error);
   const auto digits = make_extractor("digits", "");
   EXPECT_THROW(digits->features(at::zeros({2, 1, 8, 8})), Error);             // not uint8

@@ -43,7 +43,9 @@ class FeatureExtractor {
   Tensor operator()(const Tensor& images) { return features(images); }
 };
 
-/// Names accepted by make_extractor, for help texts.
+/// Names accepted by make_extractor, for help texts; besides them "torchscript:SIZE,RESIZE,MEAN,DEVIATION", whose
+/// `weights` are a TorchScript module and which says what the module is given: sides of SIZE pixels (0: as they are) by
+/// RESIZE (none, bilinear, antialiased, tf1, bicubic), less MEAN, divided by DEVIATION, of values 0 … 255.
 const std::vector<std::string>& extractor_names();
 
 /// `weights` is a safetensors or torch file, or empty for the default place: "digits" ships beside the configs
