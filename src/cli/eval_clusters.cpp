@@ -45,8 +45,8 @@ evaluate::ClusterReport report_of(const checkpoint::Trained& trained, const data
   report.images = report.assignments.numel();
   report.used = std::get<0>(at::_unique(report.assignments)).numel();
   if (opened.labels) {
-    report.scores = metrics::cluster_scores(opened.labels->labels().index_select(0, at::tensor(report.indices)),
-                                            report.assignments);
+    report.scores = metrics::cluster_agreement(opened.labels->labels().index_select(0, at::tensor(report.indices)),
+                                               report.assignments);
     report.scored = true;
   }
   return report;
@@ -73,7 +73,13 @@ int execute(const Arguments& arguments) {
                                {"clusters", clusters},
                                {"used", report.used}};
     if (report.scored)
-      out.update({{"nmi", scores.nmi}, {"ami", scores.ami}, {"ari", scores.ari}, {"accuracy", scores.accuracy}});
+      out.update({{"nmi", scores.nmi},
+                  {"ami", scores.ami},
+                  {"ari", scores.ari},
+                  {"accuracy", scores.accuracy},
+                  {"homogeneity", scores.homogeneity},
+                  {"completeness", scores.completeness},
+                  {"purity", scores.purity}});
     if (const auto& cut = report.segmentation)
       out.update({{"miou", cut->miou},
                   {"pixel_accuracy", cut->accuracy},
@@ -86,8 +92,10 @@ int execute(const Arguments& arguments) {
   std::printf("%lld of %lld clusters hold images (%lld images)\n", static_cast<long long>(report.used),
               static_cast<long long>(clusters), static_cast<long long>(report.images));
   if (report.scored) {
-    std::printf("against the labels: NMI %.4f  AMI %.4f  ARI %.4f  accuracy %.4f\n", scores.nmi, scores.ami, scores.ari,
-                scores.accuracy);
+    std::printf(
+        "against the labels: NMI %.4f  AMI %.4f  ARI %.4f  accuracy %.4f\n"
+        "                    homogeneity %.4f  completeness %.4f  purity %.4f\n",
+        scores.nmi, scores.ami, scores.ari, scores.accuracy, scores.homogeneity, scores.completeness, scores.purity);
   } else if (const auto& cut = report.segmentation) {
     std::printf(
         "against the masks (%lld pixels): mIoU %.4f, pixel accuracy %.4f, clusters matched to classes one to one\n"

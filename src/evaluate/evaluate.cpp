@@ -20,8 +20,8 @@ ClusterReport evaluate_clusters(const recipe::RunConfig& config, const network::
         segmentation_scores(report.assignments, report.indices, config.cluster.clusters, *truth.masks);
   }
   if (truth.labels && !network::patch_level(config)) {
-    report.scores =
-        metrics::cluster_scores(truth.labels->labels().index_select(0, at::tensor(report.indices)), report.assignments);
+    report.scores = metrics::cluster_agreement(truth.labels->labels().index_select(0, at::tensor(report.indices)),
+                                               report.assignments);
     report.scored = true;
   }
   return report;

@@ -17,7 +17,7 @@ struct Truth {
 
 /// How well the clusters of a network agree with labels that it never saw.
 struct ClusterReport {
-  metrics::ClusterScores scores;  ///< only where labels were given
+  metrics::ClusterAgreement scores;  ///< only where labels were given
   bool scored = false;
   std::optional<metrics::SegmentationScores> segmentation;  ///< patch level, where masks were given
   int64_t used = 0;                                         ///< clusters with at least one image
