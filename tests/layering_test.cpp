@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 // tensors, not frameworks.
 const std::map<std::string, std::set<std::string>> kAllowed = {
     {"core", {}},
+    {"ranks", {"core"}},
     {"config", {"core"}},
     {"io", {"core"}},
     {"tensors", {"core", "io"}},

@@ -1,0 +1,261 @@
+// Real processes. This program starts itself anew for each rank: the disabled tests at the end are what a rank does.
+#include "sdg/ranks/ranks.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <torch/types.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "sdg/core/error.h"
+#include "support/temporary_folder.h"
+
+using namespace sdg;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+int free_port() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ::bind(socket, reinterpret_cast<sockaddr*>(&address), size);
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  ::close(socket);
+  return ntohs(address.sin_port);
+}
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Variables of a launcher, gone with the object.
+class Variables {
+ public:
+  explicit Variables(const std::vector<std::pair<std::string, std::string>>& values) {
+    for (const auto& [name, value] : values) {
+      names_.push_back(name);
+      ::setenv(name.c_str(), value.c_str(), 1);
+    }
+  }
+  ~Variables() {
+    for (const auto& name : names_) ::unsetenv(name.c_str());
+  }
+  Variables(const Variables&) = delete;
+  Variables& operator=(const Variables&) = delete;
+
+ private:
+  std::vector<std::string> names_;
+};
+
+// Processes that each run one disabled test of this program.
+class Processes {
+ public:
+  Processes(int64_t ranks, const std::string& test, const std::string& patience = "60000") {
+    const auto port = std::to_string(free_port());
+    for (int64_t rank = 0; rank < ranks; ++rank) {
+      const Variables variables({{"RANK", std::to_string(rank)},
+                                 {"WORLD_SIZE", std::to_string(ranks)},
+                                 {"MASTER_ADDR", "127.0.0.1"},
+                                 {"MASTER_PORT", port},
+                                 {"SDG_TEST_PATIENCE", patience}});
+      const auto output = folder_ / std::to_string(rank);
+      std::vector<std::string> words{"/proc/self/exe", "--gtest_also_run_disabled_tests",
+                                     "--gtest_filter=RankProcess.DISABLED_" + test};
+      std::vector<char*> arguments;
+      for (auto& word : words) arguments.push_back(word.data());
+      arguments.push_back(nullptr);
+      posix_spawn_file_actions_t actions;
+      posix_spawn_file_actions_init(&actions);
+      posix_spawn_file_actions_addopen(&actions, 1, output.c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0644);
+      posix_spawn_file_actions_adddup2(&actions, 1, 2);
+      pid_t process = 0;
+      if (::posix_spawn(&process, "/proc/self/exe", &actions, nullptr, arguments.data(), environ) == 0)
+        processes_.push_back(process);
+      posix_spawn_file_actions_destroy(&actions);
+    }
+    EXPECT_EQ(static_cast<int64_t>(processes_.size()), ranks) << "could not be started";
+  }
+  ~Processes() {
+    for (const auto process : processes_) {
+      if (process > 0) ::kill(process, SIGKILL), ::waitpid(process, nullptr, 0);
+    }
+  }
+  Processes(const Processes&) = delete;
+  Processes& operator=(const Processes&) = delete;
+
+  void signal(size_t rank, int number) { ::kill(processes_.at(rank), number); }
+
+  /// What the rank said, once it has `text` in it.
+  std::string wait_for(size_t rank, const std::string& text) const {
+    const auto begin = Clock::now();
+    while (said(rank).find(text) == std::string::npos && seconds_since(begin) < 60)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return said(rank);
+  }
+  std::string said(size_t rank) const { return test::read_text(folder_ / std::to_string(rank)); }
+
+  /// Exit code, or minus the signal that ended it.
+  int end_of(size_t rank) {
+    int status = 0;
+    ::waitpid(std::exchange(processes_.at(rank), 0), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+ private:
+  test::TemporaryFolder folder_;
+  std::vector<pid_t> processes_;
+};
+
+std::shared_ptr<Reducer> connected() {
+  return ranks::connect(ranks::place_from_environment().value(),
+                        std::chrono::milliseconds(std::stoll(std::getenv("SDG_TEST_PATIENCE"))));
+}
+
+void say(const std::string& line) {
+  std::cout << line << std::endl;
+}
+
+}  // namespace
+
+#define SDG_NEEDS_GLOO()                                                 \
+  if (!ranks::can_connect()) {                                           \
+    std::cout << "SKIPPED: this build has no Gloo headers" << std::endl; \
+    GTEST_SKIP() << "this build has no Gloo headers";                    \
+  }                                                                      \
+  static_assert(true)
+
+TEST(PlaceFromEnvironment, IsWhatTorchrunSays) {
+  EXPECT_FALSE(ranks::place_from_environment());
+  const Variables variables({{"RANK", "3"},
+                             {"WORLD_SIZE", "8"},
+                             {"LOCAL_RANK", "1"},
+                             {"MASTER_ADDR", "node0"},
+                             {"MASTER_PORT", "29500"},
+                             {"TORCHELASTIC_USE_AGENT_STORE", "True"},
+                             {"TORCHELASTIC_RESTART_COUNT", "2"}});
+  const auto place = ranks::place_from_environment().value();
+  EXPECT_EQ(place.rank, 3);
+  EXPECT_EQ(place.ranks, 8);
+  EXPECT_EQ(place.local_rank, 1);
+  EXPECT_EQ(place.host, "node0");
+  EXPECT_EQ(place.port, 29500);
+  EXPECT_TRUE(place.hosted);
+  EXPECT_EQ(place.attempt, 2);
+}
+
+TEST(PlaceFromEnvironment, AValueThatCannotBeIsNamed) {
+  const auto message = [](const std::vector<std::pair<std::string, std::string>>& values) {
+    const Variables variables(values);
+    return test::message_of<UsageError>([] { ranks::place_from_environment(); });
+  };
+  EXPECT_EQ(message({{"RANK", "2"}, {"WORLD_SIZE", "2"}}),
+            "environment variable RANK: expected a whole number from 0 to 1, got '2'");
+  EXPECT_THAT(message({{"RANK", "0"}}), testing::HasSubstr("WORLD_SIZE: expected a whole number"));
+  EXPECT_THAT(message({{"RANK", "0"}, {"WORLD_SIZE", "two"}}), testing::HasSubstr("got 'two'"));
+  EXPECT_THAT(message({{"RANK", "0"}, {"WORLD_SIZE", "2"}}), testing::HasSubstr("MASTER_ADDR"));
+  EXPECT_THAT(message({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "node0"}, {"MASTER_PORT", "70000"}}),
+              testing::HasSubstr("MASTER_PORT: expected a whole number from 1 to 65535"));
+}
+
+TEST(Connect, OneRankNeedsNoConnection) {
+  EXPECT_EQ(ranks::connect({}).get(), &Reducer::local());
+}
+
+TEST(Connect, ProcessesExchangeTensorsOfEveryKind) {
+  SDG_NEEDS_GLOO();
+  for (const int64_t count : {2, 3}) {
+    Processes processes(count, "Exchanges");
+    for (size_t rank = 0; rank < static_cast<size_t>(count); ++rank)
+      EXPECT_EQ(processes.end_of(rank), 0) << processes.said(rank);
+  }
+}
+
+TEST(Connect, ARankThatIsKilledIsAnErrorOfTheOthersAtOnce) {
+  SDG_NEEDS_GLOO();
+  Processes processes(3, "SumsForever");
+  for (size_t rank = 0; rank < 3; ++rank)
+    ASSERT_THAT(processes.wait_for(rank, "summing"), testing::HasSubstr("summing"));
+  processes.signal(1, SIGKILL);
+  const auto begin = Clock::now();
+  for (const size_t rank : {0, 2}) {
+    EXPECT_EQ(processes.end_of(rank), 3) << processes.said(rank);
+    EXPECT_THAT(processes.said(rank),
+                testing::HasSubstr(cat("error: rank ", rank, " of 3: a sum of Double [4] failed")));
+  }
+  EXPECT_LT(seconds_since(begin), 20) << "the patience is 60 s";
+  EXPECT_EQ(processes.end_of(1), -SIGKILL);
+}
+
+TEST(Connect, ARankThatIsStoppedIsAnErrorWhenPatienceEnds) {
+  SDG_NEEDS_GLOO();
+  Processes processes(2, "SumsForever", "3000");
+  for (size_t rank = 0; rank < 2; ++rank)
+    ASSERT_THAT(processes.wait_for(rank, "summing"), testing::HasSubstr("summing"));
+  processes.signal(1, SIGSTOP);
+  const auto begin = Clock::now();
+  EXPECT_EQ(processes.end_of(0), 3) << processes.said(0);
+  EXPECT_THAT(processes.said(0), testing::HasSubstr("error: rank 0 of 2: a sum of Double [4] failed"));
+  EXPECT_LT(seconds_since(begin), 15);
+}
+
+TEST(Connect, ARankThatNeverComesIsAnErrorWhenPatienceEnds) {
+  SDG_NEEDS_GLOO();
+  const ranks::Place place{.rank = 0, .ranks = 2, .host = "127.0.0.1", .port = free_port()};
+  const auto begin = Clock::now();
+  EXPECT_THAT(test::message_of<Error>([&] { ranks::connect(place, std::chrono::seconds(2)); }),
+              testing::HasSubstr("rank 0 of 2: meeting the other ranks at 127.0.0.1 port"));
+  EXPECT_LT(seconds_since(begin), 15);
+}
+
+TEST(RankProcess, DISABLED_Exchanges) {
+  const auto reducer = connected();
+  const auto rank = reducer->rank(), ranks = reducer->ranks();
+  const auto of_all = static_cast<double>(ranks * (ranks - 1) / 2);
+  for (const auto type : {at::kDouble, at::kFloat, at::kLong}) {
+    auto values = at::full({3, 2}, rank, type);
+    reducer->all_reduce(values);
+    EXPECT_TRUE(at::equal(values, at::full({3, 2}, of_all, type))) << values;
+    auto column = at::full({3, 2}, rank, type);
+    reducer->all_reduce(column.select(1, 1), Reducer::Op::kMax);
+    EXPECT_TRUE(at::equal(column.select(1, 0), at::full({3}, rank, type))) << column;
+    EXPECT_TRUE(at::equal(column.select(1, 1), at::full({3}, ranks - 1, type))) << column;
+    auto one = at::full({}, rank, type);
+    reducer->broadcast(one, 1);
+    EXPECT_EQ(one.item<double>(), 1);
+    const auto rows = reducer->all_gather(at::full({2 * rank, 2}, rank + 1, type));  // rank 0 has none
+    EXPECT_EQ(rows.size(0), 2 * of_all);
+    EXPECT_TRUE(at::equal(rows.slice(0, 0, 2), at::full({2, 2}, 2, type))) << rows;
+    EXPECT_TRUE(at::equal(rows.slice(0, rows.size(0) - 2), at::full({2, 2}, ranks, type))) << rows;
+    EXPECT_EQ(reducer->all_gather(at::zeros({0, 2}, type)).size(0), 0);
+  }
+  const auto texts = all_gather_texts(std::string(static_cast<size_t>(rank), 'x'), *reducer);
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(texts[i], std::string(i, 'x'));
+  const auto x = at::full({2}, 1.0 + static_cast<double>(rank), at::kDouble).requires_grad_();
+  (sum_over_ranks(x.square(), *reducer).sum() * static_cast<double>(rank + 1)).backward();
+  EXPECT_TRUE(at::equal(x.grad(), 2 * x.detach() * static_cast<double>(ranks * (ranks + 1) / 2))) << x.grad();
+  reducer->sum(int64_t{0});  // nobody leaves while others still read
+}
+
+TEST(RankProcess, DISABLED_SumsForever) {
+  try {
+    const auto reducer = connected();
+    reducer->sum(1.0);
+    say("summing");
+    while (true) reducer->all_reduce(at::ones({4}, at::kDouble));
+  } catch (const Error& error) {
+    say(cat("error: ", error.what()));
+    std::_Exit(3);
+  }
+}
