@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "sdg/core/error.h"
 
@@ -64,6 +65,44 @@ Tensor Reducer::broadcast(Tensor values, int64_t root) {
   const at::NoGradGuard no_grad;
   broadcast_into(values, root);
   return values;
+}
+
+Tensor Reducer::sum_in_order(const std::vector<Tensor>& parts) {
+  SDG_CHECK(!parts.empty(), "reducer: sum_in_order got no part");
+  const at::NoGradGuard no_grad;
+  auto sum = parts.front();
+  if (ranks_ > 1) {
+    for (const auto& part : parts) check(part, "sum_in_order");
+    sum_in_order_into(sum, parts);
+  } else {
+    for (size_t i = 1; i < parts.size(); ++i) sum.add_(parts[i]);
+  }
+  return sum;
+}
+
+void Reducer::sum_in_order_into(Tensor& sum, const std::vector<Tensor>& parts) {
+  const auto all = gathered(at::stack(parts));
+  sum.copy_(all[0]);
+  for (int64_t i = 1; i < all.size(0); ++i) sum.add_(all[i]);
+}
+
+void Reducer::first_alone(const std::function<void()>& work) {
+  if (ranks_ == 1) return work();
+  std::string failure;
+  std::exception_ptr own;
+  if (rank_ == 0) {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      own = std::current_exception();
+      failure = error.what();
+      if (failure.empty()) failure = "failed";
+    }
+  }
+  wait_for_first();
+  const auto texts = all_gather_texts(failure, *this);
+  if (own) std::rethrow_exception(own);
+  if (!texts.front().empty()) throw RankError(texts.front());
 }
 
 double Reducer::sum(double value) {

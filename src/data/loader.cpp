@@ -29,6 +29,7 @@ struct Pending {
 struct Loader::State {
   const Dataset& dataset;
   LoaderOptions options;
+  RowRange share;
   EpochOrder order;
   int64_t run_of_rows;
 
@@ -42,14 +43,17 @@ struct Loader::State {
   State(const Dataset& data, const LoaderOptions& wanted, int64_t first_sample)
       : dataset(data),
         options(wanted),
+        share(wanted.share.size() > 0 ? wanted.share : RowRange{0, wanted.batch}),
         order(wanted.seed, data.size(), wanted.order.value_or(order_kind(data.size()))),
         next_sample(first_sample) {
     SDG_CHECK(options.batch > 0, "loader: batch must be at least 1, got ", options.batch);
     SDG_CHECK(options.threads >= 0, "loader: threads must be at least 0, got ", options.threads);
     SDG_CHECK(options.prefetch > 0, "loader: prefetch must be at least 1, got ", options.prefetch);
     SDG_CHECK(first_sample >= 0, "loader: the first sample must be at least 0, got ", first_sample);
+    SDG_CHECK(share.begin >= 0 && share.end <= options.batch, "loader: a share of rows ", share.begin, " to ",
+              share.end, " of a batch of ", options.batch);
     // Several runs a thread even out images that take longer than others.
-    run_of_rows = std::max<int64_t>(1, options.batch / (4 * std::max<int64_t>(1, options.threads)));
+    run_of_rows = std::max<int64_t>(1, share.size() / (4 * std::max<int64_t>(1, options.threads)));
     try {
       for (int64_t i = 0; i < options.threads; ++i) threads.emplace_back([this] { serve(); });
     } catch (...) {
@@ -75,9 +79,9 @@ struct Loader::State {
     auto& pending = queue.emplace_back(std::make_shared<Pending>());
     try {
       const int64_t size = dataset.image_size();
-      pending->batch.sample = rng::consecutive(next_sample, options.batch);
-      pending->batch.index.resize(static_cast<size_t>(options.batch));
-      pending->batch.x = at::empty({options.batch, dataset.channels(), size, size}, at::kFloat);
+      pending->batch.sample = rng::consecutive(next_sample + share.begin, share.size());
+      pending->batch.index.resize(static_cast<size_t>(share.size()));
+      pending->batch.x = at::empty({share.size(), dataset.channels(), size, size}, at::kFloat);
     } catch (...) {
       pending->failure = std::current_exception();
       ready.notify_all();
@@ -106,7 +110,7 @@ struct Loader::State {
   // The oldest batch with rows nobody has taken; starts a new one while there is room. Null if there is nothing to do.
   std::shared_ptr<Pending> find_work() {
     for (const auto& pending : queue) {
-      if (pending->taken < options.batch && !pending->failure) return pending;
+      if (pending->taken < share.size() && !pending->failure) return pending;
     }
     if (static_cast<int64_t>(queue.size()) >= options.prefetch) return nullptr;
     const auto& pending = start_batch();
@@ -120,7 +124,7 @@ struct Loader::State {
       std::shared_ptr<Pending> pending;
       room.wait(lock, [&] { return stop || (pending = find_work()) != nullptr; });
       if (stop) return;
-      const int64_t first = pending->taken, count = std::min(run_of_rows, options.batch - first);
+      const int64_t first = pending->taken, count = std::min(run_of_rows, share.size() - first);
       pending->taken += count;
       lock.unlock();
       std::exception_ptr failure;
@@ -132,15 +136,14 @@ struct Loader::State {
       lock.lock();
       pending->done += count;
       if (failure && !pending->failure) pending->failure = failure;
-      if (pending->failure || pending->done == options.batch) ready.notify_all();
+      if (pending->failure || pending->done == share.size()) ready.notify_all();
     }
   }
 
   Batch next() {
     std::unique_lock lock(mutex);
     if (threads.empty()) load_here();
-    ready.wait(lock,
-               [&] { return !queue.empty() && (queue.front()->failure || queue.front()->done == options.batch); });
+    ready.wait(lock, [&] { return !queue.empty() && (queue.front()->failure || queue.front()->done == share.size()); });
     if (queue.front()->failure) std::rethrow_exception(queue.front()->failure);
     Batch batch = std::move(queue.front()->batch);
     queue.pop_front();
@@ -153,8 +156,8 @@ struct Loader::State {
     if (queue.empty()) start_batch();
     Pending& pending = *queue.front();
     if (pending.failure) return;
-    load_rows(pending.batch, 0, options.batch);
-    pending.done = options.batch;
+    load_rows(pending.batch, 0, share.size());
+    pending.done = share.size();
   }
 };
 

@@ -28,10 +28,16 @@ int64_t queue_rows(const recipe::RunConfig& config, int64_t patches) {
   return cluster::queue_rows(options.clusters, images * patches);
 }
 
+bool worth_gathering(const LearnerState& state) {
+  const auto numbers = state.config.train.batch * patches_of(state) * state.student.head->options().feature_dim;
+  return state.reducer.ranks() > 1 && numbers <= state.reducer.worth_gathering;
+}
+
 }  // namespace
 
 ClusterObjective::ClusterObjective(LearnerState& state, int64_t images)
     : state_(state),
+      gathered_(worth_gathering(state)),
       queue_(queue_rows(state.config, patches_of(state)), state.student.head->options().dim, state.device),
       agreement_(images, patches_of(state)) {}
 
@@ -60,25 +66,30 @@ void ClusterObjective::before_pass(Shard& shard) {
   if (network::patch_level(state_.config)) shard.ids = shard.ids.view({x.size(0), -1});
 }
 
-Tensor ClusterObjective::joined(Tensor Part::* member) const {
+Tensor ClusterObjective::own_joined(Tensor Part::* member) const {
   std::vector<Tensor> all;
   all.reserve(parts_.size());
   for (const auto& part : parts_) all.push_back(part.*member);
   return at::cat(all);
 }
 
+Tensor ClusterObjective::joined(Tensor Part::* member) const {
+  const auto own = own_joined(member);
+  return gathered_ ? state_.reducer.all_gather(own.detach()) : own;
+}
+
 cluster::SinkhornResult ClusterObjective::assign(const Tensor& scores, const network::Network& scorer) const {
   auto all = scores;
   if (queue_.capacity() > 0 && queue_.seen() > 0) {
     const at::NoGradGuard no_grad;
-    all = at::cat({scores, queue_.rows(state_.reducer).matmul(scorer.head->prototypes->weight.t())});
+    all = at::cat({scores, queue_.rows(head_ranks()).matmul(scorer.head->prototypes->weight.t())});
   }
   if (options().assign == cluster::Assign::kSoftmax)
-    return cluster::softmax_assignment(all, options().epsilon, state_.reducer);
+    return cluster::softmax_assignment(all, options().epsilon, head_ranks());
   cluster::SinkhornOptions sinkhorn;
   sinkhorn.epsilon = options().epsilon;
   sinkhorn.iterations = options().iterations;
-  return cluster::sinkhorn(all, sinkhorn, state_.reducer);
+  return cluster::sinkhorn(all, sinkhorn, head_ranks());
 }
 
 Tensor ClusterObjective::losses_of(const Tensor& scores, const cluster::SinkhornResult& assigned) const {
@@ -92,7 +103,7 @@ Contribution ClusterObjective::join(StepResult& result) {
   try {
     head->normalize_prototypes();
     const auto features = joined(&Part::features).detach().requires_grad_(options().backbone > 0);
-    const auto own = head->forward(features, state_.reducer);  // scores [B, K] or [B*L, K]
+    const auto own = head->forward(features, head_ranks());  // scores [B, K] or [B*L, K]
     const auto matched = match(own, result);
     if (!matched) {
       return {};
@@ -102,9 +113,11 @@ Contribution ClusterObjective::join(StepResult& result) {
         options().ramp ? cluster::warm_up_weight(state_.steps_done, static_cast<double>(state_.beginnings.conditions()),
                                                  options().weight)
                        : options().weight;
-    result.cluster_loss = state_.reducer.sum(part_of_mean(matched->losses, state_.reducer).item<double>());
-    result.cluster_window = state_.reducer.sum(matched->loss.item<double>());
+    result.cluster_loss = head_ranks().sum(part_of_mean(matched->losses, head_ranks()).item<double>());
+    result.cluster_window = head_ranks().sum(matched->loss.item<double>());
     out.gradient = gradient_of(result.cluster_weight * matched->loss, features);
+  } catch (const RankError&) {
+    throw;
   } catch (const Error& error) {
     throw Error(cat("the clustering loss: ", error.what()));
   }
@@ -114,7 +127,7 @@ Contribution ClusterObjective::join(StepResult& result) {
   return out;
 }
 
-// [P], of the head and, with cluster.backbone, of the network.
+// [P], of the head and, with cluster.backbone, of the network; of all ranks' rows.
 Tensor ClusterObjective::gradient_of(const Tensor& loss, const Tensor& features) {
   auto wanted = state_.head_parameters;
   const bool into_backbone = features.requires_grad();
@@ -126,6 +139,7 @@ Tensor ClusterObjective::gradient_of(const Tensor& loss, const Tensor& features)
     gradients.pop_back();
   }
   auto out = state_.flat.flatten(gradients, state_.model_parameters.size());
+  head_ranks().all_reduce(out.narrow(0, state_.model_size, out.size(0) - state_.model_size));
   if (into_backbone) out.add_(backbone_gradient(of_features));
   return out;
 }
@@ -134,6 +148,12 @@ Tensor ClusterObjective::gradient_of(const Tensor& loss, const Tensor& features)
 Tensor ClusterObjective::backbone_gradient(const Tensor& of_features) {
   std::vector<Tensor> gradients(parts_.size());
   std::vector<int64_t> first(parts_.size(), 0);
+  if (gathered_) {  // this rank's rows follow those of the ranks before it
+    int64_t own = 0;
+    for (const auto& part : parts_) own += part.features.size(0);
+    const auto counts = state_.reducer.all_gather(at::full({1}, own, at::kLong));
+    first[0] = counts.narrow(0, 0, state_.reducer.rank()).sum().item<int64_t>();
+  }
   for (size_t i = 1; i < parts_.size(); ++i) first[i] = first[i - 1] + parts_[i - 1].features.size(0);
   in_parallel(state_.device, static_cast<int64_t>(parts_.size()), [&](int64_t number) {
     const auto i = static_cast<size_t>(number);
@@ -143,14 +163,13 @@ Tensor ClusterObjective::backbone_gradient(const Tensor& of_features) {
         torch::autograd::grad({features}, state_.model_parameters, {own}, {}, false, /*allow_unused=*/true));
     features = features.detach();
   });
-  for (size_t i = 1; i < gradients.size(); ++i) gradients[0].add_(gradients[i]);
-  return gradients[0];
+  return state_.reducer.sum_in_order(gradients);
 }
 
 void ClusterObjective::keep(const data::Batch& batch, StepResult& result) {
   guard_->keep();
   guard_.reset();
-  if (queued_.defined()) queue_.push(queued_, state_.reducer);
+  if (queued_.defined()) queue_.push(queued_, head_ranks());
   parts_.clear();
   watch_agreement(batch, result);
 }

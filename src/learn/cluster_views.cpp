@@ -28,7 +28,7 @@ class TwoViews : public ClusterObjective {
   std::optional<Match> match(const cluster::HeadOutput& own, StepResult& result) override {
     result.sinkhorn = assign(joined(&Part::teacher_scores), state_.teacher);
     auto losses = losses_of(own.scores, *result.sinkhorn);  // [B] or [B*L]
-    return Match{losses, part_of_mean(losses, state_.reducer), joined(&Part::teacher_embedding)};
+    return Match{losses, part_of_mean(losses, head_ranks()), joined(&Part::teacher_embedding)};
   }
 };
 
@@ -60,18 +60,18 @@ class OneView : public ClusterObjective {
     const bool only_window = options().balance == cluster::Balance::kWindow;
     if (only_window) {
       const auto inside = mask.nonzero().squeeze(1);
-      if (state_.reducer.sum(inside.numel()) == 0) return std::nullopt;
+      if (head_ranks().sum(inside.numel()) == 0) return std::nullopt;
       scores = scores.index_select(0, inside);
       embedding = embedding.index_select(0, inside);
     }
     result.sinkhorn = assign(scores.detach(), state_.student);
     auto losses = losses_of(scores, *result.sinkhorn);
     if (!only_window) {
-      const auto loss = cluster::window_mean(losses, mask, options().averaging, state_.reducer);
+      const auto loss = cluster::window_mean(losses, mask, options().averaging, head_ranks());
       return Match{losses, loss, embedding.detach()};
     }
     const bool over_batch = options().averaging == cluster::Averaging::kBatch;
-    const auto count = state_.reducer.sum(over_batch ? mask.size(0) : losses.size(0));
+    const auto count = head_ranks().sum(over_batch ? mask.size(0) : losses.size(0));
     return Match{losses, losses.sum() / static_cast<double>(count), embedding.detach()};
   }
 };

@@ -41,9 +41,8 @@ void DispersiveObjective::after_pass(Shard& shard) {
 }
 
 Contribution DispersiveObjective::join(StepResult& result) {
-  auto out = sum_of_shards(parts_);
+  auto out = sum_of_shards(parts_, state_.reducer);
   parts_.clear();
-  out.loss = state_.reducer.sum(out.loss);
   result.dispersive_loss = out.loss / state_.config.train.dispersive;
   SDG_CHECK(std::isfinite(out.loss), "the dispersive loss is ", number_text(out.loss));
   return out;

@@ -31,8 +31,7 @@ void FlowObjective::after_pass(Shard& shard) {
 }
 
 Contribution FlowObjective::join(StepResult& result) {
-  auto out = sum_of_shards(parts_);
-  out.loss = reducer_.sum(out.loss);
+  auto out = sum_of_shards(parts_, reducer_);
   result.flow_loss = out.loss;
   if (!std::isfinite(out.loss)) {
     const bool data = std::find(finite_data_.begin(), finite_data_.end(), 0) == finite_data_.end();

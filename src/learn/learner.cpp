@@ -150,9 +150,10 @@ StepResult Learner::step(const data::Batch& batch) {
     for (size_t i = 1; i < contributions.size(); ++i) {
       if (contributions[i].gradient.defined()) result.gradient.add_(contributions[i].gradient);
     }
-    reducer.all_reduce(result.gradient);
     result.lr = learning_rate(state_.config.train, state_.steps_done);
     result.grad_norm = optimizer_.step(state_.flat.values(), result.gradient, result.lr);
+  } catch (const RankError&) {
+    throw;
   } catch (const Error& error) {
     throw BadStep(bad_step(error.what() + bad_gradient(result.gradient, objectives, contributions)));
   }

@@ -19,10 +19,14 @@ std::shared_ptr<Reducer> one_rank() {
 #include <cstdlib>
 #include <functional>
 
+#include "ranks/life_signs.h"
+
 namespace sdg::ranks {
 namespace {
 
 using Gloo = c10d::ProcessGroupGloo;
+using Pending = c10::intrusive_ptr<c10d::Work>;
+using std::chrono::milliseconds;
 
 // Of the messages of c10d the first line; backtraces help nobody here.
 std::string line_of(const std::exception& failure) {
@@ -38,42 +42,66 @@ auto device_for(const Place& place) {
   return here ? Gloo::createDeviceForHostname(place.host) : Gloo::createDefaultDevice();
 }
 
+c10::intrusive_ptr<c10d::Store> open_store(const Place& place, milliseconds patience) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(place.port);
+  options.isServer = place.rank == 0 && !place.hosted;
+  options.numWorkers = static_cast<size_t>(place.ranks);
+  options.waitWorkers = false;  // who has not come is told below
+  options.timeout = patience;
+  try {
+    return c10::make_intrusive<c10d::TCPStore>(place.host, options);
+  } catch (const std::exception& failure) {
+    const auto line = line_of(failure);
+    SDG_CHECK_USAGE(!options.isServer || line.find("EADDRINUSE") == std::string::npos, "port ", place.port,
+                    " is in use: give another one (torchrun --master-port, MASTER_PORT); sdg launch finds a free one");
+    const auto message = cat("rank ", place.rank, " of ", place.ranks, ": ",
+                             options.isServer ? "cannot listen at " : "does not reach rank 0 at ", place.host, " port ",
+                             place.port, ": ", line);
+    throw FirstRankLost(message);
+  }
+}
+
 class GlooReducer : public Reducer {
  public:
-  GlooReducer(const Place& place, std::chrono::milliseconds patience) : Reducer(place.rank, place.ranks) {
-    run(cat("meeting the other ranks at ", place.host, " port ", place.port), [&]() -> c10::intrusive_ptr<c10d::Work> {
-      c10d::TCPStoreOptions store;
-      store.port = static_cast<uint16_t>(place.port);
-      store.isServer = place.rank == 0 && !place.hosted;
-      store.numWorkers = static_cast<size_t>(place.ranks);
-      store.waitWorkers = !place.hosted;
-      store.timeout = patience;
-      auto options = Gloo::Options::create(patience);
+  GlooReducer(const Place& place, milliseconds patience) : Reducer(place.rank, place.ranks) {
+    const auto shared = open_store(place, patience);
+    shared->setTimeout(patience);
+    const auto own = [&](const c10::intrusive_ptr<c10d::Store>& store) {
+      return c10::make_intrusive<c10d::PrefixStore>(cat("sdg/attempt_", place.attempt), store);
+    };
+    signs_ = std::make_unique<LifeSigns>(own(shared->clone()), own(shared->clone()), rank(), ranks(), patience);
+    run(cat("meeting the others at ", place.host, " port ", place.port), [&]() -> Pending {
+      // What is left of patience is for finding out who is missing.
+      const auto margin = std::min(milliseconds(5000), patience / 4);
+      auto options = Gloo::Options::create(patience - margin);
       options->devices.push_back(device_for(place));
-      // One thread: calls come one at a time, and so finish in their order.
-      options->threads = 1;
-      auto shared = c10::make_intrusive<c10d::TCPStore>(place.host, store);
-      shared->setTimeout(patience);
-      auto own = c10::make_intrusive<c10d::PrefixStore>(cat("sdg/attempt_", place.attempt), shared);
-      group_ = c10::make_intrusive<Gloo>(own, static_cast<int>(place.rank), static_cast<int>(place.ranks), options);
+      options->threads = 1;  // calls come one at a time, and so finish in their order
+      shared->setTimeout(patience - margin);
+      group_ = c10::make_intrusive<Gloo>(own(shared), static_cast<int>(rank()), static_cast<int>(ranks()), options);
       return {};
     });
   }
 
+  void at(const std::string& place) override { signs_->at(place); }
+  void failed(const std::string& why) { signs_->failed(why); }
+
  private:
-  // What goes wrong is told with the rank and the call.
-  void run(const std::string& what, const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
+  // What goes wrong is told with the rank, its place and the call.
+  void run(const std::string& what, const std::function<Pending()>& start) {
     try {
       if (const auto work = start()) work->wait();
     } catch (const std::exception& failure) {
-      throw Error(cat("rank ", rank(), " of ", ranks(), ": ", what,
-                      " failed, another rank may have ended or be stuck: ", line_of(failure)));
+      const auto found = signs_->diagnose();
+      const auto message = cat("rank ", rank(), " of ", ranks(), ", at ", signs_->place(), ", in ", what, ": ",
+                               found ? found->text : line_of(failure));
+      if (found && found->first_gone) throw FirstRankLost(message);
+      throw RankError(message);
     }
   }
 
   // Gloo works in place on contiguous tensors in main memory.
-  void exchange(const std::string& what, Tensor& values,
-                const std::function<c10::intrusive_ptr<c10d::Work>(std::vector<Tensor>&)>& start) {
+  void exchange(const std::string& what, Tensor& values, const std::function<Pending(std::vector<Tensor>&)>& start) {
     if (values.numel() == 0) return;
     std::vector<Tensor> staged{values.detach().to(at::kCPU).contiguous()};
     run(cat(what, " of ", values.scalar_type(), " ", to_string(values.sizes())), [&] { return start(staged); });
@@ -95,9 +123,8 @@ class GlooReducer : public Reducer {
 
   // Gloo gathers equal shapes: shorter shares are filled up, and cut again.
   Tensor gathered(const Tensor& rows) override {
-    const auto counts = gathered_alike(at::full({1}, rows.size(0), at::kLong));
-    int64_t most = 0;
-    for (const auto& count : counts) most = std::max(most, count.item<int64_t>());
+    const auto counts = counts_of(rows.size(0));
+    const auto most = *std::max_element(counts.begin(), counts.end());
     auto shape = rows.sizes().vec();
     shape[0] = most;
     auto filled = rows.detach().to(at::kCPU).contiguous();
@@ -108,8 +135,14 @@ class GlooReducer : public Reducer {
     }
     if (filled.numel() == 0) return rows;
     auto parts = gathered_alike(filled);
-    for (size_t i = 0; i < parts.size(); ++i) parts[i] = parts[i].narrow(0, 0, counts[i].item<int64_t>());
+    for (size_t i = 0; i < parts.size(); ++i) parts[i] = parts[i].narrow(0, 0, counts[i]);
     return at::cat(parts).to(rows.device());
+  }
+
+  std::vector<int64_t> counts_of(int64_t own) {
+    std::vector<int64_t> counts;
+    for (const auto& count : gathered_alike(at::full({1}, own, at::kLong))) counts.push_back(count.item<int64_t>());
+    return counts;
   }
 
   std::vector<Tensor> gathered_alike(const Tensor& own) {
@@ -121,7 +154,66 @@ class GlooReducer : public Reducer {
     return outputs[0];
   }
 
+  // Each rank adds one slice of all ranks' parts, in their order, and all gather the slices: for one part a rank as
+  // many bytes as a ring, and the order is one rank's. In chunks, so that the buffers stay small beside the parts.
+  void sum_in_order_into(Tensor& sum, const std::vector<Tensor>& parts) override {
+    const auto counts = counts_of(static_cast<int64_t>(parts.size()));
+    std::vector<Tensor> flat;
+    for (const auto& part : parts) flat.push_back(part.detach().to(at::kCPU).contiguous().view({-1}));
+    auto out = sum.is_cpu() && sum.is_contiguous() ? sum.view({-1}) : at::empty_like(flat[0]);
+    constexpr int64_t kChunk = 1 << 21;
+    for (int64_t first = 0; first < flat[0].size(0); first += kChunk)
+      add_chunk(out, flat, counts, first, std::min(kChunk, flat[0].size(0) - first));
+    if (out.const_data_ptr() != sum.const_data_ptr()) sum.copy_(out.view(sum.sizes()));
+  }
+
+  void add_chunk(Tensor& out, const std::vector<Tensor>& flat, const std::vector<int64_t>& counts, int64_t first,
+                 int64_t size) {
+    const int64_t slice = (size + ranks() - 1) / ranks();
+    const auto range = [&](int64_t of) {  // within the chunk; the last ones may be short or empty
+      return RowRange{std::min(size, of * slice), std::min(size, (of + 1) * slice)};
+    };
+    const auto own = range(rank());
+    std::vector<Tensor> sent;
+    std::vector<int64_t> sent_sizes, got_sizes;
+    for (int64_t to = 0; to < ranks(); ++to) {
+      for (const auto& part : flat) sent.push_back(part.narrow(0, first + range(to).begin, range(to).size()));
+      sent_sizes.push_back(range(to).size() * static_cast<int64_t>(flat.size()));
+      got_sizes.push_back(own.size() * counts[static_cast<size_t>(to)]);
+    }
+    int64_t parts = 0;
+    for (const auto count : counts) parts += count;
+    auto input = at::cat(sent), output = at::empty({own.size() * parts}, input.options());
+    run(cat("the exchange of ", size, " numbers of the gradient"),
+        [&] { return group_->alltoall_base(output, input, got_sizes, sent_sizes); });
+    auto added = at::zeros({slice}, input.options());  // [slice], filled up where this rank's is short
+    const auto rows = output.view({parts, own.size()});
+    auto target = added.narrow(0, 0, own.size());
+    target.copy_(rows[0]);
+    for (int64_t i = 1; i < parts; ++i) target.add_(rows[i]);
+    const auto slices = gathered_alike(added);
+    for (int64_t from = 0; from < ranks(); ++from) {
+      const auto part = range(from);
+      out.narrow(0, first + part.begin, part.size()).copy_(slices[static_cast<size_t>(from)].narrow(0, 0, part.size()));
+    }
+  }
+
+  void wait_for_first() override {
+    ++meetings_;
+    if (rank() == 0) {
+      try {
+        signs_->come(meetings_);
+      } catch (const std::exception& failure) {
+        throw RankError(cat("rank 0 of ", ranks(), ", at ", signs_->place(), ": ", line_of(failure)));
+      }
+    } else {
+      signs_->wait(meetings_);
+    }
+  }
+
+  std::unique_ptr<LifeSigns> signs_;
   c10::intrusive_ptr<Gloo> group_;
+  int64_t meetings_ = 0;
 };
 
 }  // namespace
@@ -130,9 +222,13 @@ bool can_connect() {
   return true;
 }
 
-std::shared_ptr<Reducer> connect(const Place& place, std::chrono::milliseconds patience) {
+std::shared_ptr<Reducer> connect(const Place& place, milliseconds patience) {
   if (place.ranks == 1) return one_rank();
   return std::make_shared<GlooReducer>(place, patience);
+}
+
+void tell_failure(Reducer& reducer, const std::string& why) {
+  if (auto* gloo = dynamic_cast<GlooReducer*>(&reducer)) gloo->failed(why);
 }
 
 }  // namespace sdg::ranks
@@ -150,6 +246,8 @@ std::shared_ptr<Reducer> connect(const Place& place, std::chrono::milliseconds) 
             "this build cannot connect ranks: install Gloo's headers (Debian: libgloo-dev) and build again");
   return one_rank();
 }
+
+void tell_failure(Reducer&, const std::string&) {}
 
 }  // namespace sdg::ranks
 #endif

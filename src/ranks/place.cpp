@@ -22,23 +22,62 @@ int64_t number_of(const char* name, int64_t least, int64_t most) {
   return number;
 }
 
-}  // namespace
+int64_t number_or(const char* name, int64_t otherwise, int64_t least, int64_t most) {
+  return text_of(name).empty() ? otherwise : number_of(name, least, most);
+}
 
-std::optional<Place> place_from_environment() {
-  if (text_of("RANK").empty() && text_of("WORLD_SIZE").empty()) return std::nullopt;
+constexpr int64_t kMost = 1 << 20;
+
+Place place_of_torchrun() {
   Place place;
-  place.ranks = number_of("WORLD_SIZE", 1, 1 << 20);
+  place.ranks = number_of("WORLD_SIZE", 1, kMost);
   place.rank = number_of("RANK", 0, place.ranks - 1);
-  if (!text_of("LOCAL_RANK").empty()) place.local_rank = number_of("LOCAL_RANK", 0, place.ranks - 1);
+  place.local_rank = number_or("LOCAL_RANK", 0, 0, place.ranks - 1);
   if (place.ranks == 1) return place;
   place.host = text_of("MASTER_ADDR");
   SDG_CHECK_USAGE(!place.host.empty(),
                   "environment variable MASTER_ADDR: expected the address of rank 0, as WORLD_SIZE is ", place.ranks);
   place.port = number_of("MASTER_PORT", 1, 65535);
   place.hosted = text_of("TORCHELASTIC_USE_AGENT_STORE") == "True";
-  if (!text_of("TORCHELASTIC_RESTART_COUNT").empty())
-    place.attempt = number_of("TORCHELASTIC_RESTART_COUNT", 0, 1 << 20);
+  place.attempt = number_or("TORCHELASTIC_RESTART_COUNT", 0, 0, kMost);
   return place;
+}
+
+Place place_of_slurm() {
+  Place place;
+  place.ranks = number_of("SLURM_STEP_NUM_TASKS", 1, kMost);
+  place.rank = number_of("SLURM_PROCID", 0, place.ranks - 1);
+  place.local_rank = number_or("SLURM_LOCALID", 0, 0, place.ranks - 1);
+  if (place.ranks == 1) return place;
+  place.host = text_of("MASTER_ADDR");
+  if (place.host.empty()) place.host = first_machine(text_of("SLURM_STEP_NODELIST"));
+  SDG_CHECK_USAGE(!place.host.empty(), "environment variable MASTER_ADDR: expected the address of rank 0, as ",
+                  "SLURM_STEP_NODELIST names no machine");
+  constexpr int64_t kFirstPort = 20000, kPorts = 10000;  // below those that Linux gives out itself
+  const auto job = number_or("SLURM_JOB_ID", 0, 0, int64_t{1} << 40) + number_or("SLURM_STEP_ID", 0, 0, kMost);
+  place.port = number_or("MASTER_PORT", kFirstPort + job % kPorts, 1, 65535);
+  place.attempt = number_or("SLURM_RESTART_COUNT", 0, 0, kMost);
+  return place;
+}
+
+}  // namespace
+
+std::string first_machine(const std::string& list) {
+  const auto bracket = list.find_first_of("[,");
+  if (bracket == std::string::npos || list[bracket] == ',') return list.substr(0, bracket);
+  const auto end = list.find_first_of("-,]", bracket);
+  const auto close = list.find(']', bracket);
+  if (close == std::string::npos) return {};
+  const auto after = list.substr(
+      close + 1, list.find(',', close) == std::string::npos ? std::string::npos : list.find(',', close) - close - 1);
+  return list.substr(0, bracket) + list.substr(bracket + 1, end - bracket - 1) + after;
+}
+
+std::optional<Place> place_from_environment() {
+  if (!text_of("RANK").empty() || !text_of("WORLD_SIZE").empty()) return place_of_torchrun();
+  // SLURM_NTASKS is there in a batch script too, which is one process and not one of many.
+  if (!text_of("SLURM_STEP_NUM_TASKS").empty() && !text_of("SLURM_PROCID").empty()) return place_of_slurm();
+  return std::nullopt;
 }
 
 }  // namespace sdg::ranks

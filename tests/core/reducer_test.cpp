@@ -180,3 +180,31 @@ TEST(Shares, OfAllRanksAreTheWholeOnceEach) {
     }
   }
 }
+
+TEST(Reducer, SumsInOrderHaveTheBitsOfOneRank) {
+  const auto all = rng::normal({3}, rng::consecutive(0, 7), {1000});
+  const auto parts_of = [&](RowRange range) {
+    std::vector<Tensor> parts;
+    for (int64_t i = range.begin; i < range.end; ++i) parts.push_back(all[i].clone());
+    return parts;
+  };
+  const auto one = Reducer::local().sum_in_order(parts_of({0, 7}));
+  auto expected = all[0].clone();
+  for (int64_t i = 1; i < 7; ++i) expected = expected + all[i];
+  EXPECT_TRUE(at::equal(one, expected));
+  for (const int64_t ranks : {2, 3, 4}) {
+    on_ranks(ranks, [&](Reducer& reducer) {
+      EXPECT_TRUE(at::equal(reducer.sum_in_order(parts_of(own_rows(7, reducer))), expected)) << ranks;
+    });
+  }
+}
+
+TEST(Reducer, TheFirstRanksWorkIsDoneOnceAndItsFailureIsEveryones) {
+  on_ranks(3, [](Reducer& reducer) {
+    int64_t done = 0;
+    reducer.first_alone([&] { ++done; });
+    EXPECT_EQ(done, reducer.rank() == 0 ? 1 : 0);
+    EXPECT_EQ(test::message_of<Error>([&] { reducer.first_alone([] { throw Error("the disk is full"); }); }),
+              "the disk is full");
+  });
+}

@@ -124,6 +124,22 @@ TEST(Loader, TheBatchSizeDoesNotChangeTheStream) {
   expect_same(small, stream_of({.batch = 64, .seed = 1, .flip = true}, 0, 7));
 }
 
+TEST(Loader, SharesOfABatchAreItsRowsAndNothingElse) {
+  const data::Dataset dataset(std::make_shared<test::MadeSource>(kImages), test::made_options());
+  for (const int64_t threads : {0, 3}) {
+    data::Loader whole(dataset, {.batch = 8, .seed = 5, .flip = true, .threads = threads}, 16);
+    data::Loader first(dataset, {.batch = 8, .seed = 5, .flip = true, .threads = threads, .share = {0, 3}}, 16);
+    data::Loader second(dataset, {.batch = 8, .seed = 5, .flip = true, .threads = threads, .share = {3, 8}}, 16);
+    for (int64_t step = 0; step < 5; ++step) {
+      const auto all = whole.next(), left = first.next(), right = second.next();
+      EXPECT_TRUE(at::equal(at::cat({left.x, right.x}), all.x));
+      EXPECT_EQ(left.sample, std::vector<int64_t>(all.sample.begin(), all.sample.begin() + 3));
+      EXPECT_EQ(right.sample, std::vector<int64_t>(all.sample.begin() + 3, all.sample.end()));
+      EXPECT_EQ(right.index, std::vector<int64_t>(all.index.begin() + 3, all.index.end()));
+    }
+  }
+}
+
 TEST(Loader, FlipsAreDrawnForTheSampleNotForTheImage) {
   const auto stream = stream_of({.batch = 50, .seed = 2, .flip = true}, 0, 20);
   std::vector<int64_t> flips(kImages, 0);

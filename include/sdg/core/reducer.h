@@ -1,11 +1,19 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "sdg/core/error.h"
 #include "sdg/core/tensor.h"
 
 namespace sdg {
+
+/// A rank was lost, came to another call than the others, or failed: nothing goes on.
+class RankError : public Error {
+ public:
+  using Error::Error;
+};
 
 /// How the ranks (processes, each with its share of one global batch) exchange tensors. What needs the whole batch
 /// takes a Reducer and gives the answer of the whole batch, whichever way it is divided, also where a rank's share is
@@ -16,7 +24,7 @@ namespace sdg {
 /// - Which numbers are added in which order is a function of ranks and shapes, never of timing, and all ranks get the
 ///   same bits. Ranks are taken to be of one kind: what each computes from the same numbers is the same.
 /// - Tensors are float64, float32 or int64, on any device; results lie where the argument lay. Other types, and tensors
-///   that carry a graph (see sum_over_ranks), throw Error; so does a call during which a rank was lost.
+///   that carry a graph (see sum_over_ranks), throw Error; a call during which a rank was lost throws RankError.
 /// - One call at a time, from whichever thread.
 class Reducer {
  public:
@@ -39,10 +47,25 @@ class Reducer {
   /// `values` of rank `root` for all, of one shape and type everywhere. `values` is overwritten and returned.
   Tensor broadcast(Tensor values, int64_t root = 0);
 
+  /// The sum of all ranks' parts, of one shape and type everywhere, at least one on each rank: rank 0's first part plus
+  /// its second, and so on, then rank 1's. That is what one rank with all the parts gets, to the bit, however they are
+  /// divided. The first part is overwritten and returned.
+  Tensor sum_in_order(const std::vector<Tensor>& parts);
+
   /// The sum over all ranks of one number, and the largest.
   double sum(double value);
   int64_t sum(int64_t value);
   double max(double value);
+
+  /// What rank 0 does for all while the others wait, however long it takes: writing, say. What it throws, all throw.
+  void first_alone(const std::function<void()>& work);
+
+  /// Where this rank is, for messages to whoever waits for it: "step 12".
+  virtual void at(const std::string& /*place*/) {}
+
+  /// Rows of up to so many numbers in all are better gathered on every rank, which then computes alone what needs the
+  /// whole batch, as one rank would: the same bits, and fewer messages. The same on all ranks.
+  int64_t worth_gathering = 1 << 25;
 
   /// One rank.
   static Reducer& local();
@@ -55,6 +78,9 @@ class Reducer {
   virtual void reduce_into(Tensor& values, Op op) = 0;
   virtual Tensor gathered(const Tensor& rows) = 0;
   virtual void broadcast_into(Tensor& values, int64_t root) = 0;
+  virtual void sum_in_order_into(Tensor& sum, const std::vector<Tensor>& parts);
+  // Returns on all ranks once rank 0 has come, which may take longer than any other call.
+  virtual void wait_for_first() {}
 
   int64_t rank_, ranks_;
 };

@@ -18,7 +18,9 @@ class HeadGuard;
 /// assignments of its scores. The teacher looks at each image once, at cluster.teacher_time, which gives the conditions
 /// of the step. What the head learns from is cluster.views: see the two makers below.
 ///
-/// The head needs the whole batch (its BatchNorm, Sinkhorn) and is small: one thread, after the shards.
+/// The head needs the whole batch (its BatchNorm, Sinkhorn) and is small: one thread, after the shards. Over ranks each
+/// gathers all rows and does the whole head's work as one rank would, to the bit, where they are few enough
+/// (Reducer::worth_gathering); else each has its own rows, and what needs all is exchanged, equal within rounding.
 class ClusterObjective : public Objective {
  public:
   /// `state` must outlive this and have heads; `images` is the size of the data set.
@@ -44,9 +46,9 @@ class ClusterObjective : public Objective {
   };
   /// The head's rows against their assignments.
   struct Match {
-    Tensor losses;  ///< [rows] assignment losses of this rank, in nats
+    Tensor losses;  ///< [rows] assignment losses of head_ranks()' rows, in nats
     Tensor loss;    ///< this rank's part of the step's, unweighted
-    Tensor queued;  ///< [rows, p] this rank's embeddings that later steps are balanced with
+    Tensor queued;  ///< [rows, p] embeddings that later steps are balanced with
   };
   /// Are conditions of the step, or of their stability, wanted even where the head does not learn from the teacher?
   virtual bool needs_teacher() const;
@@ -55,8 +57,10 @@ class ClusterObjective : public Objective {
 
   const cluster::ClusterOptions& options() const { return state_.config.cluster; }
   Part& part_of(const Shard& shard) { return parts_[static_cast<size_t>(shard.number)]; }
-  /// The member of all parts, one after the other.
+  /// The member of all parts, one after the other; of all ranks where they are gathered.
   Tensor joined(Tensor Part::* member) const;
+  /// Who else has rows of the head: nobody where they are gathered.
+  Reducer& head_ranks() const { return gathered_ ? Reducer::local() : state_.reducer; }
   /// Balanced with the rows of all ranks and of earlier steps; of the answer only the batch's own rows are learned
   /// from.
   cluster::SinkhornResult assign(const Tensor& scores, const network::Network& scorer) const;
@@ -66,10 +70,12 @@ class ClusterObjective : public Objective {
   LearnerState& state_;
 
  private:
+  Tensor own_joined(Tensor Part::* member) const;
   Tensor backbone_gradient(const Tensor& of_features);
   Tensor gradient_of(const Tensor& loss, const Tensor& features);
   void watch_agreement(const data::Batch& batch, StepResult& result);
 
+  bool gathered_;
   std::vector<Part> parts_;
   std::unique_ptr<HeadGuard> guard_;  // puts the head back unless the step is kept
   Tensor queued_;

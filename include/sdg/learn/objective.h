@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 #include "sdg/data/loader.h"
 #include "sdg/flow/prediction_table.h"
@@ -31,24 +32,13 @@ struct Shard {
 /// What an objective adds to a step.
 struct Contribution {
   double loss = 0;  ///< with its weight, over the whole batch: what is minimised
-  Tensor gradient;  ///< [P] this rank's part of its gradient: the learner adds the ranks' parts; undefined where the
-                    ///< step has none, on all ranks
+  Tensor gradient;  ///< [P] its gradient, of the whole batch and the same on all ranks; undefined where the step has
+                    ///< none, on all ranks
 };
 
-/// The sum of the shards' parts in the order of the shards, so that it does not depend on threads. The first part's
-/// gradient becomes the sum.
-inline Contribution sum_of_shards(const std::vector<Contribution>& parts) {
-  Contribution out;
-  for (const auto& part : parts) {
-    out.loss += part.loss;
-    if (out.gradient.defined()) {
-      out.gradient.add_(part.gradient);
-    } else {
-      out.gradient = part.gradient;
-    }
-  }
-  return out;
-}
+/// The sum of the shards' parts in the order of the shards, all ranks' one after the other, so that it depends neither
+/// on threads nor, where ranks have whole shards, on the number of ranks. The first part's gradient becomes the sum.
+Contribution sum_of_shards(const std::vector<Contribution>& parts, Reducer& reducer);
 
 /// One of the losses whose sum a training step minimises. A step calls, in this order and for every objective:
 ///

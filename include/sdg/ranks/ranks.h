@@ -21,17 +21,32 @@ struct Place {
 };
 
 /// What torchrun says in RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT (and TORCHELASTIC_USE_AGENT_STORE,
-/// TORCHELASTIC_RESTART_COUNT); nothing where neither RANK nor WORLD_SIZE is set. Throws UsageError, naming the
-/// variable, for values that cannot be.
+/// TORCHELASTIC_RESTART_COUNT), or else srun in SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_LOCALID and
+/// SLURM_STEP_NODELIST, where MASTER_ADDR defaults to the step's first machine and MASTER_PORT to a number made of
+/// SLURM_JOB_ID. Nothing where neither started this process. Throws UsageError, naming the variable, for values that
+/// cannot be.
 std::optional<Place> place_from_environment();
+
+/// The first of SLURM's list of machines: "node[07-09,12],gpu1" -> "node07".
+std::string first_machine(const std::string& list);
 
 /// Can this build connect ranks? It needs Gloo's headers.
 bool can_connect();
 
+/// It is rank 0 that was lost, which otherwise speaks for all.
+class FirstRankLost : public RankError {
+ public:
+  using RankError::RankError;
+};
+
 /// Meets the other ranks, all of which call this. The exchange goes through main memory over TCP (c10d with Gloo), on
-/// the interface GLOO_SOCKET_IFNAME where that is set. Whoever waits longer than `patience` for another rank, here or
-/// in a call of the Reducer, throws Error; so do at once all that exchange with a rank whose process has ended. With
-/// one rank no connection is made. Throws Error where can_connect() is false.
-std::shared_ptr<Reducer> connect(const Place& place, std::chrono::milliseconds patience = std::chrono::minutes(10));
+/// the interface GLOO_SOCKET_IFNAME where that is set. While the connection lives a thread gives signs of life in the
+/// store that all ranks share. Where another rank ends, or does not come within `patience`, to the meeting or to a
+/// call of the Reducer, all throw RankError, which says which rank it was and where it was last. With one rank no
+/// connection is made. Throws Error where can_connect() is false.
+std::shared_ptr<Reducer> connect(const Place& place, std::chrono::milliseconds patience = std::chrono::minutes(1));
+
+/// Before this rank ends for a reason of its own: the others are told it instead of finding out that it has gone.
+void tell_failure(Reducer& reducer, const std::string& why);
 
 }  // namespace sdg::ranks
