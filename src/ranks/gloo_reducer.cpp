@@ -11,6 +11,8 @@ std::shared_ptr<Reducer> one_rank() {
 }  // namespace sdg::ranks
 
 #ifdef USE_C10D_GLOO
+#include <c10/util/Flags.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -18,8 +20,11 @@ std::shared_ptr<Reducer> one_rank() {
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <utility>
 
 #include "ranks/life_signs.h"
+
+C10_DECLARE_int(caffe2_log_level);
 
 namespace sdg::ranks {
 namespace {
@@ -81,6 +86,7 @@ class GlooReducer : public Reducer {
       group_ = c10::make_intrusive<Gloo>(own(shared), static_cast<int>(rank()), static_cast<int>(ranks()), options);
       return {};
     });
+    met_ = true;
   }
 
   void at(const std::string& place) override { signs_->at(place); }
@@ -89,12 +95,14 @@ class GlooReducer : public Reducer {
  private:
   // What goes wrong is told with the rank, its place and the call.
   void run(const std::string& what, const std::function<Pending()>& start) {
+    if (!group_ && met_) throw RankError(cat("rank ", rank(), " of ", ranks(), ": ranks were lost before"));
     try {
       if (const auto work = start()) work->wait();
     } catch (const std::exception& failure) {
       const auto found = signs_->diagnose();
-      const auto message = cat("rank ", rank(), " of ", ranks(), ", at ", signs_->place(), ", in ", what, ": ",
-                               found ? found->text : line_of(failure));
+      const auto why = found ? found->text : line_of(failure);
+      const auto message = cat("rank ", rank(), " of ", ranks(), ", at ", signs_->place(), ", in ", what, ": ", why);
+      signs_->conclude(why, [group = std::exchange(group_, {})]() mutable { group.reset(); });
       if (found && found->first_gone) throw FirstRankLost(message);
       throw RankError(message);
     }
@@ -213,6 +221,7 @@ class GlooReducer : public Reducer {
 
   std::unique_ptr<LifeSigns> signs_;
   c10::intrusive_ptr<Gloo> group_;
+  bool met_ = false;
   int64_t meetings_ = 0;
 };
 
@@ -224,6 +233,7 @@ bool can_connect() {
 
 std::shared_ptr<Reducer> connect(const Place& place, milliseconds patience) {
   if (place.ranks == 1) return one_rank();
+  FLAGS_caffe2_log_level = c10::GLOG_FATAL;  // c10d writes traces to standard error of what it throws besides
   return std::make_shared<GlooReducer>(place, patience);
 }
 

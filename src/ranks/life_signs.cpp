@@ -95,8 +95,9 @@ struct LifeSigns::State {
     return out;
   }
 
-  // "rank 3 failed: ...", or nothing.
+  // What another rank has found, or "rank 3 failed: ...", or nothing.
   std::string failures() const {
+    if (questions->check({"verdict"})) return to_text(questions->get("verdict"));
     for (int64_t i = 0; i < ranks; ++i) {
       if (i != rank && questions->check({key("failed", i)}))
         return cat("rank ", i, " failed: ", to_text(questions->get(key("failed", i))));
@@ -124,13 +125,29 @@ LifeSigns::~LifeSigns() {
   state.changed.notify_all();
   state.changed.wait_for(lock, kAnswer, [&] { return state.ended; });
   lock.unlock();
-  if (state.rank != 0) return;
+  if (state.rank == 0) see_others_off();
+}
+
+void LifeSigns::see_others_off() {
   answer_within(kAnswer * 2, [state = state_] {
     for (int64_t i = 1; i < state->ranks; ++i) {
       while (!state->questions->check({key("left", i)})) std::this_thread::sleep_for(milliseconds(10));
     }
     return std::string();
   });
+}
+
+void LifeSigns::conclude(const std::string& verdict, const std::function<void()>& disconnect) {
+  answer_within(kAnswer, [state = state_, verdict] {
+    if (!state->questions->check({"verdict"})) state->questions->set("verdict", verdict);
+    state->questions->set(key("left", state->rank), std::string("1"));
+    return std::string();
+  });
+  answer_within(kAnswer, [disconnect] {
+    disconnect();
+    return std::string();
+  });
+  if (state_->rank == 0) see_others_off();
 }
 
 void LifeSigns::at(const std::string& place) {
@@ -187,8 +204,6 @@ std::optional<LifeSigns::Diagnosis> LifeSigns::diagnose() {
       text += cat(text.empty() ? "" : "; ", "rank ", i, " is still at ", place_in(second[i]));
     }
   }
-  // The others want to ask too before the store goes with this process.
-  if (state_->rank == 0) std::this_thread::sleep_for(kAnswer);
   if (!lost.empty()) return Diagnosis{lost, first_gone};
   if (!elsewhere.empty()) return Diagnosis{elsewhere, false};
   return std::nullopt;

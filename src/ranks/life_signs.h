@@ -37,6 +37,9 @@ class LifeSigns {
   };
   /// Why a call with all ranks failed; takes about 2 s. Nothing where every rank lives and is where this one is.
   std::optional<Diagnosis> diagnose();
+  /// After which nothing goes on: the others are told what was found, then let go by `disconnect`, and rank 0, whose
+  /// process may hold the store, waits a little until they have asked.
+  void conclude(const std::string& verdict, const std::function<void()>& disconnect);
 
   /// Rank 0 calls come(n), and wait(n) returns on the others; it throws RankError where rank 0 gives no sign of life
   /// for as long as patience lasts.
@@ -44,6 +47,8 @@ class LifeSigns {
   void wait(int64_t meeting);
 
  private:
+  void see_others_off();
+
   struct State;
   std::shared_ptr<State> state_;
 };
