@@ -19,6 +19,9 @@ const std::vector<Command>& commands();
 
 Command train_command();
 Command sample_command();
+Command fit_grid_command();
+Command invert_command();
+Command likelihood_command();
 Command eval_fid_command();
 Command eval_command();
 Command compare_command();

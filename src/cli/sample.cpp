@@ -1,138 +1,107 @@
-#include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/declared.h"
 #include "cli/process.h"
+#include "cli/sample_output.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
+#include "generate/options_json_impl.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/evaluate/pictures.h"
-#include "sdg/generate/content.h"
 #include "sdg/image/image.h"
-#include "sdg/image/image_folder.h"
-#include "sdg/tensors/npz.h"
+#include "sdg/latents/latent_images.h"
 
 namespace sdg::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Arguments {
   SamplingArguments sampling;
-  std::string out = "samples", npz;
-  bool overwrite = false;
+  std::string out = "samples", npz, latents, from, mask, between, trace;
+  double strength = 1;
+  bool overwrite = false, json = false;
 };
 
 constexpr const char* kExamples =
     "  sdg sample --steps 25 --guidance 2.0             64 images of the newest run, into samples/\n"
     "  sdg sample --run runs/digits --cluster 17        one cluster only\n"
-    "  sdg sample --count 50000 --npz samples.npz       one file for the ADM evaluator instead of PNGs\n";
+    "  sdg sample --cluster 3:0.5,7:0.5                 between two clusters\n"
+    "  sdg sample --count 50000 --npz samples.npz       one file for the ADM evaluator instead of PNGs\n"
+    "  sdg sample --from photo.png --strength 0.6       variations of a picture\n"
+    "  sdg sample --from photo.png --mask hole.png      draw anew where the mask is white\n"
+    "  sdg sample --between 3,8 --count 9               from image 3 to image 8\n"
+    "  sdg sample --trace trace.png                     how the first image comes to be\n";
 
-constexpr int64_t kGridImages = 100;
-
-struct Stopped {};  // a signal came
-
-std::string file_name(int64_t index) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%06lld.png", static_cast<long long>(index));
-  return text;
+// "3,8"
+std::pair<int64_t, int64_t> two_images(const std::string& text) {
+  const auto parts = parts_of({text});
+  SDG_CHECK_USAGE(parts.size() == 2, "--between: expected two image numbers, as in 3,8, got \"", text, "\"");
+  const auto number = own<int64_t>({.help = "", .min = 0});
+  return {std::get<int64_t>(parse_option("--between", number, parts[0])),
+          std::get<int64_t>(parse_option("--between", number, parts[1]))};
 }
 
-// 000000.png and following, and the grid that earlier versions put among them.
-bool is_ours(const std::string& path) {
-  if (path == "grid.png") return true;
-  const auto digits = std::min(path.find_first_not_of("0123456789"), path.size());
-  return digits >= 6 && path.substr(digits) == ".png";
+// White is drawn anew.
+Tensor mask_of(const std::string& path, const checkpoint::Trained& trained) {
+  return picture_for("--mask", path, trained)[0].ge(0);
 }
 
-// Beside the folder, which holds the images and nothing else: samples -> samples-grid.png
-fs::path grid_path(const std::string& out) {
-  auto folder = fs::absolute(out).lexically_normal();
-  if (folder.filename().empty()) folder = folder.parent_path();
-  return folder.string() + "-grid.png";
-}
-
-std::string content_of(const checkpoint::Trained& trained, const generate::Request& request, const std::string& decoder,
-                       const at::Device& device) {
-  io::Digest digest;
-  digest.text(generate::content_digest(trained)).text(device.is_cpu() ? "cpu" : "gpu");
-  generate::add_content(digest, request, decoder);
-  return digest.hex();
-}
-
-void write_grid(const Arguments& arguments, int64_t count) {
-  std::vector<Tensor> shown;
-  for (int64_t i = 0; i < std::min(count, kGridImages); ++i)
-    shown.push_back(image::read_image(fs::path(arguments.out) / file_name(i)));
-  int64_t columns = 1;
-  while (columns * columns < static_cast<int64_t>(shown.size())) ++columns;
-  const auto images = at::stack(shown);
-  image::write_png(grid_path(arguments.out),
-                   image::image_grid(images, columns, 2, evaluate::picture_scale(images.size(3))));
-}
-
-int draw_folder(const Arguments& arguments, const checkpoint::Trained& trained, generate::Request request,
-                const std::string& decoder, const at::Device& device) {
-  const auto count = request.sample.count;
-  image::ImageFolder folder(arguments.out, {.program = "sdg sample",
-                                            .content = content_of(trained, request, decoder, device),
-                                            .writes = is_ours,
-                                            .overwrite = arguments.overwrite});
-  int64_t written = 0;
-  while (folder.goes_on() && written < count && folder.has(file_name(written))) ++written;
-  if (written > 0) say(cat(arguments.out, ": going on after ", written, " images of an earlier run"));
-  if (written < count) {
-    request.first = written;
-    request.sample.count = count - written;
-    catch_signals();
-    ProgressBar bar("sample", "img/s");
-    generate::generate(
-        trained.info.config, trained.network, trained.prior, device, request,
-        [&](const generate::Generated& piece) {
-          for (int64_t i = 0; i < piece.images.size(0) && !caught_signal(); ++i)
-            folder.write(file_name(written++), piece.images[i]);
-          if (caught_signal()) throw Stopped();
-        },
-        bar.callback());
+void lay_over_pictures(const Arguments& arguments, const checkpoint::Trained& trained, generate::Request& request) {
+  SDG_CHECK_USAGE(!arguments.from.empty() || arguments.mask.empty(), "--mask: needs the picture it belongs to, --from");
+  if (!arguments.from.empty()) {
+    request.from = picture_for("--from", arguments.from, trained);
+    request.strength = arguments.strength;
   }
-  write_grid(arguments, count);
-  folder.finish();
-  say(cat("wrote ", count, " images to ", arguments.out, " and their grid to ", grid_path(arguments.out).string()));
+  if (!arguments.mask.empty()) request.drawn_anew = mask_of(arguments.mask, trained);
+  if (!arguments.between.empty()) request.between = two_images(arguments.between);
+}
+
+int draw_trace(const Arguments& arguments, const checkpoint::Trained& trained, const generate::Request& request,
+               const at::Device& device) {
+  const auto predictions = generate::trace(trained.info.config, trained.network, trained.prior, device, request);
+  const auto pictures = latents::to_pictures(request.to_images, predictions);
+  image::write_png(arguments.trace,
+                   image::image_grid(pictures, pictures.size(0), 2, evaluate::picture_scale(pictures.size(3))));
+  say(cat("wrote ", pictures.size(0), " predictions of image 0 to ", arguments.trace));
   return 0;
 }
 
-int draw_npz(const Arguments& arguments, const checkpoint::Trained& trained, const generate::Request& request,
-             const at::Device& device) {
-  std::vector<Tensor> images, clusters;
-  ProgressBar bar("sample", "img/s");
-  generate::generate(
-      trained.info.config, trained.network, trained.prior, device, request,
-      [&](const generate::Generated& piece) {
-        images.push_back(piece.images);
-        clusters.push_back(piece.clusters);
-      },
-      bar.callback());
-  bar.finish();
-  const auto drawn = at::cat(images), conditions = at::cat(clusters);
-  std::map<std::string, Tensor> arrays{{"arr_0", drawn.expand({-1, 3, -1, -1}).permute({0, 2, 3, 1}).contiguous()}};
-  if (conditions.ge(0).all().item<bool>()) arrays["arr_1"] = conditions;
-  tensors::write_npz(arguments.npz, arrays);
-  say(cat("wrote ", drawn.size(0), " images to ", arguments.npz));
-  return 0;
+void print_json(const std::string& where, const checkpoint::Trained& trained, const generate::Request& request,
+                const std::string& content, int64_t before, double seconds) {
+  nlohmann::ordered_json out{{"out", where},       {"checkpoint", trained.path},    {"step", trained.info.step},
+                             {"content", content}, {"count", request.sample.count}, {"went_on_after", before},
+                             {"seconds", seconds}};
+  out["options"] = generate::to_json(request.sample);
+  std::printf("%s\n", io::json_text(out).c_str());
 }
 
 int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.sampling.device);
   const auto trained = load(arguments.sampling, device);
   std::string decoder;
-  const auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
-  if (!arguments.npz.empty()) return draw_npz(arguments, trained, request, device);
+  auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
+  lay_over_pictures(arguments, trained, request);
+  if (!arguments.trace.empty()) return draw_trace(arguments, trained, request, device);
+  const bool npz = !arguments.npz.empty(), latents = !arguments.latents.empty();
+  SDG_CHECK_USAGE(!latents || request.to_images, "--latents: this run draws pixels; --npz writes them to one file");
+  const auto& where = npz ? arguments.npz : latents ? arguments.latents : arguments.out;
+  const Output output{where, arguments.overwrite, content_of(trained, request, decoder, device)};
+  const auto start = std::chrono::steady_clock::now();
   try {
-    return draw_folder(arguments, trained, request, decoder, device);
+    const auto before = npz       ? draw_npz(output, trained, request, device)
+                        : latents ? draw_latents(output, trained, request, device)
+                                  : draw_folder(output, trained, request, device);
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+    say(cat("wrote ", request.sample.count, " images to ", where,
+            npz || latents ? std::string() : cat(" and their grid to ", grid_path(where))));
+    if (arguments.json) print_json(where, trained, request, output.content, before, passed.count());
+    return 0;
   } catch (const Stopped&) {
-    say(cat("stopped; the same command goes on in ", arguments.out));
+    say(cat("stopped; the same command goes on in ", where));
     return 128 + caught_signal();
   }
 }
@@ -149,11 +118,41 @@ Command sample_command() {
                             ->type_name("DIR");
             auto* overwrite = app.add_flag("--overwrite", arguments->overwrite,
                                            "remove the images of an earlier sdg sample from DIR first");
-            app.add_option("--npz", arguments->npz,
-                           "write one .npz (arr_0 uint8 NHWC, arr_1 conditions) instead of PNGs")
+            auto* npz = app.add_option("--npz", arguments->npz,
+                                       "write one .npz (arr_0 uint8 NHWC, arr_1 conditions) instead of PNGs")
+                            ->type_name("FILE")
+                            ->excludes(out)
+                            ->excludes(overwrite);
+            auto* latents =
+                app.add_option("--latents", arguments->latents,
+                               "runs trained on latents: write them, undecoded, to one safetensors file instead")
+                    ->type_name("FILE")
+                    ->excludes(out)
+                    ->excludes(overwrite)
+                    ->excludes(npz);
+            auto* from = app.add_option("--from", arguments->from,
+                                        "begin with this picture, of the size that the network draws, under noise")
+                             ->type_name("FILE");
+            declare(app, "--strength", arguments->strength,
+                    own<double>(
+                        {.help = "with --from: how much noise, 1 keeps nothing of the picture", .min = 0, .max = 1}))
+                ->needs(from);
+            app.add_option("--mask", arguments->mask,
+                           "with --from: a grey picture of the same size; only where it is white the picture is drawn "
+                           "anew, to fit the rest")
                 ->type_name("FILE")
+                ->needs(from);
+            app.add_option("--between", arguments->between,
+                           "images on the way from the noise of one image to that of another")
+                ->type_name("A,B")
+                ->excludes(from);
+            app.add_option("--trace", arguments->trace,
+                           "write only this strip: the predictions of the clean first image over time")
+                ->type_name("FILE.png")
                 ->excludes(out)
-                ->excludes(overwrite);
+                ->excludes(npz)
+                ->excludes(latents);
+            app.add_flag("--json", arguments->json, "one JSON object on standard output: what was drawn, and how");
             return [arguments] { return execute(*arguments); };
           }};
 }

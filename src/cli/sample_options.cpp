@@ -115,7 +115,8 @@ void declare_sample_lists(CLI::App& app, std::vector<SampleAxis>& axes) {
     const bool interval = is_interval(name);
     axes[i].names = interval ? std::vector<std::string>{"guidance_begin", "guidance_end"} : std::vector{name};
     const auto store = [axis = &axes[i], name, flag, interval](const std::vector<std::string>& texts) {
-      for (const auto& text : parts_of(texts)) {
+      // A list of times has commas of its own: each is an argument.
+      for (const auto& text : name == "times" ? texts : parts_of(texts)) {
         auto values = interval ? interval_of(text) : SampleValues{{name, read(flag, path_of(name), text)}};
         if (std::find(axis->values.begin(), axis->values.end(), values) == axis->values.end())
           axis->values.push_back(std::move(values));
@@ -129,7 +130,9 @@ void declare_sample_lists(CLI::App& app, std::vector<SampleAxis>& axes) {
     }
     const auto& field = declared(path_of(name));
     app.add_option_function<std::vector<std::string>>(
-           flag, store, option_help(field, cat("Several with commas; default: the run's ", field.path, ".")))
+           flag, store,
+           option_help(field, cat(name == "times" ? "Several one after the other" : "Several with commas",
+                                  "; default: the run's ", field.path, ".")))
         ->type_name(option_type(field) + ",...");
   }
 }

@@ -8,9 +8,11 @@
 #include "sdg/checkpoint/run_folder.h"
 #include "sdg/checkpoint/same_data.h"
 #include "sdg/core/error.h"
+#include "sdg/generate/guide_network.h"
 #include "sdg/image/image.h"
 #include "sdg/latents/latent_images.h"
 #include "sdg/network/assign.h"
+#include "sdg/sample/guidance.h"
 
 namespace sdg::cli {
 namespace {
@@ -45,32 +47,62 @@ Tensor painted_map(const std::string& path, const checkpoint::Trained& trained) 
   return picture.index_select(0, middles).index_select(1, middles).flatten();
 }
 
-// What the network sees in an image file, or in image N of the training data; [L].
-Tensor map_seen_in(const std::string& text, const checkpoint::Trained& trained, const at::Device& device) {
+// The clusters that the network sees in an image file, or in image N of the training data: [L], or [] of the whole
+// image.
+Tensor clusters_seen_in(const std::string& flag, const std::string& text, const checkpoint::Trained& trained,
+                        const at::Device& device) {
   const auto& config = trained.info.config;
-  SDG_CHECK_USAGE(trained.prior.defined() && trained.prior.dim() == 2,
-                  "--map-from: needs a run with cluster.level patch that was trained with conditions");
   int64_t index = 0;
   const auto* const end = text.data() + text.size();
   const auto [stop, failed] = std::from_chars(text.data(), end, index);
   const bool number = failed == std::errc() && stop == end;
   auto options = config.data;
   if (!number) {
-    SDG_CHECK_USAGE(!trained.info.latents,
-                    "--map-from: this run was trained on latents; name the number of a training "
+    SDG_CHECK_USAGE(!trained.info.latents, flag,
+                    ": this run was trained on latents; name the number of a training "
                     "image, or encode the file first");
     options.path = text;
     options.format = data::Format::kImage;
     index = 0;
   }
-  SDG_CHECK_USAGE(!number || !trained.info.converted,
-                  "--map-from: a converted checkpoint knows no training images; name a file");
+  SDG_CHECK_USAGE(!number || !trained.info.converted, flag,
+                  ": a converted checkpoint knows no training images; name a file");
   const auto opened = data::open_data(options, number ? config.config_dir : "");
   if (number) checkpoint::check_own_data(trained, opened);
   const data::Dataset dataset(opened, options);
-  SDG_CHECK_USAGE(index >= 0 && index < dataset.size(), "--map-from: the training data has images 0 to ",
+  SDG_CHECK_USAGE(index >= 0 && index < dataset.size(), flag, ": the training data has images 0 to ",
                   dataset.size() - 1, ", got ", index);
   return network::assign_clusters(config, trained.network, dataset, {index}, device)[0];
+}
+
+Tensor map_seen_in(const std::string& text, const checkpoint::Trained& trained, const at::Device& device) {
+  SDG_CHECK_USAGE(trained.prior.defined() && trained.prior.dim() == 2,
+                  "--map-from: needs a run with cluster.level patch that was trained with conditions");
+  return clusters_seen_in("--map-from", text, trained, device);
+}
+
+int64_t cluster_seen_in(const std::string& text, const checkpoint::Trained& trained, const at::Device& device) {
+  SDG_CHECK_USAGE(trained.network.head && trained.prior.defined() && trained.prior.dim() == 1,
+                  "--cluster-from: needs a run that finds one cluster an image itself (condition.source online)");
+  const auto cluster = clusters_seen_in("--cluster-from", text, trained, device).item<int64_t>();
+  say(cat(text, ": cluster ", cluster));
+  return cluster;
+}
+
+// "17", or shares: "17:0.5,203:0.5".
+void read_clusters(const std::string& text, generate::Request& request) {
+  const auto number = own<int64_t>({.help = "", .min = 0});
+  if (text.find(':') == std::string::npos) {
+    request.cluster = std::get<int64_t>(parse_option("--cluster", number, text));
+    return;
+  }
+  for (const auto& part : parts_of({text})) {
+    const auto colon = part.find(':');
+    SDG_CHECK_USAGE(colon != std::string::npos, "--cluster: expected K or K:SHARE,K:SHARE, got \"", text, "\"");
+    request.mixture.emplace_back(
+        std::get<int64_t>(parse_option("--cluster", number, part.substr(0, colon))),
+        std::get<double>(parse_option("--cluster", own<double>({.help = "", .min = 0}), part.substr(colon + 1))));
+  }
 }
 
 // Refuses what this network or the other arguments leave without effect.
@@ -81,14 +113,17 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
   SDG_CHECK_USAGE(arguments.config_class.empty() || of_labels, "--class: this run knows no labels (condition.source ",
                   config::name(source), ")",
                   source == recipe::Source::kNone ? "" : "; --cluster names one of its clusters");
-  SDG_CHECK_USAGE(!arguments.cluster || !of_labels,
+  SDG_CHECK_USAGE(arguments.cluster.empty() || !of_labels,
                   "--cluster: this run was trained on labels; --class names one of its classes");
-  const std::string chosen = arguments.cluster                 ? "--cluster"
+  const std::string chosen = !arguments.cluster.empty()        ? "--cluster"
+                             : !arguments.cluster_from.empty() ? "--cluster-from"
                              : !arguments.config_class.empty() ? "--class"
                              : !arguments.map.empty()          ? "--map"
                              : !arguments.map_from.empty()     ? "--map-from"
                                                                : "";
   const auto& sample = request.sample;
+  const bool pixels = !trained.info.latents && trained.info.config.data.format != data::Format::kLatents;
+  SDG_CHECK_USAGE(sample.clip == sample::Clip::kNone || pixels, "--clip: bounds pixels, and this run draws latents");
   if (!trained.prior.defined()) {
     const auto why = source == recipe::Source::kNone
                          ? std::string("this run was trained without conditions (condition.source none)")
@@ -96,9 +131,9 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
     SDG_CHECK_USAGE(chosen.empty(), chosen, ": ", why);
     for (const auto& [name, value] : arguments.sample) {
       // 0 and 1 ask for no guidance, which is what is drawn.
-      const bool asks_for_none = name == "guidance" && (sample.guidance == 0 || sample.guidance == 1);
-      SDG_CHECK_USAGE(!name.starts_with("guidance") || asks_for_none, sample_flag(name), ": ", why,
-                      ", so that there is nothing to guide by");
+      const bool asks_for_none = name == "guidance" && (sample.guidance == 0 || sample::guidance_of(sample).w == 1);
+      const bool guides = name.starts_with("guid") && arguments.guide.empty();
+      SDG_CHECK_USAGE(!guides || asks_for_none, sample_flag(name), ": ", why, ", so that there is nothing to guide by");
     }
   }
   SDG_CHECK_USAGE(sample.guidance_begin <= sample.guidance_end, "--guidance-interval: begin ", sample.guidance_begin,
@@ -114,7 +149,8 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
 
 std::vector<std::string> drawing_flags() {
   auto flags = sample_flags();
-  flags.insert(flags.end(), {"--cluster", "--class", "--map", "--map-from"});
+  flags.insert(flags.end(), {"--cluster", "--cluster-from", "--class", "--map", "--map-from", "--guide-checkpoint",
+                             "--guide-weights"});
   return flags;
 }
 
@@ -140,9 +176,14 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::st
   declare_source(app, arguments.run, arguments.checkpoint, "draw from");
   declare_sample(app, arguments.sample, count);
   auto* cluster =
-      declare(app, "--cluster", arguments.cluster,
-              own<int64_t>({.help = "draw only this cluster; default: as frequent as in training", .min = 0}))
-          ->type_name("K");
+      app.add_option("--cluster", arguments.cluster,
+                     "draw only this cluster, or under the mean of several with their shares: 17:0.5,203:0.5; default: "
+                     "as frequent as in training")
+          ->type_name("K|K:SHARE,...");
+  app.add_option("--cluster-from", arguments.cluster_from,
+                 "draw only the cluster that the network sees in this image: a file, or the number of a training image")
+      ->type_name("FILE|N")
+      ->excludes(cluster);
   app.add_option("--class", arguments.config_class, "draw only this class (runs trained on labels): a name or an index")
       ->type_name("C")
       ->excludes(cluster);
@@ -159,11 +200,33 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::st
       ->type_name("FILE|N")
       ->excludes(cluster)
       ->excludes(map);
+  auto* guide = app.add_option("--guide-checkpoint", arguments.guide,
+                               "guide by this weaker network (autoguidance; sets --guide network): an earlier "
+                               "checkpoint of the run, or with --guide-weights model the raw weights of the same one")
+                    ->type_name("FILE");
+  declare(app, "--guide-weights", arguments.guide_weights,
+          own<std::string>({.help = "of --guide-checkpoint: ema or model", .choices = {"ema", "model"}}))
+      ->needs(guide);
   declare_weights(app, arguments.weights);
   app.add_option("--autoencoder", arguments.autoencoder,
                  "runs trained on latents: what decodes them; default: what made them")
       ->type_name("FILES");
   declare_device(app, arguments.device);
+}
+
+Tensor picture_for(const std::string& flag, const std::string& path, const checkpoint::Trained& trained) {
+  const auto& data = trained.info.config.data;
+  SDG_CHECK_USAGE(!trained.info.latents && data.format != data::Format::kLatents, flag,
+                  ": takes pictures, and this run draws latents");
+  auto picture = image::read_image(path);  // [C, H, W]
+  SDG_CHECK_USAGE(picture.size(1) == data.size && picture.size(2) == data.size, flag, ": ", path, " is ",
+                  picture.size(2), " x ", picture.size(1), ", and this network draws ", data.size, " x ", data.size);
+  if (data.channels == 1) {
+    SDG_CHECK_USAGE(picture.eq(picture[0]).all().item<bool>(), flag, ": ", path,
+                    " has colours, and this network draws grey images");
+    picture = picture.slice(0, 0, 1);
+  }
+  return picture.expand({data.channels, data.size, data.size}).to(at::kFloat) / 127.5 - 1;
 }
 
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device) {
@@ -192,10 +255,22 @@ generate::Request request_of(const SamplingArguments& arguments, const checkpoin
   generate::Request request{.sample = trained.info.config.sample};
   request.sample.count = default_count;
   lay_over(request.sample, arguments.sample);
-  request.cluster = arguments.cluster.value_or(-1);
+  if (!arguments.guide.empty()) {
+    SDG_CHECK_USAGE(!arguments.sample.contains("guide") || request.sample.guide == sample::Guide::kNetwork,
+                    "--guide-checkpoint: needs --guide network");
+    request.sample.guide = sample::Guide::kNetwork;
+  }
+  if (!arguments.cluster.empty()) read_clusters(arguments.cluster, request);
   check_effect(arguments, trained, request);
   if (!arguments.map.empty()) request.map = painted_map(arguments.map, trained);
   if (!arguments.map_from.empty()) request.map = map_seen_in(arguments.map_from, trained, device);
+  if (!arguments.cluster_from.empty()) request.cluster = cluster_seen_in(arguments.cluster_from, trained, device);
+  if (!arguments.guide.empty()) {
+    auto guide = std::make_shared<checkpoint::Trained>(
+        checkpoint::load_trained(arguments.guide, device, arguments.guide_weights));
+    generate::check_guide(trained, *guide);
+    request.guide = std::move(guide);
+  }
   if (!arguments.config_class.empty()) request.cluster = class_index(arguments.config_class, trained);
   request.to_images = latents::to_images_of(trained.info, arguments.autoencoder, device, decoder_id);
   return request;

@@ -1,6 +1,5 @@
 #pragma once
 #include <CLI/CLI.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,17 +11,17 @@
 namespace sdg::cli {
 
 struct SamplingArguments {
-  std::string run, checkpoint, device = "auto", config_class, autoencoder, map, map_from;
-  checkpoint::Weights weights = checkpoint::Weights::kEma;
+  std::string run, checkpoint, device = "auto", config_class, autoencoder, map, map_from, cluster, cluster_from, guide;
+  checkpoint::Weights weights = checkpoint::Weights::kEma, guide_weights = checkpoint::Weights::kEma;
   SampleValues sample;
-  std::optional<int64_t> cluster;
 };
 
 /// Flags that say how to draw, apart from --weights and --autoencoder.
 std::vector<std::string> drawing_flags();
 
-/// Declares --run, --checkpoint, the options of drawing (sample_options.h), --cluster, --class, --map, --map-from,
-/// --weights, --autoencoder, --device. `count` is the run's option that --count stands for.
+/// Declares --run, --checkpoint, the options of drawing (sample_options.h), --cluster, --cluster-from, --class, --map,
+/// --map-from, --guide-checkpoint, --guide-weights, --weights, --autoencoder, --device. `count` is the run's option
+/// that --count stands for.
 void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::string& count);
 
 /// Declares run, --run and --checkpoint, of which one can be given.
@@ -30,6 +29,10 @@ void declare_source(CLI::App& app, std::string& run, std::string& checkpoint, co
 /// Declares --weights, --device.
 void declare_weights(CLI::App& app, checkpoint::Weights& weights);
 void declare_device(CLI::App& app, std::string& device);
+
+/// A picture as the network draws them, float [C, S, S]; refuses one of another size, colours for a network of grey
+/// images, and networks of latents. `flag` opens messages.
+Tensor picture_for(const std::string& flag, const std::string& path, const checkpoint::Trained& trained);
 
 /// Loads the checkpoint that the arguments mean and says on standard error which.
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device);

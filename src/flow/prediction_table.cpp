@@ -58,6 +58,16 @@ std::vector<double> PredictionTable::own_grid(int64_t steps) const {
   return grid;
 }
 
+std::vector<double> PredictionTable::grid_of_steps(const std::vector<int64_t>& n) const {
+  if (!levels_) return own_grid(static_cast<int64_t>(n.size()));
+  std::vector<double> grid;
+  for (auto each = n.rbegin(); each != n.rend(); ++each)
+    grid.push_back(time_of(levels_->log_ratio(static_cast<double>(*each)), sigma_min_));
+  grid.front() = 0;
+  grid.push_back(1);
+  return grid;
+}
+
 NetworkPoint PredictionTable::at(const Tensor& x_t, const Tensor& t) const {
   SDG_CHECK(t.dim() == 1 && t.size(0) == x_t.size(0), "prediction table: t must be [", x_t.size(0), "], got ",
             to_string(t.sizes()));

@@ -66,6 +66,13 @@ void add_content(io::Digest& digest, const Request& request, const std::string& 
   digest.number(request.cluster).number(request.unconditional ? 1 : 0);
   if (request.map.defined()) digest.tensor(request.map);
   digest.text(decoder);
+  // What came later leaves the digests of before as they were.
+  for (const auto& [cluster, share] : request.mixture)
+    digest.text("mixture").number(cluster).number(std::bit_cast<int64_t>(share));
+  if (request.guide) digest.text("guide").text(content_digest(*request.guide));
+  if (request.from.defined()) digest.text("from").tensor(request.from).number(std::bit_cast<int64_t>(request.strength));
+  if (request.drawn_anew.defined()) digest.text("anew").tensor(request.drawn_anew);
+  if (request.between) digest.text("between").number(request.between->first).number(request.between->second);
 }
 
 }  // namespace sdg::generate

@@ -1,138 +1,47 @@
 #include "sdg/generate/generate.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "sdg/cluster/label_prior.h"
+#include "generate/drawing.h"
 #include "sdg/core/error.h"
 #include "sdg/core/finite.h"
 #include "sdg/core/parallel.h"
-#include "sdg/core/rng.h"
 #include "sdg/image/image.h"
-#include "sdg/sample/grid.h"
-#include "sdg/sample/guidance.h"
-#include "sdg/sample/solver.h"
 
 namespace sdg::generate {
 namespace {
 
-// Images computed together. On the CPU a group is one thread's work; a GPU wants more at once.
-int64_t group_size(const at::Device& device) {
-  return device.is_cpu() ? 16 : 256;
+// The step after which image `index` is no longer finite, in words: its group is walked again, looking at each.
+std::string step_of(const Drawing& drawing, int64_t index) {
+  const int64_t group = group_size(drawing.device), first = index / group * group;
+  int64_t found = -1;
+  try {
+    drawing.draw_group(first, [&](int64_t step, const Tensor& x) {
+      if (found < 0 && !is_finite(x[index - first])) found = step;
+    });
+  } catch (const Error&) {  // said already
+  }
+  return found < 0 ? std::string() : cat(" after step ", found + 1);
 }
-
-model::Condition join(const model::Condition& given, int64_t n) {
-  // One doubled batch: the first half conditional, the second half null through the drop mask.
-  const auto twice = [](const Tensor& each) { return each.defined() ? at::cat({each, each}) : each; };
-  const auto value = twice(given.value), map = twice(given.map);
-  auto drop = at::zeros({2 * n}, (value.defined() ? value : map).options().dtype(at::kBool));
-  drop.slice(0, n).fill_(true);
-  return model::Condition::given(value, drop, map);
-}
-
-/// Consecutive images before they are pictures.
-struct Group {
-  Tensor x, clusters;
-};
-
-struct Drawing {
-  const recipe::RunConfig& config;
-  const network::Network& network;
-  const Tensor& prior;
-  at::Device device;
-  const Request& request;
-
-  bool conditional() const { return prior.defined() && !draws_unconditionally(request); }
-  rng::Stream stream(rng::Purpose purpose, int64_t step = 0) const {
-    return {static_cast<uint64_t>(request.sample.seed), purpose, static_cast<uint64_t>(step)};
-  }
-
-  Tensor draw_clusters(const std::vector<int64_t>& samples) const {
-    const auto n = static_cast<int64_t>(samples.size());
-    if (!conditional()) return at::full({n}, -1, at::kLong);
-    if (prior.dim() == 2) {  // maps of clusters
-      if (request.map.defined()) return request.map.unsqueeze(0).repeat({n, 1});
-      if (request.cluster >= 0) return at::full({n, prior.size(1)}, request.cluster, at::kLong);
-      const auto which = rng::uniform(stream(rng::Purpose::kSampleCluster), samples, {})
-                             .mul(static_cast<double>(prior.size(0)))
-                             .to(at::kLong);
-      return prior.index_select(0, which.clamp_max(prior.size(0) - 1));
-    }
-    if (request.cluster >= 0) return at::full({n}, request.cluster, at::kLong);
-    return cluster::draw(prior, stream(rng::Purpose::kSampleCluster), samples);
-  }
-
-  // The network under one condition.
-  sample::Denoiser under(const model::Condition& condition) const {
-    return sample::Denoiser(
-        [this, condition](const Tensor& x_t, double t) {
-          return network.velocity(x_t, at::full({x_t.size(0)}, t, x_t.options()), condition);
-        },
-        config.flow.sigma_min);
-  }
-
-  sample::Denoiser denoiser(const Tensor& clusters) const {
-    if (!prior.defined()) return under(network::unconditional_for(config));
-    if (!conditional()) return under(model::Condition::null());
-    const auto given = network::condition_for(config, network, clusters.to(device));
-    const int64_t n = clusters.size(0);
-    const auto joined = under(join(given, n));
-    return sample::guided(under(given), under(model::Condition::null()), sample::guidance_of(request.sample),
-                          [joined, n](const Tensor& x_t, double t) {
-                            const auto both = joined.velocity(at::cat({x_t, x_t}), t);
-                            return std::pair{both.slice(0, 0, n), both.slice(0, n)};
-                          });
-  }
-
-  Group draw_group(int64_t first) const {
-    const c10::InferenceMode inference;
-    const auto samples = rng::consecutive(first, group_size(device));
-    const Shape shape{config.data.channels, config.data.size, config.data.size};
-    Group out;
-    out.clusters = draw_clusters(samples);
-    const auto x = rng::normal(stream(rng::Purpose::kSampleNoise), samples, shape).to(device);
-    const auto noise = [&](int64_t step) {
-      return rng::normal(stream(rng::Purpose::kSampleStep, step), samples, shape).to(device);
-    };
-    try {
-      out.x = sample::run(request.sample, denoiser(out.clusters), x,
-                          sample::time_grid(request.sample, network.predictions), noise);
-    } catch (const UsageError&) {
-      throw;
-    } catch (const Error& error) {  // an adaptive solver that finds no end
-      throw NotFinite(cat("images from ", first, " on (", to_text(request.sample), "): ", error.what()));
-    }
-    return out;
-  }
-};
 
 // x [n, ...], of which the first is image `first`.
-void check_drawn(const Tensor& x, int64_t first, const sample::SampleOptions& options) {
+void check_drawn(const Drawing& drawing, const Tensor& x, int64_t first) {
   if (is_finite(x)) return;
   for (int64_t i = 0; i < x.size(0); ++i) {
     if (!is_finite(x[i]))
-      throw NotFinite(cat("image ", first + i, " is not finite (", to_text(options),
+      throw NotFinite(cat("image ", first + i, " is not finite", step_of(drawing, first + i), " (",
+                          to_text(drawing.request.sample),
                           "): the network or these settings let it grow without bound"));
   }
 }
 
-void check(const recipe::RunConfig& config, const Tensor& prior, const Request& request) {
-  sample::check(request.sample);
-  SDG_CHECK_USAGE(request.cluster < 0 || prior.defined(),
-                  "--cluster and --class need a conditional run, this one has condition.source ",
-                  config::name(config.condition.source));
-  const int64_t clusters = !prior.defined() ? 0 : prior.dim() == 2 ? config.cluster.clusters : prior.size(0);
-  SDG_CHECK_USAGE(request.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", request.cluster);
-  if (!request.map.defined()) return;
-  SDG_CHECK_USAGE(prior.defined() && prior.dim() == 2,
-                  "a map of clusters needs a run with cluster.level patch that was trained with conditions");
-  SDG_CHECK_USAGE(request.map.numel() == prior.size(1), "the map of clusters needs ", prior.size(1),
-                  " entries, one a patch, got ", request.map.numel());
-  SDG_CHECK_USAGE(request.map.min().item<int64_t>() >= 0 && request.map.max().item<int64_t>() < clusters,
-                  "the map's clusters must be 0 to ", clusters - 1);
-}
-
 }  // namespace
+
+std::vector<double> walk_times(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+                               const at::Device& device, const Request& request) {
+  check(config, network, prior, request);
+  return Drawing{config, network, prior, device, request}.find_grid();
+}
 
 bool draws_unconditionally(const Request& request) {
   return request.unconditional || sample::is_unconditional(request.sample);
@@ -141,8 +50,9 @@ bool draws_unconditionally(const Request& request) {
 void generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
               const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
               const Progress& progress) {
-  check(config, prior, request);
-  const Drawing drawing{config, network, prior, device, request};
+  check(config, network, prior, request);
+  Drawing drawing{config, network, prior, device, request};
+  drawing.grid = drawing.find_grid();
   const int64_t group = group_size(device);
   const int64_t begin = request.first, end = request.first + request.sample.count;
   const int64_t first_group = begin / group, last_group = (end - 1) / group;
@@ -166,7 +76,8 @@ void generate(const recipe::RunConfig& config, const network::Network& network, 
     const int64_t to = std::min(end, (start + groups) * group) - start * group;
     const c10::InferenceMode inference;
     const auto wanted = at::cat(x).slice(0, from, to);
-    check_drawn(wanted, start * group + from, request.sample);
+    check_drawn(drawing, wanted, start * group + from);
+    if (request.latents) piece.latents = wanted.to(at::kCPU);
     piece.images = request.to_images ? request.to_images(wanted) : image::to_uint8(wanted).cpu();
     piece.clusters = at::cat(clusters).slice(0, from, to);
     take(piece);
@@ -176,15 +87,31 @@ void generate(const recipe::RunConfig& config, const network::Network& network, 
 
 Generated generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
                    const at::Device& device, const Request& request, const Progress& progress) {
-  std::vector<Tensor> images, clusters;
+  std::vector<Tensor> images, clusters, latents;
   generate(
       config, network, prior, device, request,
       [&](const Generated& piece) {
         images.push_back(piece.images);
         clusters.push_back(piece.clusters);
+        if (request.latents) latents.push_back(piece.latents);
       },
       progress);
-  return {at::cat(images), at::cat(clusters)};
+  return {request.latents ? at::cat(latents) : Tensor(), at::cat(images), at::cat(clusters)};
+}
+
+Tensor trace(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+             const at::Device& device, const Request& request) {
+  check(config, network, prior, request);
+  Drawing drawing{config, network, prior, device, request};
+  const c10::InferenceMode inference;
+  drawing.grid = drawing.find_grid();
+  const std::vector<int64_t> samples{request.first};
+  std::vector<Tensor> seen;
+  drawing.watch = [&](const Tensor& x_t, double t, const sample::Answer& answer) {
+    seen.push_back(sample::Views(answer, x_t, t, config.flow.sigma_min).data()[0]);
+  };
+  drawing.walk(drawing.draw_noise(samples), drawing.draw_clusters(samples), samples, {});
+  return at::stack(seen);
 }
 
 }  // namespace sdg::generate

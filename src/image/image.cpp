@@ -68,8 +68,8 @@ Tensor read_image(const std::filesystem::path& path) {
   return decode_image(file.read(0, file.size()), path.string());
 }
 
-void write_png(const std::filesystem::path& path, const Tensor& image) {
-  const std::string bytes = encode_png(image);
+void write_png(const std::filesystem::path& path, const Tensor& image, const std::string& text) {
+  const std::string bytes = encode_png(image, text);
   io::write_atomically(path, [&](std::ostream& out) { out << bytes; });
 }
 

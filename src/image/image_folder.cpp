@@ -102,12 +102,12 @@ bool ImageFolder::has(const std::string& path) const {
   return in.read(last.data(), last.size()) && std::string_view(last.data(), last.size()) == kEnd;
 }
 
-void ImageFolder::write(const std::string& path, const Tensor& image) {
+void ImageFolder::write(const std::string& path, const Tensor& image, const std::string& text) {
   const auto file = folder_ / path;
   std::error_code failed;
   fs::create_directories(file.parent_path(), failed);
   SDG_CHECK(!failed, file.parent_path().string(), ": cannot make the folder: ", failed.message());
-  write_png(file, image);
+  write_png(file, image, text);
   wrote_ = true;
 }
 

@@ -15,6 +15,7 @@
 #include <array>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -129,7 +130,25 @@ Tensor decode_bmp(std::span<const std::byte> bytes, const std::string& name) {
   return decode_stb(bytes, name, "BMP");
 }
 
-std::string encode_png(const Tensor& image) {
+namespace {
+
+constexpr size_t kHeaderEnd = 8 + 25;  // of every PNG: signature and IHDR
+
+std::string big_endian_bytes(uint32_t value) {
+  std::string out;
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xff);
+  return out;
+}
+
+std::string text_chunk(const std::string& text) {
+  const std::string body = std::string("tEXt") + "sdg" + '\0' + text;
+  return big_endian_bytes(static_cast<uint32_t>(body.size() - 4)) + body +
+         big_endian_bytes(io::crc32(std::as_bytes(std::span(body))));
+}
+
+}  // namespace
+
+std::string encode_png(const Tensor& image, const std::string& text) {
   check_shape(image, {-1, -1, -1}, "encode_png: image");
   const int64_t channels = image.size(0);
   SDG_CHECK(image.scalar_type() == at::kByte && (channels == 1 || channels == 3) && image.numel() > 0,
@@ -143,6 +162,7 @@ std::string encode_png(const Tensor& image) {
       append, &out, static_cast<int>(image.size(2)), static_cast<int>(image.size(1)), static_cast<int>(channels),
       pixels.const_data_ptr<uint8_t>(), static_cast<int>(image.size(2) * channels));
   SDG_CHECK(written, "encode_png: cannot encode ", to_string(image.sizes()));
+  if (!text.empty()) out.insert(kHeaderEnd, text_chunk(text));
   return out;
 }
 

@@ -58,7 +58,9 @@ ForwardOutput AdmUNetImpl::run(const Tensor& x_t, const Tensor& t, const Conditi
 ForwardOutput AdmUNetImpl::forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                    const ForwardOptions& options) {
   auto out = run(x_t, t, condition, options);
-  if (out.prediction.defined()) out.prediction = out.prediction.narrow(1, 0, options_.channels);
+  if (!out.prediction.defined()) return out;
+  if (options_.learn_sigma) out.variance = out.prediction.narrow(1, options_.channels, options_.channels);
+  out.prediction = out.prediction.narrow(1, 0, options_.channels);
   return out;
 }
 

@@ -42,8 +42,15 @@ void Network::to(const at::Device& device) {
 }
 
 Tensor Network::velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const {
+  return velocity_and_variance(x_t, t, condition).first;
+}
+
+std::pair<Tensor, Tensor> Network::velocity_and_variance(const Tensor& x_t, const Tensor& t,
+                                                         const model::Condition& condition) const {
   const auto point = predictions.at(x_t, t);
-  return predictions.velocity(model->forward(point.input, point.time, condition).prediction, point);
+  const auto out = model->forward(point.input, point.time, condition);
+  const bool of_betas = model->predicts().path != flow::Path::kStraight;  // SiT's further channels say nothing
+  return {predictions.velocity(out.prediction, point), of_betas ? out.variance : Tensor()};
 }
 
 void Network::set_training(bool training) {

@@ -2,25 +2,25 @@
 
 namespace sdg::sample {
 
-Views::Views(Tensor velocity, Tensor x_t, double t, double sigma_min)
-    : velocity_(std::move(velocity)), x_t_(std::move(x_t)), t_(t), sigma_min_(sigma_min) {}
+Views::Views(Answer answer, Tensor x_t, double t, double sigma_min)
+    : answer_(std::move(answer)), x_t_(std::move(x_t)), t_(t), sigma_min_(sigma_min) {}
 
 Tensor Views::time() const {
   return at::full({1}, t_, x_t_.options());
 }
 
 const Tensor& Views::data() const {
-  if (!data_.defined()) data_ = flow::data_from_velocity(velocity_, x_t_, time(), sigma_min_);
+  if (!data_.defined()) data_ = flow::data_from_velocity(answer_.velocity, x_t_, time(), sigma_min_);
   return data_;
 }
 
 const Tensor& Views::noise() const {
-  if (!noise_.defined()) noise_ = flow::noise_from_velocity(velocity_, x_t_, time());
+  if (!noise_.defined()) noise_ = flow::noise_from_velocity(answer_.velocity, x_t_, time());
   return noise_;
 }
 
 const Tensor& Views::score() const {
-  if (!score_.defined()) score_ = flow::score_from_velocity(velocity_, x_t_, time(), sigma_min_);
+  if (!score_.defined()) score_ = flow::score_from_velocity(answer_.velocity, x_t_, time(), sigma_min_);
   return score_;
 }
 

@@ -29,6 +29,12 @@ using Method = Tensor (*)(const Walk& walk, Tensor x);
 Tensor runge_kutta(const Walk& walk, Tensor x);
 Tensor own_steps(const Walk& walk, Tensor x);
 Tensor adams_bashforth(const Walk& walk, Tensor x);
+Tensor dpmpp_2m(const Walk& walk, Tensor x);
+Tensor unipc(const Walk& walk, Tensor x);
 Tensor euler_maruyama(const Walk& walk, Tensor x);
+Tensor stochastic_heun(const Walk& walk, Tensor x);
+Tensor ddim(const Walk& walk, Tensor x);
+Tensor ddpm(const Walk& walk, Tensor x);
+Tensor edm(const Walk& walk, Tensor x);
 
 }  // namespace sdg::sample

@@ -26,7 +26,8 @@ Tensor runge_kutta(const Walk& walk, Tensor x) {
 }
 
 Tensor own_steps(const Walk& walk, Tensor x) {
-  const auto result = integrate_adaptive(velocity_of(walk.denoiser), x, walk.grid);
+  const auto result = integrate_adaptive(velocity_of(walk.denoiser), x, walk.grid,
+                                         {.rtol = walk.options.rtol, .atol = walk.options.atol});
   for (size_t i = 0; i < walk.steps(); ++i) walk.done(i, result.states[i + 1]);
   return result.states.back();
 }

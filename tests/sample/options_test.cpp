@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "sdg/config/value.h"
 #include "sdg/core/error.h"
 #include "support/temporary_folder.h"
@@ -29,34 +31,49 @@ std::vector<std::string> idle_names(const SampleOptions& options) {
 TEST(SampleOptions, KnowWhichOfThemHaveNoEffect) {
   SampleOptions options;
   options.guidance = 2;
-  EXPECT_THAT(idle_names(options), ElementsAre("diffusion", "diffusion_norm", "last_step", "last_step_size"));
+  EXPECT_THAT(idle_names(options),
+              ElementsAre("atol", "churn", "churn_max", "churn_min", "churn_noise", "clip_percentile", "diffusion",
+                          "diffusion_norm", "eta", "guidance_between", "karras_rho", "last_step", "last_step_size",
+                          "rtol", "shift", "times", "variance"));
   options.guidance = 1;
   EXPECT_EQ(sample::idle(options).at("guidance_begin"), "guidance is 1 inside as outside");
   EXPECT_TRUE(sample::idle(options).contains("guidance_end"));
-  options.guidance = 2;
-  options.solver = Solver::kEulerMaruyama;
-  EXPECT_THAT(idle_names(options), ElementsAre());
+  options.guidance_convention = sample::Convention::kPaper;
+  EXPECT_FALSE(sample::idle(options).contains("guidance_end")) << "s = 1 is w = 2";
+  options.guidance = 0;
+  EXPECT_TRUE(sample::idle(options).contains("guidance_end")) << "s = 0 is w = 1";
+  EXPECT_FALSE(sample::is_unconditional(options));
+  options = {};
+  options.solver = Solver::kStochasticHeun;
+  EXPECT_FALSE(sample::idle(options).contains("last_step_size"));
   options.last_step = sample::LastStep::kNone;
-  EXPECT_THAT(idle_names(options), ElementsAre("last_step_size"));
+  EXPECT_TRUE(sample::idle(options).contains("last_step_size"));
+  EXPECT_FALSE(sample::idle(options).contains("diffusion"));
   options.solver = Solver::kDopri5;
   EXPECT_EQ(sample::idle(options).at("steps"), "dopri5 chooses its own steps");
   EXPECT_EQ(sample::idle(options).at("grid"), "dopri5 chooses its own steps");
+  EXPECT_FALSE(sample::idle(options).contains("rtol"));
 }
 
 // Every option decides something somewhere: each is without effect under some other options at most.
-TEST(SampleOptions, EachHasAnEffectWithSomeSolver) {
+TEST(SampleOptions, EachHasAnEffectUnderSomeOthers) {
+  std::set<std::string> idle_everywhere;
   SampleOptions declared;
-  const auto fields = config::Fields::of(declared);
-  for (const auto& field : fields.list()) {
-    bool effect = false;
-    for (const auto solver : {Solver::kEuler, Solver::kEulerMaruyama}) {
+  for (const auto& field : config::Fields::of(declared).list()) idle_everywhere.insert(field.path);
+  for (const auto solver : {Solver::kEuler, Solver::kEulerMaruyama, Solver::kDdim, Solver::kDdpm, Solver::kEdm,
+                            Solver::kDopri5, Solver::kStochasticHeun}) {
+    for (const auto grid : {sample::Grid::kShifted, sample::Grid::kKarras, sample::Grid::kList}) {
       SampleOptions options;
       options.guidance = 2;
+      options.guidance_every = 2;
+      options.clip = sample::Clip::kDynamic;
       options.solver = solver;
-      effect |= !sample::idle(options).contains(field.path);
+      options.grid = grid;
+      const auto idle = sample::idle(options);
+      std::erase_if(idle_everywhere, [&](const std::string& name) { return !idle.contains(name); });
     }
-    EXPECT_TRUE(effect) << field.path;
   }
+  EXPECT_THAT(idle_everywhere, ElementsAre());
 }
 
 TEST(SampleOptions, WhatHasNoEffectAndWhatChangesOnlyTheSpeedIsNoDifference) {
@@ -105,4 +122,31 @@ TEST(SampleOptions, AreCheckedAgainstTheirDeclarationsAndAgainstEachOther) {
                 o.steps = 1;
               }),
               HasSubstr("at least 2"));
+  EXPECT_THAT(problem([](auto& o) {
+                o.solver = Solver::kDopri5;
+                o.guidance_every = 2;
+              }),
+              HasSubstr("guidance_every: dopri5 tries steps again"));
+  EXPECT_THAT(problem([](auto& o) {
+                o.guide = sample::Guide::kOther;
+                o.guidance = 0.5;
+              }),
+              HasSubstr("guide other: guidance below 1"));
+  EXPECT_THAT(problem([](auto& o) { o.times = "0,1"; }), HasSubstr("times: needs grid list, got grid uniform"));
+  for (const auto* times : {"", "0", "0,0.5", "0.1,1", "0,0.6,0.5,1", "0,x,1", "0,,1", "0,1,", "0,nan,1"}) {
+    EXPECT_THAT(problem([&](auto& o) {
+                  o.grid = sample::Grid::kList;
+                  o.times = times;
+                }),
+                HasSubstr("times: expected numbers that rise from 0 to 1"))
+        << times;
+  }
+}
+
+TEST(SampleOptions, SayHowManyStepsAListHas) {
+  SampleOptions options;
+  options.grid = sample::Grid::kList;
+  options.times = "0,0.25,0.5,1";
+  options.solver = Solver::kHeun;
+  EXPECT_EQ(steps_text(options), "3 heun steps");
 }

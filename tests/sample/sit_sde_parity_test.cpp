@@ -1,36 +1,16 @@
 // SiT's stochastic sampler with stored noises (shared/fixtures sit_sde): every diffusion and every last step.
 #include <gtest/gtest.h>
 
+#include "sample/public_dit.h"
 #include "sdg/flow/prediction_table.h"
-#include "sdg/model/catalog.h"
-#include "sdg/model/dit.h"
 #include "sdg/sample/grid.h"
 #include "sdg/sample/solver.h"
-#include "support/fixture.h"
 
 using namespace sdg;
 using sample::Diffusion;
 using sample::LastStep;
 
 namespace {
-
-model::DiT network_of(const test::Fixture& fixture) {
-  const auto& config = fixture.config.at("model");
-  model::DiTOptions options;
-  options.size = config.at("input_size");
-  options.patch = config.at("patch_size");
-  options.channels = config.at("in_channels");
-  options.dim = config.at("hidden_size");
-  options.depth = config.at("depth");
-  options.heads = config.at("num_heads");
-  options.mlp_ratio = config.at("mlp_ratio");
-  options.classes = config.at("num_classes");
-  options.null_label = config.at("class_dropout_prob") > 0;
-  options.learn_sigma = config.at("learn_sigma");
-  model::DiT net(options);
-  model::load_weights(*net, fixture.weights(), fixture.name);
-  return net;
-}
 
 const std::map<std::string, Diffusion> kForms{
     {"constant", Diffusion::kConstant},     {"SBDM", Diffusion::kSbdm},
@@ -43,7 +23,7 @@ const std::map<std::string, flow::Target> kTargets{
 
 void follow(test::Fixture& fixture, const std::string& name, const nlohmann::json& run) {
   const at::NoGradGuard no_grad;
-  auto net = network_of(fixture);
+  auto net = test::public_dit(fixture);
   const auto condition = model::Condition::given(fixture.in("y"));
   const flow::PredictionTable table({kTargets.at(run.value("pred", "velocity")), flow::Path::kStraight}, 0);
   const sample::Denoiser denoiser(
@@ -54,7 +34,7 @@ void follow(test::Fixture& fixture, const std::string& name, const nlohmann::jso
       0);
 
   sample::SampleOptions options;
-  options.solver = sample::Solver::kEulerMaruyama;
+  options.solver = run.at("method") == "Heun" ? sample::Solver::kStochasticHeun : sample::Solver::kEulerMaruyama;
   options.diffusion = kForms.at(run.at("form"));
   options.diffusion_norm = run.at("norm");
   const bool apart = run.at("last").is_string();
@@ -75,14 +55,14 @@ void follow(test::Fixture& fixture, const std::string& name, const nlohmann::jso
   fixture.compare(name + ".count", at::scalar_tensor(static_cast<int64_t>(states.size()) + (apart ? 0 : 1), at::kLong));
 }
 
-// Of another method or another path.
+// Of another path.
 bool is_other(const std::string& name) {
-  return name.starts_with("heun_") || name.starts_with("gvp_");
+  return name.starts_with("gvp_");
 }
 
 }  // namespace
 
-TEST(SitSdeParity, EulerMaruyamaDrawsLikeThePublicCode) {
+TEST(SitSdeParity, BothSolversDrawLikeThePublicCode) {
   test::for_each_fixture("sit_sde", [](test::Fixture& fixture) {
     for (const auto& [name, run] : fixture.config.at("runs").items())
       if (!is_other(name)) follow(fixture, name, run);

@@ -27,6 +27,9 @@ enum class Purpose : uint32_t {
   kSubset = 13,         ///< subsets in evaluation
   kLatent = 14,         ///< draw from stored latent moments
   kSampleStep = 15,     ///< noise that a stochastic solver adds to generated images (step = the solver's)
+  kSampleOther = 16,    ///< the other cluster that generated images are guided away from
+  kDequantise = 17,     ///< places of 8-bit pixels within their step, for densities
+  kTraceProbe = 18,     ///< probes of the divergence, for densities
   kDropout = 20,        ///< dropout masks (seed mixed with the layer's name)
   kTest = 1000,
 };

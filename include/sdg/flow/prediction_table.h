@@ -56,6 +56,11 @@ class PredictionTable {
   /// 2010.02502; an Euler step between two of our times is a DDIM step there), of the straight path equal times.
   std::vector<double> own_grid(int64_t steps) const;
 
+  /// The times of these step numbers n, rising, of a path of betas, from the noisiest on, and then 1. The first is 0:
+  /// there the network is told n as well. Of the straight path as many equal steps.
+  std::vector<double> grid_of_steps(const std::vector<int64_t>& n) const;
+  double sigma_min() const { return sigma_min_; }
+
   void to(const at::Device& device);
   /// The network's answer is the velocity, and its place is (x_t, t).
   bool is_plain_velocity() const { return prediction_ == flow::Prediction{}; }

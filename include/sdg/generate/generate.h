@@ -1,8 +1,12 @@
 #pragma once
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "sdg/checkpoint/checkpoint.h"
 #include "sdg/core/error.h"
 #include "sdg/core/progress.h"
 #include "sdg/network/network.h"
@@ -16,30 +20,42 @@ class NotFinite : public Error {
   using Error::Error;
 };
 
+/// Clusters and their shares, which are positive.
+using Mixture = std::vector<std::pair<int64_t, double>>;
+
 /// What to draw: how (the options), which images, under which condition.
 struct Request {
   sample::SampleOptions sample;
   int64_t first = 0;     ///< index of the first image; image i is a function of (seed, i) and of what stands here
   int64_t cluster = -1;  ///< all images of this cluster or class; -1 draws one per image from the prior
+  Mixture mixture{};     ///< all images under the mean of the vectors of these clusters, of their mean length
   Tensor map{};          ///< patch level: int64 [L], the clusters of all patches of every image; undefined draws maps
   bool unconditional = false;                          ///< as with guidance 0
+  std::shared_ptr<const checkpoint::Trained> guide{};  ///< the network of sample::Guide::kNetwork (guide_network.h)
+  Tensor from{};        ///< float [C, S, S], what the network draws: images begin as this one, under their noise
+  double strength = 1;  ///< with `from`: of that noise; the walk begins at t = 1 - strength
+  Tensor drawn_anew{};  ///< bool [S, S], with `from`: elsewhere images stay what it is, and what is drawn fits that
+  std::optional<std::pair<int64_t, int64_t>> between{};  ///< images go from the noise of one image to that of another
+                                                         ///< over an arc, each under the condition of the nearer one
   std::function<Tensor(const Tensor& x)> to_images{};  ///< what was drawn -> uint8 pictures (latents/latent_images.h);
                                                        ///< empty rounds pixels in [-1, 1]
+  bool latents = false;                                ///< keep what was drawn beside its pictures
 };
 
 /// Is no image drawn with a condition: guidance 0 at all times, or `unconditional`?
 bool draws_unconditionally(const Request& request);
 
 struct Generated {
-  Tensor images;    ///< uint8 [n, C, S, S]; of latents what they decode to
-  Tensor clusters;  ///< int64 [n] (patch level [n, L]) the condition of each, -1 where there is none
+  Tensor latents{};  ///< float [n, C, S, S] what was drawn, where Request::latents asks for it
+  Tensor images;     ///< uint8 [n, C, S, S]; of latents what they decode to
+  Tensor clusters;   ///< int64 [n] (patch level [n, L]) the condition of each, -1 where there is none
 };
 
 /// Draws images from x_0 ~ N(0, I), t = 0, to t = 1 with the solver that the options name. Images are computed in
 /// groups of consecutive indices (a last group is filled up), always the same ones together, so neither batch nor count
 /// nor threads change an image, bit for bit; the noise that stochastic solvers add is keyed by (seed, image, step).
 /// `prior` (see Learner::prior) may be undefined (no condition). `take` gets consecutive pieces in order. Throws
-/// NotFinite, naming image and settings, where an image holds NaN or infinity.
+/// NotFinite, naming image, step and settings, where an image holds NaN or infinity.
 void generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
               const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
               const Progress& progress = {});
@@ -47,5 +63,34 @@ void generate(const recipe::RunConfig& config, const network::Network& network, 
 /// All pieces joined.
 Generated generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
                    const at::Device& device, const Request& request, const Progress& progress = {});
+
+/// The times at which the request's walk steps: of grid fitted, those found for this network.
+std::vector<double> walk_times(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+                               const at::Device& device, const Request& request);
+
+/// The predictions of the clean image that image request.first goes through, one an evaluation, [n, C, S, S], as drawn.
+Tensor trace(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+             const at::Device& device, const Request& request);
+
+/// A walk there and back: from images x [N, C, S, S] (as drawn) at t = 1 to their noise at t = 0, and to images again,
+/// under the condition of the request's cluster (none: without condition), N at most a group. The solver goes either
+/// way (Runge-Kutta, adams_bashforth, dopri5); others are refused.
+struct Inverted {
+  Tensor noise, images;
+};
+Inverted invert(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+                const at::Device& device, const Request& request, const Tensor& x);
+
+/// log p of images x [N, C, S, S] (as drawn) in nats, [N] (sample/likelihood.h), under the request's cluster, or
+/// without condition. `probes` random signs an image, keyed by (seed, number of the image from request.first on),
+/// estimate the divergence; 0 works it out exactly.
+Tensor log_densities(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+                     const at::Device& device, const Request& request, const Tensor& x, int64_t probes);
+
+/// uint8 images [N, ...] as pixels in [-1, 1], each at a uniform place within its step, keyed by (seed, number of the
+/// image from `first` on): what densities of 8-bit images are taken of (Theis et al., 2016).
+Tensor dequantised(const Tensor& images, uint64_t seed, int64_t first);
+/// Nats of such pixels [N] as bits for each of an image's numbers in 0 … 255.
+Tensor bits_per_dimension(const Tensor& log_density, int64_t dimensions);
 
 }  // namespace sdg::generate

@@ -19,9 +19,10 @@ Tensor read_image(const std::filesystem::path& path);
 /// to 8 mirrored or turned, as in the EXIF standard. 1 for everything else, and for values out of range.
 int64_t exif_orientation(std::span<const std::byte> bytes);
 
-/// uint8 [C, H, W] (C 1 or 3) → PNG bytes / file (written atomically).
-std::string encode_png(const Tensor& image);
-void write_png(const std::filesystem::path& path, const Tensor& image);
+/// uint8 [C, H, W] (C 1 or 3) → PNG bytes / file (written atomically). `text`, where not empty, is stored as a tEXt
+/// chunk under the keyword "sdg": ASCII without zeros.
+std::string encode_png(const Tensor& image, const std::string& text = "");
+void write_png(const std::filesystem::path& path, const Tensor& image, const std::string& text = "");
 
 /// uint8 [N, C, H, W] → one picture [C, rows*(H*scale+gap)+gap, columns*(W*scale+gap)+gap] with white gaps; `scale`
 /// repeats each pixel; rows = ceil(N / columns), places without an image stay white.

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -34,15 +35,16 @@ class ImageFolder {
   bool goes_on() const { return goes_on_; }
   /// Is that image there, to its last byte?
   bool has(const std::string& path) const;
-  /// uint8 [C, H, W] to a path below the folder.
-  void write(const std::string& path, const Tensor& image);
+  /// uint8 [C, H, W] to a path below the folder, with a text inside (encode_png). Several threads may.
+  void write(const std::string& path, const Tensor& image, const std::string& text = "");
   /// Takes the mark away.
   void finish();
 
  private:
   std::filesystem::path folder_;
   std::unique_ptr<io::FolderLock> lock_;
-  bool goes_on_ = false, wrote_ = false;
+  bool goes_on_ = false;
+  std::atomic<bool> wrote_ = false;
 };
 
 /// Throws Error for a folder whose images are marked as incomplete.

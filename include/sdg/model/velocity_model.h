@@ -45,8 +45,10 @@ struct ForwardOptions {
 
 struct ForwardOutput {
   Tensor prediction;  ///< [N, C, H, W] what the model predicts(): the velocity, unless it was built to predict another
-  Tensor features;    ///< [N, T, D] all tokens after the asked block, extra tokens first; undefined unless asked for.
-                      ///< Feature maps of a U-Net come as one token per pixel, row by row.
+  Tensor variance = {};  ///< [N, C, H, W] of networks that learned one (DiT and ADM with learn_sigma): the place of a
+                         ///< step's log variance between its bounds, -1 … 1; undefined elsewhere
+  Tensor features = {};  ///< [N, T, D] all tokens after the asked block, extra tokens first; undefined unless asked
+                         ///< for. Feature maps of a U-Net come as one token per pixel, row by row.
   std::vector<Tensor> all_features = {};  ///< the same of each of feature_depths, in their order
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <utility>
 
 #include "sdg/cluster/prototype_head.h"
 #include "sdg/flow/prediction_table.h"
@@ -18,6 +19,9 @@ struct Network {
 
   /// dx_t/dt at (x_t, t) of our path, whatever the model predicts. x_t [N, C, S, S], t [N].
   Tensor velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const;
+  /// The same (first), and ForwardOutput::variance (second).
+  std::pair<Tensor, Tensor> velocity_and_variance(const Tensor& x_t, const Tensor& t,
+                                                  const model::Condition& condition) const;
   void to(const at::Device& device);
   void set_training(bool training);
   /// Every parameter and buffer under `prefix` + public name (the head's as projection_head.* and prototypes.weight).

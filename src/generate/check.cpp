@@ -1,0 +1,66 @@
+#include "generate/drawing.h"
+#include "sdg/core/error.h"
+
+namespace sdg::generate {
+namespace {
+
+void check_map(const Tensor& prior, const Tensor& map, int64_t clusters) {
+  SDG_CHECK_USAGE(prior.defined() && prior.dim() == 2,
+                  "a map of clusters needs a run with cluster.level patch that was trained with conditions");
+  SDG_CHECK_USAGE(map.numel() == prior.size(1), "the map of clusters needs ", prior.size(1),
+                  " entries, one a patch, got ", map.numel());
+  SDG_CHECK_USAGE(map.min().item<int64_t>() >= 0 && map.max().item<int64_t>() < clusters,
+                  "the map's clusters must be 0 to ", clusters - 1);
+}
+
+void check_mixture(const Tensor& prior, const Request& request, int64_t clusters) {
+  SDG_CHECK_USAGE(prior.dim() == 1, "a mixture of clusters needs a run whose images have one cluster each");
+  for (const auto& [cluster, share] : request.mixture) {
+    SDG_CHECK_USAGE(cluster >= 0 && cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", cluster);
+    SDG_CHECK_USAGE(share > 0, "the share of cluster ", cluster, " must be positive, got ", share);
+  }
+  SDG_CHECK_USAGE(request.sample.guide != sample::Guide::kOther, "guide other: a mixture has no other cluster");
+}
+
+void check_from(const recipe::RunConfig& config, const Request& request) {
+  const Shape shape{config.data.channels, config.data.size, config.data.size};
+  SDG_CHECK_USAGE(request.from.sizes() == shape, "the image to begin with must be ", to_string(shape), ", got ",
+                  to_string(request.from.sizes()));
+  SDG_CHECK_USAGE(request.strength > 0 && request.strength <= 1,
+                  "strength: expected a number above 0 and at most 1, got ", request.strength);
+  if (!request.drawn_anew.defined()) return;
+  SDG_CHECK_USAGE(request.drawn_anew.sizes() == Shape({config.data.size, config.data.size}), "the mask must be ",
+                  config.data.size, " x ", config.data.size, ", got ", to_string(request.drawn_anew.sizes()));
+  SDG_CHECK_USAGE(!sample::adds_noise(request.sample), "solver ", config::name(request.sample.solver),
+                  " adds noise on the way, which a mask does not allow: what stays would not stay");
+}
+
+}  // namespace
+
+void check(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+           const Request& request) {
+  const auto& sample = request.sample;
+  sample::check(sample);
+  SDG_CHECK_USAGE((request.cluster < 0 && request.mixture.empty()) || prior.defined(),
+                  "--cluster and --class need a conditional run, this one has condition.source ",
+                  config::name(config.condition.source));
+  const int64_t clusters = !prior.defined() ? 0 : prior.dim() == 2 ? config.cluster.clusters : prior.size(0);
+  SDG_CHECK_USAGE(request.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", request.cluster);
+  if (!request.mixture.empty()) check_mixture(prior, request, clusters);
+  if (request.map.defined()) check_map(prior, request.map, clusters);
+  if (request.from.defined()) check_from(config, request);
+  SDG_CHECK_USAGE(request.from.defined() || (request.strength == 1 && !request.drawn_anew.defined()),
+                  "strength and mask need an image to begin with");
+  const bool plain_prior = sample.prior == sample::Prior::kEmpirical && sample.prior_temperature == 1;
+  SDG_CHECK_USAGE(plain_prior || (prior.defined() && prior.dim() == 1),
+                  "prior and prior_temperature need a run whose images have one cluster each, drawn by its frequency");
+  const bool guides = sample::guidance_of(sample).w != 1;
+  const bool by_network = guides && sample.guide == sample::Guide::kNetwork;
+  SDG_CHECK_USAGE(!by_network || request.guide, "guide network: name it with --guide-checkpoint");
+  SDG_CHECK_USAGE(by_network || !request.guide, "--guide-checkpoint: needs guide network and a guidance other than 1");
+  const bool by_other = guides && sample.guide == sample::Guide::kOther;
+  SDG_CHECK_USAGE(!by_other || (prior.defined() && !network.stored && clusters >= 2),
+                  "guide other: needs a run with two clusters or classes at least");
+}
+
+}  // namespace sdg::generate

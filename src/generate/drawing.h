@@ -1,0 +1,55 @@
+#pragma once
+#include "sdg/core/rng.h"
+#include "sdg/generate/generate.h"
+#include "sdg/sample/denoiser.h"
+#include "sdg/sample/solver.h"
+
+namespace sdg::generate {
+
+/// Images computed together. On the CPU a group is one thread's work; a GPU wants more at once.
+int64_t group_size(const at::Device& device);
+
+/// Consecutive images before they are pictures.
+struct Group {
+  Tensor x, clusters;
+};
+
+/// How the images of a request are drawn: what each begins with, what each is told, and the walk.
+struct Drawing {
+  const recipe::RunConfig& config;
+  const network::Network& network;
+  const Tensor& prior;
+  at::Device device;
+  const Request& request;
+  std::vector<double> grid{};                                                       ///< of the walk
+  std::function<void(const Tensor& x_t, double t, const sample::Answer&)> watch{};  ///< sees each evaluation
+
+  bool conditional() const { return prior.defined() && !draws_unconditionally(request); }
+  rng::Stream stream(rng::Purpose purpose, int64_t step = 0) const;
+
+  /// int64 [n], of maps [n, L]; -1 where an image has no cluster of its own.
+  Tensor draw_clusters(const std::vector<int64_t>& samples) const;
+  /// [n, C, S, S] on the device.
+  Tensor draw_noise(const std::vector<int64_t>& samples) const;
+  /// What guides and bounds, under these conditions, for one walk of the images `samples`.
+  sample::Denoiser denoiser(const Tensor& clusters, const std::vector<int64_t>& samples) const;
+  /// The times of the walk, and before that of the network's fitted grid, where the options ask for it.
+  std::vector<double> find_grid() const;
+  /// Images from `first` on. `after_step` sees each step.
+  Group draw_group(int64_t first, const sample::StepFn& after_step = {}) const;
+  /// Images from their noise.
+  Tensor walk(const Tensor& noise, const Tensor& clusters, const std::vector<int64_t>& samples,
+              const sample::StepFn& after_step) const;
+
+ private:
+  sample::Denoiser under(const network::Network& which, const model::Condition& condition) const;
+  model::Condition given(const recipe::RunConfig& of, const network::Network& which, const Tensor& clusters) const;
+  Tensor other_clusters(const Tensor& clusters, const std::vector<int64_t>& samples) const;
+  sample::Denoiser guided(const Tensor& clusters, const std::vector<int64_t>& samples) const;
+};
+
+/// Throws UsageError for what this network or the request itself leaves without meaning.
+void check(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+           const Request& request);
+
+}  // namespace sdg::generate
