@@ -205,7 +205,7 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::st
                                "checkpoint of the run, or with --guide-weights model the raw weights of the same one")
                     ->type_name("FILE");
   declare(app, "--guide-weights", arguments.guide_weights,
-          own<std::string>({.help = "of --guide-checkpoint: ema or model", .choices = {"ema", "model"}}))
+          own<checkpoint::Weights>({.help = "of --guide-checkpoint: ema or model"}))
       ->needs(guide);
   declare_weights(app, arguments.weights);
   app.add_option("--autoencoder", arguments.autoencoder,
