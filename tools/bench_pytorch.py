@@ -65,6 +65,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name, value in dict(size=8, patch=2, channels=1, dim=64, depth=5, heads=4, batch=128, rounds=20).items():
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--bf16", action="store_true", help="autocast to bf16")
     args = parser.parse_args()
     net = UViT(args.size, args.patch, args.channels, args.dim, args.depth, args.heads)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
@@ -74,13 +75,15 @@ def main():
         start = time.perf_counter()
         noise, t = torch.randn_like(data), torch.rand(args.batch)
         wide = t[:, None, None, None]
-        loss = F.mse_loss(net(wide * data + (1 - wide) * noise, t), data - noise)
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            velocity = net(wide * data + (1 - wide) * noise, t)
+        loss = F.mse_loss(velocity.float(), data - noise)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         times.append(time.perf_counter() - start)
     median = statistics.median(times[3:])
-    print(f"| plain PyTorch {torch.__version__} step, {torch.get_num_threads()} threads | {1e3 * median:.2f} | {args.batch / median:.0f} | | |")
+    print(f"| plain PyTorch {torch.__version__} step{', bf16' if args.bf16 else ''}, {torch.get_num_threads()} threads | {1e3 * median:.2f} | {args.batch / median:.0f} | | |")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
 #include "cli/log_file.h"
 #include "cli/process.h"
 #include "cli/terminal.h"
+#include "sdg/conditions/pseudo_labels.h"
+#include "sdg/conditions/stored_file.h"
 #include "sdg/config/fields.h"
 #include "sdg/config/write.h"
 #include "sdg/core/device.h"
@@ -21,6 +23,7 @@ struct Arguments {
   std::vector<std::string> set;
   std::vector<std::string> resume;
   bool dry_run = false;
+  network::Machine machine;
 };
 
 constexpr const char* kExamples =
@@ -60,10 +63,22 @@ std::string config_of(const Arguments& arguments, const std::string& run) {
   return kept.string();
 }
 
-int dry_run(const recipe::RunConfig& config, const std::string& run) {
+// Conditions from a file decide some layers' sizes; where file or data are not there yet, training will say so.
+network::FileConditions from_file(const recipe::RunConfig& config, int64_t images) {
+  const auto& file = config.condition.file;
+  if (config.condition.source != recipe::Source::kFile || images == 0 || !std::filesystem::exists(file)) return {};
+  network::FileConditions out;
+  out.stored = conditions::read_stored(file, images, config.data.size);
+  if (!out.stored) out.classes = conditions::read_indices(file, images).max().item<int64_t>() + 1;
+  return out;
+}
+
+int dry_run(const recipe::RunConfig& config, const std::string& run, const network::Machine& machine) {
   auto shown = config;
   std::printf("%s", config::to_yaml(config::Fields::of(shown)).c_str());
-  const auto cost = network::estimate_cost(config);
+  auto cost = network::estimate_cost(config, machine);
+  if (config.condition.source == recipe::Source::kFile)
+    cost = network::estimate_cost(config, machine, from_file(config, cost.images));
   std::printf("\n# run folder       %s\n%s", run.c_str(), to_text(cost).c_str());
   return 0;
 }
@@ -85,7 +100,7 @@ int execute(const Arguments& arguments) {
   check_one_run(arguments);
   const std::string run = run_of(arguments);
   const auto config = recipe::load_config(config_of(arguments, run), arguments.set);
-  if (arguments.dry_run) return dry_run(config, run);
+  if (arguments.dry_run) return dry_run(config, run, arguments.machine);
 
   const checkpoint::RunFolder folder(run);
   ProgressBar bar("train", "img/s", static_cast<double>(config.train.batch));
@@ -141,7 +156,20 @@ Command train_command() {
             ->type_name("[DIR]")
             ->each([](const std::string&) {});
         app.add_flag("--dry-run", arguments->dry_run,
-                     "print the resolved configuration, parameters, memory and steps per epoch; train nothing");
+                     "print the resolved configuration, parameters, memory, FLOP and steps per epoch; train nothing");
+        app.add_option("--gpus", arguments->machine.gpus, "with --dry-run: memory and time on N GPUs, one a rank")
+            ->needs("--dry-run")
+            ->check(CLI::PositiveNumber)
+            ->type_name("N");
+        app.add_option("--card", arguments->machine.card,
+                       "with --dry-run: a100, h100 or h200, of whose peak a share is taken to be reached")
+            ->needs("--dry-run")
+            ->type_name("NAME");
+        app.add_option("--tflops", arguments->machine.tflops,
+                       "with --dry-run: what a rank reaches in training, in 1e12 FLOP a second")
+            ->needs("--dry-run")
+            ->check(CLI::PositiveNumber)
+            ->type_name("X");
         app.add_option("--set", arguments->set,
                        "override one option (repeatable); all options: sdg config --help-options")
             ->type_name("KEY=VALUE")

@@ -1,6 +1,8 @@
 #include "sdg/flow/prediction_table.h"
 
 #include <cmath>
+#include <tuple>
+#include <utility>
 
 #include "sdg/core/error.h"
 
@@ -118,18 +120,23 @@ Tensor PredictionTable::velocity(const Tensor& answer, const NetworkPoint& point
   return x - (1 - sigma_min_) * eps;
 }
 
-TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps, const Tensor& u) const {
+TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps, const Tensor& u, LossSpace loss,
+                                              double floor) const {
   TrainingPoint out;
+  const auto shares = [&] {
+    const auto a = per_image(u, x);
+    return std::pair{a, 1 - (1 - sigma_min_) * a};
+  };
   if (is_plain_velocity()) {
     auto sample = constant_velocity(x, eps, u, sigma_min_);
-    return {sample.x_t, u, u, sample.velocity, {}};
+    const auto [a, b] = shares();
+    return {sample.x_t, u, u, sample.velocity, loss_weight(Target::kVelocity, loss, a, b, floor)};
   }
   Tensor a, b;  // [N, 1, 1, 1]
   if (!levels_) {
     out.input = constant_velocity(x, eps, u, sigma_min_).x_t;
     out.time = out.t = u;
-    a = per_image(u, x);
-    b = 1 - (1 - sigma_min_) * a;
+    std::tie(a, b) = shares();
   } else {
     const auto n = (u.to(at::kDouble) * static_cast<double>(kSteps)).floor().clamp(0, kSteps - 1);
     const auto abar = abar_.index_select(0, n.to(at::kLong));
@@ -149,12 +156,12 @@ TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps
       break;
     case flow::Target::kScore:
       out.target = -eps / b;
-      out.weight = b.flatten().square();
       break;
     case flow::Target::kVelocity:
       out.target = a * eps - b * x;
       break;
   }
+  out.weight = loss_weight(prediction_.target, loss, a, b, floor);
   return out;
 }
 

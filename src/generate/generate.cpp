@@ -51,7 +51,10 @@ void generate(const recipe::RunConfig& config, const network::Network& network, 
               const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
               const Progress& progress) {
   check(config, network, prior, request);
-  Drawing drawing{config, network, prior, device, request};
+  check_precision(request.sample.precision, device, "sample.precision");
+  auto drawn_from = network;  // a handle
+  drawn_from.precision = request.sample.precision;
+  Drawing drawing{config, drawn_from, prior, device, request};
   drawing.grid = drawing.find_grid();
   const int64_t group = group_size(device);
   const int64_t begin = request.first, end = request.first + request.sample.count;

@@ -2,6 +2,7 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "learn/head_guard.h"
@@ -9,6 +10,8 @@
 #include "sdg/cluster/softmax_assignment.h"
 #include "sdg/cluster/window_loss.h"
 #include "sdg/core/error.h"
+#include "sdg/learn/ordered_sum.h"
+#include "sdg/learn/state.h"
 #include "sdg/learn/step_result.h"
 
 namespace sdg::learn {
@@ -23,7 +26,9 @@ int64_t queue_rows(const recipe::RunConfig& config, int64_t patches) {
   const auto& options = config.cluster;
   if (options.queue >= 0) return options.queue;
   const bool only_window = options.views == cluster::Views::kOne && options.balance == cluster::Balance::kWindow;
-  const double share = only_window ? options.window_end - options.window_begin : 1;
+  const double share = only_window                             ? options.window_end - options.window_begin
+                       : options.views == cluster::Views::kTwo ? options.refresh
+                                                               : 1;
   const auto images = static_cast<int64_t>(share * static_cast<double>(config.train.batch));
   return cluster::queue_rows(options.clusters, images * patches);
 }
@@ -39,7 +44,9 @@ ClusterObjective::ClusterObjective(LearnerState& state, int64_t images)
     : state_(state),
       gathered_(worth_gathering(state)),
       queue_(queue_rows(state.config, patches_of(state)), state.student.head->options().dim, state.device),
-      agreement_(images, patches_of(state)) {}
+      agreement_(images, patches_of(state)) {
+  if (options().refresh < 1) kept_ = at::full({images, patches_of(state)}, -1, at::kInt);
+}
 
 ClusterObjective::~ClusterObjective() = default;
 
@@ -52,18 +59,61 @@ bool ClusterObjective::needs_teacher() const {
   return state_.conditioned() || state_.config.condition.stable > 0;
 }
 
+// Which images of the shard are looked at.
+void ClusterObjective::choose(const Shard& shard) {
+  auto& part = part_of(shard);
+  part.index = shard.index;
+  if (!kept_.defined()) return;
+  part.index.clear();
+  const double share = options().refresh;
+  const auto* kept = kept_.const_data_ptr<int>();
+  const auto upto = [&](int64_t sample) { return std::floor(static_cast<double>(sample) * share); };
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < shard.index.size(); ++i) {
+    const bool due = upto(shard.sample[i] + 1) > upto(shard.sample[i]);
+    const bool wanted = state_.conditioned() && kept[shard.index[i] * kept_.size(1)] < 0;
+    if (!due && !wanted) continue;
+    rows.push_back(static_cast<int64_t>(i));
+    part.index.push_back(shard.index[i]);
+  }
+  if (rows.size() < shard.index.size()) part.looked = at::tensor(rows, at::kLong);
+}
+
+Tensor ClusterObjective::looked_at(const Shard& shard, const Tensor& all) {
+  const auto& rows = part_of(shard).looked;
+  return (rows.defined() ? all.index_select(0, rows.to(all.device())) : all).to(state_.device);
+}
+
 void ClusterObjective::before_pass(Shard& shard) {
   if (!needs_teacher()) return;
   const at::NoGradGuard no_grad;
-  const auto& x = shard.x;
-  const auto t = at::full({x.size(0)}, options().teacher_time, x.options());
-  const auto eps = shard.draws.teacher_eps.to(state_.device);
-  const auto seen = state_.teacher.head->forward(network::features_at(state_.config, state_.teacher, x, eps, t));
+  choose(shard);
   auto& part = part_of(shard);
-  part.teacher_scores = seen.scores;        // [n, K] or [n*L, K]
-  part.teacher_embedding = seen.embedding;  // [n, p] or [n*L, p]
-  shard.ids = part.teacher_scores.argmax(1);
-  if (network::patch_level(state_.config)) shard.ids = shard.ids.view({x.size(0), -1});
+  const auto x = looked_at(shard, shard.x);
+  const auto& head = state_.teacher.head->options();
+  part.teacher_scores = at::empty({0, head.clusters}, x.options());
+  part.teacher_embedding = at::empty({0, head.dim}, x.options());
+  if (x.size(0) > 0) {
+    const auto t = at::full({x.size(0)}, options().teacher_time, x.options());
+    const auto eps = looked_at(shard, shard.draws.teacher_eps);
+    const auto seen = state_.teacher.head->forward(network::features_at(state_.config, state_.teacher, x, eps, t));
+    part.teacher_scores = seen.scores;        // [n, K] or [n*L, K]
+    part.teacher_embedding = seen.embedding;  // [n, p] or [n*L, p]
+  }
+  part.ids = part.teacher_scores.argmax(1);
+  if (network::patch_level(state_.config)) part.ids = part.ids.view({x.size(0), patches_of(state_)});
+  if (!kept_.defined()) {
+    shard.ids = part.ids;
+  } else if (state_.conditioned()) {
+    auto ids = kept_.index_select(0, at::tensor(shard.index)).to(at::kLong);  // [n, L]
+    if (!network::patch_level(state_.config)) ids = ids.squeeze(1);
+    shard.ids = ids.to(state_.device);
+    if (part.looked.defined()) {
+      shard.ids.index_copy_(0, part.looked.to(state_.device), part.ids);
+    } else {
+      shard.ids = part.ids;
+    }
+  }
 }
 
 Tensor ClusterObjective::own_joined(Tensor Part::* member) const {
@@ -98,6 +148,8 @@ Tensor ClusterObjective::losses_of(const Tensor& scores, const cluster::Sinkhorn
 
 Contribution ClusterObjective::join(StepResult& result) {
   auto& head = state_.student.head;
+  // A small share of a small batch may hold too few rows for the head's statistics.
+  if (kept_.defined() && state_.reducer.sum(joined(&Part::features).size(0)) < 2) return {};
   guard_ = std::make_unique<HeadGuard>(head);
   Contribution out;
   try {
@@ -146,7 +198,8 @@ Tensor ClusterObjective::gradient_of(const Tensor& loss, const Tensor& features)
 
 // Backward through each shard's own graph, on the shard's own thread as before; summed in the shards' order.
 Tensor ClusterObjective::backbone_gradient(const Tensor& of_features) {
-  std::vector<Tensor> gradients(parts_.size());
+  OrderedSum sum;
+  sum.begin(state_.flat, state_.reducer);
   std::vector<int64_t> first(parts_.size(), 0);
   if (gathered_) {  // this rank's rows follow those of the ranks before it
     int64_t own = 0;
@@ -159,19 +212,27 @@ Tensor ClusterObjective::backbone_gradient(const Tensor& of_features) {
     const auto i = static_cast<size_t>(number);
     auto& features = parts_[i].features;
     const auto own = of_features.narrow(0, first[i], features.size(0));
-    gradients[i] = state_.flat.flatten(
-        torch::autograd::grad({features}, state_.model_parameters, {own}, {}, false, /*allow_unused=*/true));
+    std::vector<Tensor> gradients;
+    if (features.requires_grad())
+      gradients = torch::autograd::grad({features}, state_.model_parameters, {own}, {}, false, /*allow_unused=*/true);
+    sum.add(number, 0, std::move(gradients));
     features = features.detach();
   });
-  return state_.reducer.sum_in_order(gradients);
+  return sum.take().gradient;
 }
 
-void ClusterObjective::keep(const data::Batch& batch, StepResult& result) {
-  guard_->keep();
+void ClusterObjective::keep(const data::Batch& /*batch*/, StepResult& result) {
+  if (guard_) guard_->keep();
   guard_.reset();
   if (queued_.defined()) queue_.push(queued_, head_ranks());
+  std::vector<int64_t> index;
+  if (parts_.front().ids.defined()) {
+    for (const auto& part : parts_) index.insert(index.end(), part.index.begin(), part.index.end());
+    const auto ids = own_joined(&Part::ids);
+    watch_agreement(index, ids, result);
+    remember(index, ids);
+  }
   parts_.clear();
-  watch_agreement(batch, result);
 }
 
 void ClusterObjective::undo() {
@@ -180,9 +241,8 @@ void ClusterObjective::undo() {
 }
 
 // Conditions begin with the next step once clusters hold still.
-void ClusterObjective::watch_agreement(const data::Batch& batch, StepResult& result) {
-  if (!result.ids.defined()) return;
-  agreement_.see(batch.index, result.ids, state_.reducer);
+void ClusterObjective::watch_agreement(const std::vector<int64_t>& index, const Tensor& ids, StepResult& result) {
+  agreement_.see(index, ids, state_.reducer);
   result.agreement = agreement_.value();
   const double wanted = state_.config.condition.stable;
   if (wanted > 0 && result.agreement >= wanted && state_.steps_done + 1 < state_.beginnings.conditions()) {
@@ -191,9 +251,21 @@ void ClusterObjective::watch_agreement(const data::Batch& batch, StepResult& res
   }
 }
 
+void ClusterObjective::remember(const std::vector<int64_t>& index, const Tensor& ids) {
+  if (!kept_.defined()) return;
+  const auto all = state_.reducer.all_gather(at::tensor(index, at::kLong));
+  const auto width = kept_.size(1);
+  const auto clusters = state_.reducer.all_gather(ids.to(at::kCPU).reshape({-1, width})).to(at::kInt).contiguous();
+  const auto* images = all.const_data_ptr<int64_t>();
+  const auto* rows = clusters.const_data_ptr<int>();
+  for (int64_t i = 0; i < all.numel(); ++i)
+    std::copy(rows + i * width, rows + (i + 1) * width, kept_.data_ptr<int>() + images[i] * width);
+}
+
 void ClusterObjective::save(tensors::TensorFile& file) const {
   file.tensors["agreement.memory"] = agreement_.memory();
   file.tensors["agreement.figures"] = agreement_.figures();
+  if (kept_.defined()) file.tensors["kept_clusters"] = kept_;
   if (queue_.capacity() == 0) return;
   file.tensors["queue"] = queue_.data();
   file.tensors["queue_seen"] = at::scalar_tensor(queue_.seen(), at::kLong);
@@ -202,6 +274,7 @@ void ClusterObjective::save(tensors::TensorFile& file) const {
 void ClusterObjective::load(const tensors::TensorFile& file, const std::string& where) {
   if (file.tensors.count("agreement.memory"))
     agreement_.restore(file.at("agreement.memory", where), file.at("agreement.figures", where));
+  if (kept_.defined() && file.tensors.count("kept_clusters")) restore(kept_, file, "kept_clusters", where);
   if (queue_.capacity() > 0 && file.tensors.count("queue"))
     queue_.restore(file.at("queue", where), file.at("queue_seen", where).item<int64_t>());
 }

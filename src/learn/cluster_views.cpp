@@ -14,11 +14,16 @@ class TwoViews : public ClusterObjective {
   void before_pass(Shard& shard) override {
     ClusterObjective::before_pass(shard);
     auto& part = part_of(shard);
-    part.t = shard.draws.head_t.to(state_.device);
-    const auto eps = shard.draws.head_eps.to(state_.device);
-    part.features = options().backbone > 0
-                        ? network::features_with_gradient(state_.config, state_.student, shard.x, eps, part.t)
-                        : network::features_at(state_.config, state_.teacher, shard.x, eps, part.t);
+    const auto x = looked_at(shard, shard.x);
+    const auto eps = looked_at(shard, shard.draws.head_eps);
+    part.t = looked_at(shard, shard.draws.head_t);
+    if (x.size(0) == 0) {
+      part.features = at::empty({0, state_.student.head->options().feature_dim}, x.options());
+    } else {
+      part.features = options().backbone > 0
+                          ? network::features_with_gradient(state_.config, state_.student, x, eps, part.t)
+                          : network::features_at(state_.config, state_.teacher, x, eps, part.t);
+    }
   }
   void after_pass(Shard& /*shard*/) override {}
 

@@ -18,7 +18,7 @@ Tensor dispersive_loss(const Tensor& z) {
 }
 
 void DispersiveObjective::begin(int64_t shards) {
-  parts_.assign(static_cast<size_t>(shards), {});
+  sum_.begin(state_.flat, state_.reducer);
   asked_.assign(static_cast<size_t>(shards), 0);
 }
 
@@ -35,14 +35,13 @@ void DispersiveObjective::after_pass(Shard& shard) {
   const auto z = tokens.slice(1, state_.student.model->extra_tokens()).flatten(1);  // [n, F]
   const double share = static_cast<double>(z.size(0)) / static_cast<double>(shard.batch);
   const auto loss = dispersive_loss(z) * (state_.config.train.dispersive * share);
-  parts_[number].loss = loss.item<double>();
-  parts_[number].gradient = state_.flat.flatten(
+  sum_.add(
+      shard.number, loss.item<double>(),
       torch::autograd::grad({loss}, state_.model_parameters, {}, /*retain_graph=*/true, false, /*allow_unused=*/true));
 }
 
 Contribution DispersiveObjective::join(StepResult& result) {
-  auto out = sum_of_shards(parts_, state_.reducer);
-  parts_.clear();
+  auto out = sum_.take();
   result.dispersive_loss = out.loss / state_.config.train.dispersive;
   SDG_CHECK(std::isfinite(out.loss), "the dispersive loss is ", number_text(out.loss));
   return out;

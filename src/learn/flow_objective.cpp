@@ -13,7 +13,7 @@
 namespace sdg::learn {
 
 void FlowObjective::begin(int64_t shards) {
-  parts_.assign(static_cast<size_t>(shards), {});
+  sum_.begin(flat_, reducer_);
   finite_data_.assign(static_cast<size_t>(shards), 1);
 }
 
@@ -21,17 +21,16 @@ void FlowObjective::after_pass(Shard& shard) {
   auto losses = flow::velocity_loss(shard.output.prediction, shard.point.target);  // [n]
   if (shard.point.weight.defined()) losses = losses * shard.point.weight;
   const auto sum = losses.sum();
-  auto& part = parts_[static_cast<size_t>(shard.number)];
-  part.loss = sum.item<double>() / static_cast<double>(shard.batch);
-  if (!std::isfinite(part.loss))
+  const double loss = sum.item<double>() / static_cast<double>(shard.batch);
+  if (!std::isfinite(loss))
     finite_data_[static_cast<size_t>(shard.number)] = shard.x.isfinite().all().item<bool>() ? 1 : 0;
   const auto scaled = sum / static_cast<double>(shard.batch);
-  part.gradient = flat_.flatten(
-      torch::autograd::grad({scaled}, model_parameters_, {}, shard.keep_graph, false, /*allow_unused=*/true));
+  sum_.add(shard.number, loss,
+           torch::autograd::grad({scaled}, model_parameters_, {}, shard.keep_graph, false, /*allow_unused=*/true));
 }
 
 Contribution FlowObjective::join(StepResult& result) {
-  auto out = sum_of_shards(parts_, reducer_);
+  auto out = sum_.take();
   result.flow_loss = out.loss;
   if (!std::isfinite(out.loss)) {
     const bool data = std::find(finite_data_.begin(), finite_data_.end(), 0) == finite_data_.end();
@@ -39,7 +38,6 @@ Contribution FlowObjective::join(StepResult& result) {
     throw Error(cat("the flow loss is ", number_text(out.loss),
                     bad_data ? " (the training data itself holds numbers that are not finite)" : ""));
   }
-  parts_.clear();
   return out;
 }
 

@@ -38,6 +38,28 @@ std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int
   return out;
 }
 
+// Of a rank's `size` images, those that go through the network together.
+int64_t images_at_once(const recipe::TrainOptions& train, const at::Device& device, int64_t size) {
+  int64_t images = size;
+  if (device.is_cpu()) images = std::min(images, train.shard);
+  if (train.micro_batch > 0) images = std::min(images, train.micro_batch);
+  return images;
+}
+
+// The trained network's bf16 weights hold for one step.
+class CastsOfTheStep {
+ public:
+  explicit CastsOfTheStep(Precision precision) : any_(precision == Precision::kBf16) {}
+  ~CastsOfTheStep() {
+    if (any_) forget_casts();
+  }
+  CastsOfTheStep(const CastsOfTheStep&) = delete;
+  CastsOfTheStep& operator=(const CastsOfTheStep&) = delete;
+
+ private:
+  bool any_;
+};
+
 // What sampling draws from when the data set is gone.
 void save_stored(const network::StoredConditions& all, tensors::TensorFile& file) {
   const auto some = all.some();
@@ -93,9 +115,10 @@ Shard Learner::shard_of(const data::Batch& batch, int64_t number, int64_t first,
   shard.batch = whole;
   shard.index = part(batch.index);
   shard.x = batch.x.narrow(0, first, count).to(state_.device);  // [n, C, S, S]
-  const auto samples = part(batch.sample);
-  shard.draws = draws_(samples, shard.x.sizes().slice(1));
-  shard.forward.dropout = std::make_shared<model::DropoutDraw>(model::DropoutDraw{seed_of(state_.config), samples});
+  shard.sample = part(batch.sample);
+  shard.draws = draws_(shard.sample, shard.x.sizes().slice(1));
+  shard.forward.dropout =
+      std::make_shared<model::DropoutDraw>(model::DropoutDraw{seed_of(state_.config), shard.sample});
   return shard;
 }
 
@@ -110,9 +133,10 @@ void Learner::pass(Shard& shard, const std::vector<Objective*>& objectives) cons
   for (auto* objective : objectives) objective->before_pass(shard);
   const auto condition = condition_of(shard);
   const auto& network = state_.student;
-  shard.point =
-      network.predictions.training_point(shard.x, shard.draws.eps.to(state_.device), shard.draws.t.to(state_.device));
-  shard.output = network.model->forward(shard.point.input, shard.point.time, condition, shard.forward);
+  const auto& train = state_.config.train;
+  shard.point = network.predictions.training_point(shard.x, shard.draws.eps.to(state_.device),
+                                                   shard.draws.t.to(state_.device), train.loss_on, train.loss_floor);
+  shard.output = network.forward(shard.point.input, shard.point.time, condition, shard.forward);
   for (auto* objective : objectives) objective->after_pass(shard);
   shard.output = {};  // the graph goes with it, but for what an objective has kept
 }
@@ -126,10 +150,11 @@ StepResult Learner::step(const data::Batch& batch) {
   const int64_t size = batch.x.size(0), whole = reducer.sum(size);
   SDG_CHECK(reducer.max(size > 0 ? 0 : 1) == 0, "a step's batch of ", whole, " images leaves one of ", reducer.ranks(),
             " ranks without any; use a larger batch");
-  const int64_t shard_size = state_.device.is_cpu() ? std::min(state_.config.train.shard, size) : size;
+  const int64_t shard_size = images_at_once(state_.config.train, state_.device, size);
   std::vector<Tensor> ids(static_cast<size_t>((size + shard_size - 1) / shard_size));
   for (auto* objective : objectives) objective->begin(static_cast<int64_t>(ids.size()));
   Undo undo(objectives);
+  const CastsOfTheStep casts(state_.config.train.precision);
   in_parallel(state_.device, static_cast<int64_t>(ids.size()), [&](int64_t number) {
     const int64_t first = number * shard_size;
     auto shard = shard_of(batch, number, first, std::min(shard_size, size - first), whole);

@@ -60,6 +60,9 @@ LearnerState::LearnerState(const recipe::RunConfig& config, const at::Device& de
       flat(flatten(this->student)),
       teacher_flat(flatten(this->teacher)),
       beginnings(config) {
+  check_precision(config.train.precision, device, "train.precision");
+  this->student.precision = this->teacher.precision = config.train.precision;
+  this->student.keep_casts = true;
   this->student.set_training(true);
   this->teacher.set_training(false);
   model_parameters = trainable(*this->student.model);

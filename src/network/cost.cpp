@@ -1,8 +1,9 @@
 #include "sdg/network/cost.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <array>
 
+#include "sdg/config/names.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/parallel.h"
@@ -14,10 +15,14 @@
 namespace sdg::network {
 namespace {
 
-// Floats that autograd keeps for one token of one transformer block, in units of the width D: two normalised inputs, q
+// Values that autograd keeps for one token of one transformer block, in units of the width D: two normalised inputs, q
 // k v and the attention's output, the projection's input, and the MLP's hidden layer before and after its activation
 // (4D each).
-constexpr int64_t kFloatsPerTokenAndBlock = 16;
+constexpr int64_t kValuesPerTokenAndBlock = 16;
+constexpr int64_t kFloat = sizeof(float), kHalf = 2;
+
+constexpr std::array kCards{Card{"a100", 19.5, 156, 312}, Card{"h100", 67, 494.7, 989.4},
+                            Card{"h200", 67, 494.7, 989.4}};
 
 // Linear, BatchNorm, Linear and the prototypes, of the sizes that build_network gives them.
 int64_t head_parameters(const recipe::RunConfig& config, const model::VelocityModel& model) {
@@ -27,28 +32,68 @@ int64_t head_parameters(const recipe::RunConfig& config, const model::VelocityMo
   return features * hidden + hidden + 2 * hidden + hidden * dim + dim + dim * config.cluster.clusters;
 }
 
-std::string gibibytes(int64_t bytes) {
-  char text[32];
-  const double mebi = static_cast<double>(bytes) / (1 << 20);
-  if (mebi < 1024) {
-    std::snprintf(text, sizeof text, "%.0f MiB", std::max(1.0, mebi));
-  } else {
-    std::snprintf(text, sizeof text, "%.1f GiB", mebi / 1024);
+int64_t activation_bytes(const recipe::RunConfig& config, const model::VelocityModel& model) {
+  int64_t values = 0, largest = 0;  // that the blocks put out for one image
+  for (int64_t depth = 0; depth < model.blocks(); ++depth) {
+    const auto block = (model.feature_tokens(depth) + model.extra_tokens()) * model.feature_dim(depth);
+    values += block;
+    largest = std::max(largest, block);
   }
-  return text;
+  const auto inside = kValuesPerTokenAndBlock * (config.train.precision == Precision::kBf16 ? kHalf : kFloat);
+  // With checkpointing every block keeps its input, and the one that is computed again everything.
+  return config.model.activation_checkpointing ? values * kFloat + largest * inside : values * inside;
 }
 
-std::string grouped(int64_t number) {
-  std::string digits = std::to_string(number);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), ",");
-  return digits;
+// FLOP of a step over the whole batch.
+double step_flop(const recipe::RunConfig& config, const model::VelocityModel& model, int64_t head) {
+  const double images = static_cast<double>(config.train.batch), pass = 2 * static_cast<double>(model.macs());
+  constexpr double kBackward = 2;  // in forward passes
+  double flop = images * pass * (1 + kBackward + (config.model.activation_checkpointing ? 1 : 0));
+  if (!recipe::facts_of(config).online) return flop;
+  const auto& cluster = config.cluster;
+  const bool two = cluster.views == cluster::Views::kTwo;
+  const double depth = static_cast<double>(feature_depth(config, model) + 1) / static_cast<double>(model.blocks());
+  const double look = pass * (cluster.early_exit ? depth : 1);
+  const double own_look = !two ? 0 : cluster.backbone > 0 ? look * (1 + kBackward) : look;
+  const double rows = patch_level(config) ? static_cast<double>(model.patch_tokens()) : 1;
+  const double head_pass = 2 * static_cast<double>(head) * rows;
+  flop += images * cluster.refresh * (look + own_look + head_pass);
+  flop += images * (two ? cluster.refresh : 1) * head_pass * (1 + kBackward);
+  return flop;
+}
+
+double peak(const Card& card, Precision precision) {
+  return precision == Precision::kBf16 ? card.bf16 : precision == Precision::kTf32 ? card.tf32 : card.float32;
+}
+
+void forecast(Cost& cost, const recipe::RunConfig& config, const Machine& machine) {
+  cost.tflops = machine.tflops;
+  if (cost.tflops <= 0 && !machine.card.empty()) {
+    const auto& card = card_of(machine.card);
+    cost.tflops = kReached * peak(card, config.train.precision);
+    cost.card = cat(static_cast<int>(100 * kReached), " % of the peak of ", card.name, " in ",
+                    config::name(config.train.precision));
+  }
+  if (cost.tflops <= 0) return;
+  constexpr double kDay = 86400, kTera = 1e12;
+  cost.days = cost.step_flop * static_cast<double>(config.train.steps) /
+              (static_cast<double>(cost.ranks) * cost.tflops * kTera) / kDay;
 }
 
 }  // namespace
 
-Cost estimate_cost(const recipe::RunConfig& config) {
+const Card& card_of(const std::string& name) {
+  std::string known;
+  for (const auto& card : kCards) {
+    if (name == card.name) return card;
+    known += cat(known.empty() ? "" : ", ", card.name);
+  }
+  throw UsageError(cat("--card: expected one of ", known, ", got ", name, "; for others give --tflops"));
+}
+
+Cost estimate_cost(const recipe::RunConfig& config, const Machine& machine, const FileConditions& given) {
   Cost cost;
-  int64_t classes = config.cluster.clusters;
+  int64_t classes = given.classes > 0 ? given.classes : config.cluster.clusters;
   try {
     const auto opened = data::open_data(config.data, config.config_dir);
     if (opened.latents) data::Dataset(opened, config.data);  // of another shape they could not be trained on
@@ -59,35 +104,31 @@ Cost estimate_cost(const recipe::RunConfig& config) {
   } catch (const Error& error) {
     cost.note = error.what();
   }
-  const auto network = build_network(config, classes, at::kMeta);
-  cost.parameters = model::parameter_count(*network.model) + head_parameters(config, *network.model);
-  cost.macs = network.model->macs();
-  cost.state_bytes = cost.parameters * 5 * static_cast<int64_t>(sizeof(float));
-  const bool cpu = parse_device(config.device).is_cpu();
-  const int64_t at_once =
-      cpu ? std::min<int64_t>(config.train.batch, config.train.shard * worker_pool().threads()) : config.train.batch;
-  int64_t values = 0;  // that all blocks put out for one image
-  for (int64_t depth = 0; depth < network.model->blocks(); ++depth)
-    values +=
-        (network.model->feature_tokens(depth) + network.model->extra_tokens()) * network.model->feature_dim(depth);
-  cost.activation_bytes = at_once * values * kFloatsPerTokenAndBlock * static_cast<int64_t>(sizeof(float));
-  return cost;
-}
+  const auto network = build_network(config, classes, at::kMeta, given.stored);
+  const auto& model = *network.model;
+  const auto& train = config.train;
+  const auto head = head_parameters(config, model);
+  cost.parameters = model::parameter_count(model) + head;
+  cost.macs = model.macs();
+  cost.state_bytes = cost.parameters * 5 * kFloat;
 
-std::string to_text(const Cost& cost) {
-  std::string out =
-      cat("# parameters       ", grouped(cost.parameters), "\n# multiply-adds    ", grouped(cost.macs),
-          " a forward pass of one image\n# memory           ", gibibytes(cost.state_bytes + cost.activation_bytes),
-          ": ", gibibytes(cost.state_bytes), " of weights, gradient, average and optimizer, about ",
-          gibibytes(cost.activation_bytes), " of activations\n");
-  if (cost.images > 0) {
-    char text[64];
-    std::snprintf(text, sizeof text, "%.2f", cost.steps_per_epoch);
-    out += cat("# steps per epoch  ", text, " (", grouped(cost.images), " images)\n");
-  } else {
-    out += cat("# steps per epoch  unknown: ", cost.note, "\n");
-  }
-  return out;
+  const bool cpu = machine.gpus == 0 && parse_device(config.device).is_cpu();
+  cost.ranks = std::max<int64_t>(1, machine.gpus);
+  const auto own = (train.batch + cost.ranks - 1) / cost.ranks;
+  auto shard = cpu ? std::min(own, train.shard) : own;
+  if (train.micro_batch > 0) shard = std::min(shard, train.micro_batch);
+  const auto shards = (own + shard - 1) / shard;
+  const auto under_way = cpu ? std::min<int64_t>(shards, worker_pool().threads()) : 1;
+  cost.at_once = std::min(own, shard * under_way);
+  cost.shard_bytes = cost.parameters * kFloat * (under_way + (head > 0 ? 1 : 0));
+  if (train.precision == Precision::kBf16) cost.cast_bytes = (cost.parameters - head) * kHalf;
+  cost.activation_bytes = cost.at_once * activation_bytes(config, model);
+  if (head > 0 && config.cluster.refresh < 1)
+    cost.kept_bytes =
+        cost.images * (patch_level(config) ? model.patch_tokens() : 1) * static_cast<int64_t>(sizeof(int));
+  cost.step_flop = step_flop(config, model, head);
+  forecast(cost, config, machine);
+  return cost;
 }
 
 }  // namespace sdg::network

@@ -37,13 +37,21 @@ Tensor FlatParameters::flatten(const std::vector<Tensor>& gradients, size_t firs
   return at::cat(pieces);
 }
 
+std::vector<Tensor> FlatParameters::views(const Tensor& flat) const {
+  std::vector<Tensor> out;
+  out.reserve(parameters_.size());
+  int64_t offset = 0;
+  for (const auto& parameter : parameters_) {
+    out.push_back(flat.narrow(0, offset, parameter.numel()).view(parameter.sizes()));
+    offset += parameter.numel();
+  }
+  return out;
+}
+
 std::map<std::string, Tensor> FlatParameters::named_views(const Tensor& flat) const {
   std::map<std::string, Tensor> out;
-  int64_t offset = 0;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    out[names_[i]] = flat.narrow(0, offset, parameters_[i].numel()).view(parameters_[i].sizes());
-    offset += parameters_[i].numel();
-  }
+  const auto all = views(flat);
+  for (size_t i = 0; i < all.size(); ++i) out[names_[i]] = all[i];
   return out;
 }
 

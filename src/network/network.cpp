@@ -1,5 +1,7 @@
 #include "sdg/network/network.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "sdg/core/error.h"
@@ -41,6 +43,21 @@ void Network::to(const at::Device& device) {
   if (head) head->to(device);
 }
 
+model::ForwardOutput Network::forward(const Tensor& x_t, const Tensor& t, const model::Condition& condition,
+                                      const model::ForwardOptions& options) const {
+  if (precision == Precision::kFloat32) return model->forward(x_t, t, condition, options);
+  const PrecisionScope scope(precision, x_t.device(), keep_casts && at::GradMode::is_enabled());
+  auto out = model->forward(x_t, t, condition, options);
+  const auto widen = [&](Tensor& tensor) {
+    if (tensor.defined()) tensor = tensor.to(x_t.scalar_type());
+  };
+  widen(out.prediction);
+  widen(out.variance);
+  widen(out.features);
+  for (auto& tokens : out.all_features) widen(tokens);
+  return out;
+}
+
 Tensor Network::velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const {
   return velocity_and_variance(x_t, t, condition).first;
 }
@@ -48,7 +65,7 @@ Tensor Network::velocity(const Tensor& x_t, const Tensor& t, const model::Condit
 std::pair<Tensor, Tensor> Network::velocity_and_variance(const Tensor& x_t, const Tensor& t,
                                                          const model::Condition& condition) const {
   const auto point = predictions.at(x_t, t);
-  const auto out = model->forward(point.input, point.time, condition);
+  const auto out = forward(point.input, point.time, condition);
   const bool of_betas = model->predicts().path != flow::Path::kStraight;  // SiT's further channels say nothing
   return {predictions.velocity(out.prediction, point), of_betas ? out.variance : Tensor()};
 }
@@ -162,7 +179,7 @@ std::vector<Tensor> tokens_at(const recipe::RunConfig& config, const Network& ne
   options.feature_depths = depths;
   options.features_only = config.cluster.early_exit;
   const auto point = network.predictions.at(sample.x_t, t);
-  return network.model->forward(point.input, point.time, unconditional_for(config), options).all_features;
+  return network.forward(point.input, point.time, unconditional_for(config), options).all_features;
 }
 
 Tensor features_with_gradient(const recipe::RunConfig& config, const Network& network, const Tensor& x,

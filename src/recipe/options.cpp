@@ -44,6 +44,27 @@ void TrainOptions::visit(config::Fields& fields) {
        .min = 0,
        .resume = config::Resume::kSaid,
        .later = true});
+  fields(
+      "loss_on", &loss_on,
+      {.help = "In which space the error is squared, whatever the network predicts (model.prediction): predicted is "
+               "that of the prediction itself (of a score that of the noise it stands for); velocity, noise and data "
+               "weigh it as what the prediction says of these. model.prediction data with velocity here is that of "
+               "arXiv 2511.13720, which allows larger patches.",
+       .resume = config::Resume::kSaid,
+       .later = true});
+  fields("loss_floor", &loss_floor,
+         {.help = "Where loss_on divides by the share of the noise or of the data in x_t, it is taken to be at least "
+                  "this: the last steps before the data would outweigh all others.",
+          .min = 1e-4,
+          .max = 1,
+          .resume = config::Resume::kSaid,
+          .later = true});
+  fields("precision", &precision,
+         {.help = "Of the network's matrix products, convolutions and attention; all else, the weights and their "
+                  "gradient included, is float32. tf32 needs a GPU; bf16 a GPU or a CPU that computes it natively, and "
+                  "pays for large networks only (docs/precision.md).",
+          .resume = config::Resume::kSaid,
+          .later = true});
   fields("teacher", &teacher,
          {.help = "average: the teacher follows from the first step. change: it keeps the initial weights until the "
                   "conditions begin, is then overwritten once and follows at the full decay, its BatchNorm statistics "
@@ -54,10 +75,20 @@ void TrainOptions::visit(config::Fields& fields) {
       {.help =
            "Images that one CPU thread computes alone; gradients of the shards are summed in a fixed order, so results "
            "do not depend "
-           "on the number of threads, but they do (in the last bits) on this. On a GPU the whole batch is one shard.",
+           "on the number of threads, but they do (in the last bits) on this. On a GPU the whole batch is one shard "
+           "(but see micro_batch).",
        .unit = "images",
        .min = 1,
        .resume = config::Resume::kSaid});
+  fields(
+      "micro_batch", &micro_batch,
+      {.help = "Images that a device computes at once; what needs the whole batch (clustering) still sees it. 0 is the "
+               "whole batch on a GPU and train.shard on a CPU, of which the smaller counts. Smaller needs less "
+               "memory for activations, and changes only rounding.",
+       .unit = "images",
+       .min = 0,
+       .resume = config::Resume::kSaid,
+       .later = true});
   fields("log_every", &log_every,
          {.help = "Steps between lines of metrics.jsonl.", .unit = "steps", .min = 1, .resume = config::Resume::kFree});
   fields("picture_every", &picture_every,

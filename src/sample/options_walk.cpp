@@ -98,6 +98,12 @@ void SampleOptions::visit_walk(config::Fields& fields) {
           .max = 2,
           .resume = config::Resume::kFree,
           .later = true});
+  fields(
+      "precision", &precision,
+      {.help = "Of the network's matrix products, convolutions and attention while drawing, as train.precision: tf32 "
+               "needs a GPU, bf16 a GPU or a CPU that computes it natively.",
+       .resume = config::Resume::kFree,
+       .later = true});
 }
 
 }  // namespace sdg::sample

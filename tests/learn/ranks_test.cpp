@@ -133,6 +133,12 @@ TEST(LearnerRanks, WithTwoViewsAndAQueue) {
   expect_the_same_training(config_of("two"), kDivisions, 1 << 20);
 }
 
+TEST(LearnerRanks, WithARefreshedShare) {
+  auto config = config_of("two");
+  config.cluster.refresh = 0.25;
+  expect_the_same_training(config, {{6, 6}, {1, 11}, {5, 1, 4, 2}});
+}
+
 // Of few images in the window most ranks have none at some step, and some steps have none at all.
 TEST(LearnerRanks, WithOneViewInANarrowWindow) {
   auto config = config_of("one");

@@ -35,6 +35,10 @@ std::string refusal(const std::vector<std::string>& overrides) {
   return test::message_of<UsageError>([&] { recipe::load_config(SDG_SOURCE_DIR "/configs/digits.yaml", overrides); });
 }
 
+network::Machine on(int64_t gpus, const std::string& card = "", double tflops = 0) {
+  return {gpus, card, tflops};
+}
+
 }  // namespace
 
 TEST(RunConfig, DefaultsAreWithinTheirDeclaredRanges) {
@@ -95,6 +99,59 @@ TEST(RunConfig, DataBesideTheConfigIsRememberedByItsWholePath) {
   EXPECT_EQ(recipe::load_config((folder / "mine.yaml").string(), {}).data.path, (folder / "mine.safetensors").string());
   // What is shipped keeps its name, so that a run folder can be moved to another machine.
   EXPECT_EQ(recipe::load_config(SDG_SOURCE_DIR "/configs/digits.yaml", {}).data.path, "digits.safetensors");
+}
+
+TEST(Cost, OfMemoryFollowsWhatIsAtOnce) {
+  auto config = test::tiny_config("none.safetensors", "none");
+  config.train.batch = 64;
+  const auto whole = network::estimate_cost(config, on(1)), eight = network::estimate_cost(config, on(8));
+  EXPECT_EQ(whole.at_once, 64);
+  EXPECT_EQ(eight.at_once, 8);
+  EXPECT_EQ(whole.activation_bytes, 8 * eight.activation_bytes);
+  EXPECT_EQ(whole.state_bytes, eight.state_bytes);
+  EXPECT_EQ(whole.step_flop, eight.step_flop);
+  config.train.micro_batch = 4;
+  EXPECT_EQ(network::estimate_cost(config, on(8)).at_once, 4);
+  config.train.precision = Precision::kBf16;
+  const auto bf16 = network::estimate_cost(config, on(8));
+  EXPECT_EQ(bf16.cast_bytes, 2 * bf16.parameters);
+  EXPECT_EQ(bf16.activation_bytes * 4, eight.activation_bytes);
+}
+
+// The arithmetic of U-ViT-L/2: 76.4 G multiply-adds a pass at 256 tokens, trained with every block computed twice.
+TEST(Cost, OfTimeIsFlopOverSpeed) {
+  auto config = recipe::load_config(SDG_SOURCE_DIR "/configs/imagenet256.yaml", {"condition.source=none"});
+  const auto cost = network::estimate_cost(config, on(8, "", 200));
+  EXPECT_NEAR(cost.step_flop / (1024 * 8 * 76.4e9), 1, 0.02);
+  EXPECT_NEAR(cost.days, cost.step_flop * 300000 / (8 * 200e12) / 86400, 1e-9);
+  EXPECT_THAT(to_text(cost), HasSubstr("days on 8 ranks of 200 TFLOP/s"));
+  config.train.precision = Precision::kBf16;
+  const auto card = network::estimate_cost(config, on(8, "a100"));
+  EXPECT_NEAR(card.tflops, 312 * network::kReached, 1e-9);
+  EXPECT_THROW(network::estimate_cost(config, on(0, "abacus")), UsageError);
+  EXPECT_EQ(network::estimate_cost(config).days, 0);
+}
+
+TEST(Cost, OfClusteringShrinksWithTheShareThatIsLookedAt) {
+  auto config = test::tiny_config("none.safetensors");
+  const auto step = [&](double refresh) {
+    config.cluster.refresh = refresh;
+    return network::estimate_cost(config).step_flop;
+  };
+  const auto plain = network::estimate_cost(test::tiny_config("none.safetensors", "none")).step_flop;
+  EXPECT_NEAR((step(0.25) - plain) / (step(1) - plain), 0.25, 0.02);
+}
+
+TEST(Cost, KnowsConditionsFromAFile) {
+  auto config = test::tiny_config("none.safetensors", "file");
+  auto vectors = std::make_shared<network::StoredConditions>();
+  vectors->values = at::zeros({40, 16});
+  const auto with = network::estimate_cost(config, {}, {0, vectors});
+  const auto network = network::build_network(config, 0, at::kCPU, vectors);
+  EXPECT_EQ(with.parameters, model::parameter_count(*network.model));
+  EXPECT_EQ(network::estimate_cost(config, {}, {9, nullptr}).parameters -
+                network::estimate_cost(config, {}, {4, nullptr}).parameters,
+            5 * 16);
 }
 
 TEST(Cost, CountsWhatTheNetworkHas) {

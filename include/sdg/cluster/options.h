@@ -63,6 +63,7 @@ struct ClusterOptions {
   int64_t hidden = 0;
   bool standardize = true;
   bool early_exit = true;
+  double refresh = 1;
   double start = 0;
   Averaging averaging = Averaging::kBatch;
   Assign assign = Assign::kSinkhorn;

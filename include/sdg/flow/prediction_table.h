@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "sdg/flow/betas.h"
+#include "sdg/flow/loss_space.h"
 #include "sdg/flow/path.h"
 #include "sdg/flow/prediction.h"
 
@@ -48,9 +49,9 @@ class PredictionTable {
   Tensor velocity(const Tensor& answer, const NetworkPoint& point) const;
 
   /// A draw of training: data x and noise eps [N, C, H, W] at the place u [N] in [0, 1) of the network's own path,
-  /// which is t, or n = floor(1000 u). Weights are those under which every target but velocity has unit scale: b^2 for
-  /// the score, 1 for the others.
-  TrainingPoint training_point(const Tensor& x, const Tensor& eps, const Tensor& u) const;
+  /// which is t, or n = floor(1000 u). Weights are those of the loss's space (loss_weight).
+  TrainingPoint training_point(const Tensor& x, const Tensor& eps, const Tensor& u,
+                               LossSpace loss = LossSpace::kPredicted, double floor = kLossFloor) const;
 
   /// steps + 1 times from 0 to 1 at equal steps of the network's own path: of betas the spacing of DDIM (Song et al.
   /// 2010.02502; an Euler step between two of our times is a DDIM step there), of the straight path equal times.

@@ -18,6 +18,10 @@ class HeadGuard;
 /// assignments of its scores. The teacher looks at each image once, at cluster.teacher_time, which gives the conditions
 /// of the step. What the head learns from is cluster.views: see the two makers below.
 ///
+/// With cluster.refresh below 1 teacher and head look at that share of each batch, spread evenly over the global
+/// sample counters; the other images keep the cluster of their last look. Once conditions are given, an image that
+/// never had a look gets one.
+///
 /// The head needs the whole batch (its BatchNorm, Sinkhorn) and is small: one thread, after the shards. Over ranks each
 /// gathers all rows and does the whole head's work as one rank would, to the bit, where they are few enough
 /// (Reducer::worth_gathering); else each has its own rows, and what needs all is exchanged, equal within rounding.
@@ -40,9 +44,12 @@ class ClusterObjective : public Objective {
  protected:
   /// What one shard computed: rows are images, or at patch level patches, image by image.
   struct Part {
+    Tensor looked;                             ///< int64 [m]: the images looked at, of the shard's; undefined: all
     Tensor teacher_scores, teacher_embedding;  ///< [n, K], [n, p]
     Tensor features;  ///< [n, F] what the head learns from; with cluster.backbone with the trained network's graph
     Tensor t;         ///< [images] their times
+    std::vector<int64_t> index;  ///< [m] of those images in the data set
+    Tensor ids;                  ///< int64 [m] or [m, L]: their clusters
   };
   /// The head's rows against their assignments.
   struct Match {
@@ -57,6 +64,8 @@ class ClusterObjective : public Objective {
 
   const cluster::ClusterOptions& options() const { return state_.config.cluster; }
   Part& part_of(const Shard& shard) { return parts_[static_cast<size_t>(shard.number)]; }
+  /// Of a tensor [images of the shard, ...] those that are looked at, on the device.
+  Tensor looked_at(const Shard& shard, const Tensor& all);
   /// The member of all parts, one after the other; of all ranks where they are gathered.
   Tensor joined(Tensor Part::* member) const;
   /// Who else has rows of the head: nobody where they are gathered.
@@ -73,7 +82,9 @@ class ClusterObjective : public Objective {
   Tensor own_joined(Tensor Part::* member) const;
   Tensor backbone_gradient(const Tensor& of_features);
   Tensor gradient_of(const Tensor& loss, const Tensor& features);
-  void watch_agreement(const data::Batch& batch, StepResult& result);
+  void choose(const Shard& shard);
+  void watch_agreement(const std::vector<int64_t>& index, const Tensor& ids, StepResult& result);
+  void remember(const std::vector<int64_t>& index, const Tensor& ids);
 
   bool gathered_;
   std::vector<Part> parts_;
@@ -81,6 +92,7 @@ class ClusterObjective : public Objective {
   Tensor queued_;
   cluster::RowQueue queue_;  // of embeddings, cluster.queue
   Agreement agreement_;
+  Tensor kept_;  // int32 [images, L or 1], -1 without a look yet; undefined where all images are looked at
 };
 
 /// cluster.views two: the head learns from a second look, through other noise and at a time of the window, so that only

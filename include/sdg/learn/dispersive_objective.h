@@ -3,6 +3,7 @@
 
 #include "sdg/learn/learner_state.h"
 #include "sdg/learn/objective.h"
+#include "sdg/learn/ordered_sum.h"
 
 namespace sdg::learn {
 
@@ -26,7 +27,7 @@ class DispersiveObjective : public Objective {
 
  private:
   const LearnerState& state_;
-  std::vector<Contribution> parts_;
+  OrderedSum sum_;
   std::vector<size_t> asked_;  // which of the shard's all_features is ours
 };
 

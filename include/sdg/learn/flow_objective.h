@@ -3,12 +3,13 @@
 
 #include "sdg/core/reducer.h"
 #include "sdg/learn/objective.h"
+#include "sdg/learn/ordered_sum.h"
 #include "sdg/network/flat_parameters.h"
 
 namespace sdg::learn {
 
 /// The squared error of the network's prediction, mean over values and images (arXiv 2210.02747, eq. 9 on the straight
-/// path; weighted where the target is the score, see PredictionTable::training_point).
+/// path; weighted by train.loss_on, see flow/loss_space.h).
 class FlowObjective : public Objective {
  public:
   /// `flat` holds the parameters, of which `model_parameters` are the network's own and come first. All must outlive
@@ -26,8 +27,8 @@ class FlowObjective : public Objective {
   const network::FlatParameters& flat_;
   const std::vector<Tensor>& model_parameters_;
   Reducer& reducer_;
-  std::vector<Contribution> parts_;  // of the shards, their losses already divided by the batch
-  std::vector<char> finite_data_;    // of each shard: was what is learned from finite
+  OrderedSum sum_;                 // over the shards, their losses already divided by the batch
+  std::vector<char> finite_data_;  // of each shard: was what is learned from finite
 };
 
 }  // namespace sdg::learn

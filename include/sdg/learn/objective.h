@@ -20,6 +20,7 @@ struct Shard {
   int64_t number = 0;             ///< which of the step's shards
   int64_t batch = 0;              ///< B, images of the whole step, on all ranks
   std::vector<int64_t> index;     ///< [n] of the images in the data set
+  std::vector<int64_t> sample;    ///< [n] their global counters
   Tensor x;                       ///< [n, C, S, S] data, on the device
   Draws draws;                    ///< of these images
   Tensor ids;                     ///< int64 [n] or [n, L]: conditions given; undefined where there are none
@@ -35,10 +36,6 @@ struct Contribution {
   Tensor gradient;  ///< [P] its gradient, of the whole batch and the same on all ranks; undefined where the step has
                     ///< none, on all ranks
 };
-
-/// The sum of the shards' parts in the order of the shards, all ranks' one after the other, so that it depends neither
-/// on threads nor, where ranks have whole shards, on the number of ranks. The first part's gradient becomes the sum.
-Contribution sum_of_shards(const std::vector<Contribution>& parts, Reducer& reducer);
 
 /// One of the losses whose sum a training step minimises. A step calls, in this order and for every objective:
 ///

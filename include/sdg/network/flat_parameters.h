@@ -29,7 +29,9 @@ class FlatParameters {
   /// One tensor [P] from one gradient per parameter of [first, first + gradients.size()); undefined ones count as zero.
   /// The rest of the result is zero.
   Tensor flatten(const std::vector<Tensor>& gradients, size_t first = 0) const;
-  /// The part of a flat tensor that belongs to each parameter, as views under its name.
+  /// The part of a flat tensor that belongs to each parameter, in its shape, in their order.
+  std::vector<Tensor> views(const Tensor& flat) const;
+  /// The same under the parameters' names.
   std::map<std::string, Tensor> named_views(const Tensor& flat) const;
 
  private:

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "sdg/cluster/prototype_head.h"
+#include "sdg/core/precision.h"
 #include "sdg/flow/prediction_table.h"
 #include "sdg/model/velocity_model.h"
 #include "sdg/network/stored_conditions.h"
@@ -16,7 +17,12 @@ struct Network {
   cluster::PrototypeHead head{nullptr};
   flow::PredictionTable predictions;               ///< from the model's answers to velocities
   std::shared_ptr<const StoredConditions> stored;  ///< where conditions are rows of these; null elsewhere
+  Precision precision = Precision::kFloat32;       ///< in which the model computes
+  bool keep_casts = false;  ///< bf16 copies of its weights last until forget_casts(), where there is a gradient
 
+  /// The model at a point of its own path, in `precision`; what comes out has the type of x_t.
+  model::ForwardOutput forward(const Tensor& x_t, const Tensor& t, const model::Condition& condition,
+                               const model::ForwardOptions& options = {}) const;
   /// dx_t/dt at (x_t, t) of our path, whatever the model predicts. x_t [N, C, S, S], t [N].
   Tensor velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const;
   /// The same (first), and ForwardOutput::variance (second).

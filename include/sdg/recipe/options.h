@@ -4,6 +4,8 @@
 #include <string>
 
 #include "sdg/config/fields.h"
+#include "sdg/core/precision.h"
+#include "sdg/flow/loss_space.h"
 
 namespace sdg::recipe {
 
@@ -62,7 +64,10 @@ struct TrainOptions {
   double ema = 0.995;
   Teacher teacher = Teacher::kAverage;
   double dispersive = 0;
-  int64_t shard = 32;
+  flow::LossSpace loss_on = flow::LossSpace::kPredicted;
+  double loss_floor = flow::kLossFloor;
+  Precision precision = Precision::kFloat32;
+  int64_t shard = 32, micro_batch = 0;
   int64_t log_every = 20, picture_every = 500, save_every = 500;
   int64_t keep = 2;
   void visit(config::Fields& fields);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "sdg/config/fields.h"
+#include "sdg/core/precision.h"
 
 namespace sdg::sample {
 
@@ -129,6 +130,7 @@ struct SampleOptions {
   double eta = 0;
   Variance variance = Variance::kSmall;
   double churn = 40, churn_min = 0.05, churn_max = 50, churn_noise = 1.003;
+  Precision precision = Precision::kFloat32;
 
   void visit(config::Fields& fields);
   bool operator==(const SampleOptions&) const = default;
