@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The table of docs/sampling.md: settings of one run -> distance, evaluations an image, seconds.
+"""The table and the picture of docs/sampling.md: settings of one run -> distance and seconds.
 
 tools/sampling_table.py RUN OUT.md [--count 1500] [--seeds 0,1,2] [--only WORD] [-- options that all share, e.g. --guidance 1.5]
 
 Each setting is drawn with `sdg sample --npz --json`, whose seconds (drawing alone, OMP_NUM_THREADS threads) count, and
-measured with `sdg eval-fid --images`. Evaluations are of the network an image; a guided one is two. SDG names the program.
+measured with `sdg eval-fid --images`. OUT.svg is drawn beside OUT.md. SDG names the program.
 """
 import json
 import os
@@ -48,6 +48,41 @@ def settings(run, shared):
     return rows
 
 
+def chart(rows, path):
+    """Distance over seconds, both logarithmic, as SVG: a dot a setting, coloured by the first word of its name."""
+    import math
+    width, height, left, bottom = 760, 420, 60, 40
+    xs, ys = [math.log10(row[2]) for row in rows], [math.log10(row[1]) for row in rows]
+    x0, x1, y0, y1 = min(xs) - .05, max(xs) + .05, min(ys) - .03, max(ys) + .03
+    kinds = sorted({row[0].split(",")[0].split()[0] for row in rows})
+    colours = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
+
+    def place(x, y):
+        return left + (x - x0) / (x1 - x0) * (width - left - 170), (y1 - y) / (y1 - y0) * (height - bottom)
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11">',
+           f'<rect width="{width}" height="{height}" fill="white"/>']
+    for ticks, is_x in (([.1, .2, .5, 1, 2, 5, 10, 20, 50, 100, 200], True), ([1, 1.5, 2, 3, 5, 7, 10, 20, 50, 100], False)):
+        for tick in ticks:
+            value = math.log10(tick)
+            if not (x0 if is_x else y0) <= value <= (x1 if is_x else y1):
+                continue
+            x, y = place(value, y0) if is_x else place(x0, value)
+            x2, y2 = place(value, y1) if is_x else place(x1, value)
+            out.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#ddd"/>')
+            out.append(f'<text x="{x - (8 if is_x else 30):.1f}" y="{y + (16 if is_x else 4):.1f}">{tick:g}</text>')
+    for name, distance, seconds in rows:
+        x, y = place(math.log10(seconds), math.log10(distance))
+        colour = colours[kinds.index(name.split(",")[0].split()[0]) % len(colours)]
+        out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>{name}: {distance:.3f}, {seconds:.2f} s</title></circle>')
+    for i, kind in enumerate(kinds):
+        out.append(f'<circle cx="{width - 155}" cy="{20 + 18 * i}" r="4" fill="{colours[i % len(colours)]}"/>')
+        out.append(f'<text x="{width - 145}" y="{24 + 18 * i}">{kind}</text>')
+    out.append(f'<text x="{left}" y="{height - 6}">seconds (drawing)</text>')
+    out.append(f'<text x="12" y="{height / 2}" transform="rotate(-90 12 {height / 2})">distance</text></svg>')
+    with open(path, "w") as file:
+        file.write("\n".join(out) + "\n")
+
+
 def main():
     arguments, shared = sys.argv[1:], []
     if "--" in arguments:
@@ -58,6 +93,7 @@ def main():
         return arguments[arguments.index(name) + 1] if name in arguments else default
     run, out = arguments[0], arguments[1]
     seeds, count, only = option("--seeds", "0").split(","), option("--count", "1500"), option("--only", "")
+    rows = []
     lines = ["| setting | distance | seconds |", "| --- | ---: | ---: |"]
     with tempfile.TemporaryDirectory() as folder:
         for name, words in settings(run, shared):
@@ -73,6 +109,8 @@ def main():
                 seconds.append(drawn["seconds"])
                 os.remove(npz)
             row = f"| {name} | {' '.join(f'{d:.4f}' for d in distances)} | {' '.join(f'{s:.2f}' for s in seconds)} |"
+            rows.append((name, sum(distances) / len(distances), min(seconds)))
+            chart(rows, os.path.splitext(out)[0] + ".svg")
             print(row, flush=True)
             lines.append(row)
             with open(out, "w") as file:

@@ -1,5 +1,6 @@
 #include "generate/drawing.h"
 #include "sdg/core/error.h"
+#include "sdg/sample/guidance.h"
 
 namespace sdg::generate {
 namespace {
