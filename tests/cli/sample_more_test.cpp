@@ -13,7 +13,7 @@ namespace {
 
 class SampleMore : public test::Program {
  protected:
-  void SetUp() override { train_run("--set condition.change=0.3 --set condition.stable=0 "); }
+  void SetUp() override { train_run(); }
   std::string bytes(const std::string& name) const { return test::read_text(folder_ / name); }
   void write_picture(const std::string& name, int64_t side, double value) const {
     image::write_png(folder_ / name, at::full({1, side, side}, value, at::kByte));

@@ -59,7 +59,8 @@ TEST(SampleOptions, KnowWhichOfThemHaveNoEffect) {
 TEST(SampleOptions, EachHasAnEffectUnderSomeOthers) {
   std::set<std::string> idle_everywhere;
   SampleOptions declared;
-  for (const auto& field : config::Fields::of(declared).list()) idle_everywhere.insert(field.path);
+  const auto fields = config::Fields::of(declared);
+  for (const auto& field : fields.list()) idle_everywhere.insert(field.path);
   for (const auto solver : {Solver::kEuler, Solver::kEulerMaruyama, Solver::kDdim, Solver::kDdpm, Solver::kEdm,
                             Solver::kDopri5, Solver::kStochasticHeun}) {
     for (const auto grid : {sample::Grid::kShifted, sample::Grid::kKarras, sample::Grid::kList}) {
