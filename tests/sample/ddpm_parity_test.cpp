@@ -58,7 +58,7 @@ void follow(test::Fixture& fixture, const std::string& name, const nlohmann::jso
   options.guidance_convention = sample::Convention::kDit;
   const auto denoiser = sample::clipped(sample::guided(under(model::Condition::given(fixture.in("y"))),
                                                        under(model::Condition::null()), sample::guidance_of(options)),
-                                        run.at("clip") ? sample::Clip::kClamp : sample::Clip::kNone, 1);
+                                        run.at("clip").get<bool>() ? sample::Clip::kClamp : sample::Clip::kNone, 1);
   std::vector<Tensor> states;
   const auto noise = fixture.in("noise");
   sample::run(
