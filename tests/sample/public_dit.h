@@ -18,7 +18,12 @@ inline model::DiT public_dit(const Fixture& fixture) {
   options.mlp_ratio = config.at("mlp_ratio");
   options.classes = config.at("num_classes");
   options.null_label = config.at("class_dropout_prob") > 0;
-  options.learn_sigma = config.at("learn_sigma");
+  options.learn_sigma = config.value("learn_sigma", false);
+  if (config.contains("z_dims")) {  // REPA's projectors
+    options.projector_dims = config.at("z_dims").get<std::vector<int64_t>>();
+    options.projector_hidden = config.at("projector_dim");
+    options.projector_depth = config.at("encoder_depth");
+  }
   model::DiT net(options);
   model::load_weights(*net, fixture.weights(), fixture.name);
   return net;
