@@ -13,9 +13,9 @@ using namespace sdg;
 namespace {
 
 sample::Denoiser network(model::DiT net, const Tensor& labels, const nlohmann::json& run) {
-  const auto under = [net](const model::Condition& condition) mutable {
+  const auto under = [net](const model::Condition& condition) {
     return sample::Denoiser(
-        [net, condition](const Tensor& x, double t) mutable -> sample::Answer {
+        [net = net, condition](const Tensor& x, double t) mutable -> sample::Answer {
           const auto time = at::full({x.size(0)}, 1 - t, at::kFloat);
           return -net->forward(x.to(at::kFloat), time, condition).prediction.to(at::kDouble);
         },
