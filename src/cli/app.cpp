@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/joined_ranks.h"
 #include "cli/log_file.h"
 #include "cli/process.h"
 #include "cli/terminal.h"
@@ -40,6 +41,11 @@ void check_command_name(const std::string& name) {
 int parse_error(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   return report(cat(error.what(), "; see sdg --help"), kUsage);
+}
+
+int code_of(const std::exception& error) {
+  if (dynamic_cast<const UsageError*>(&error)) return kUsage;
+  return dynamic_cast<const InternalError*>(&error) ? kInternal : kFailure;
 }
 
 }  // namespace
@@ -80,14 +86,16 @@ int run_command(int argc, char** argv) {
   }
   try {
     for (const auto& [sub, runner] : runners) {
-      if (sub->parsed()) return runner();
+      if (!sub->parsed()) continue;
+      if (sub->get_option_no_throw("--patience") == nullptr) check_alone(sub->get_name());
+      return runner();
     }
-  } catch (const UsageError& error) {
-    return report(error.what(), kUsage);
-  } catch (const InternalError& error) {
-    return report(cat("mistake of the program, please report it: ", error.what()), kInternal);
   } catch (const std::exception& error) {
-    return report(error.what(), kFailure);
+    const int code = code_of(error);
+    if (speaks_of(error))
+      report(cat(code == kInternal ? "mistake of the program, please report it: " : "", error.what()), code);
+    end_failed_rank(error, code);
+    return code;
   }
   return kUsage;
 }
@@ -96,6 +104,7 @@ int run_command(int argc, char** argv) {
 
 int run(int argc, char** argv) {
   prepare_process();
+  see_own_device();
   return finish_output(run_command(argc, argv));
 }
 

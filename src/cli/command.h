@@ -18,6 +18,7 @@ struct Command {
 const std::vector<Command>& commands();
 
 Command train_command();
+Command launch_command();
 Command sample_command();
 Command fit_grid_command();
 Command invert_command();

@@ -19,6 +19,11 @@ ProgressBar*& active_bar() {
   return bar;
 }
 
+bool& silent() {
+  static bool value = false;
+  return value;
+}
+
 bool on_terminal() {
   return isatty(STDERR_FILENO) != 0;
 }
@@ -29,11 +34,16 @@ int columns() {
 }
 
 void print_line(std::string_view text) {
+  if (silent()) return;
   if (active_bar() && on_terminal()) std::fputs("\r\033[K", stderr);
   std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
 }
 
 }  // namespace
+
+void fall_silent() {
+  silent() = true;
+}
 
 void say(std::string_view message) {
   print_line(message);
@@ -121,6 +131,7 @@ void ProgressBar::update(int64_t done, int64_t total, const std::string& note) {
 }
 
 void ProgressBar::draw(const std::string& line) {
+  if (silent()) return;
   drawn_ = true;
   if (!on_terminal()) {
     std::fprintf(stderr, "%s\n", line.c_str());

@@ -13,6 +13,9 @@ namespace sdg::cli {
 void say(std::string_view message);
 void warn(std::string_view message);
 
+/// From now on nothing of all this is shown: of several ranks one speaks.
+void fall_silent();
+
 /// Sends the library's log to say/warn and to the log file.
 void install_log_sink();
 

@@ -1,8 +1,10 @@
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/joined_ranks.h"
 #include "cli/log_file.h"
 #include "cli/process.h"
 #include "cli/terminal.h"
@@ -24,6 +26,7 @@ struct Arguments {
   std::vector<std::string> resume;
   bool dry_run = false;
   network::Machine machine;
+  double patience = 60;
 };
 
 constexpr const char* kExamples =
@@ -33,7 +36,10 @@ constexpr const char* kExamples =
     "  sdg train --resume runs/c10                      so does this, from the run's own config\n"
     "  sdg train --config digits.yaml,paper.yaml        the same data, the method exactly as in the paper\n"
     "  sdg train --config imagenet256.yaml --dry-run    what it would do, and what that takes\n"
-    "  sdg train --set condition.source=label --set train.steps=4000\n";
+    "  sdg train --set condition.source=label --set train.steps=4000\n"
+    "  sdg launch -n 8 train --config imagenet256.yaml  one process a GPU; on several machines torchrun or srun:\n"
+    "  torchrun --no-python --nproc-per-node 8 -- sdg train --config imagenet256.yaml   (mind the -- before sdg)\n"
+    "  srun --ntasks-per-node 8 sdg train --config imagenet256.yaml\n";
 
 // `--resume` alone takes the folder of --run; given both, they must be one.
 void check_one_run(const Arguments& arguments) {
@@ -103,13 +109,14 @@ int execute(const Arguments& arguments) {
   if (arguments.dry_run) return dry_run(config, run, arguments.machine);
 
   const checkpoint::RunFolder folder(run);
+  auto& ranks = join_ranks(arguments.patience);
   ProgressBar bar("train", "img/s", static_cast<double>(config.train.batch));
   run::Observer observer;
   // Not before: a run that is refused leaves no folder behind.
   observer.on_start = [&](const std::string& message) {
     open_log_file(folder.log().string());
     catch_signals();  // before there is nothing to save
-    say(cat(run, ": ", message));
+    say(cat(run, ": ", message, ranks.ranks() > 1 ? cat("; ", ranks.ranks(), " ranks") : std::string()));
   };
   observer.on_event = [](const std::string& message) { say(message); };
   bool first = true;
@@ -119,7 +126,12 @@ int execute(const Arguments& arguments) {
     bar.update(report.step, report.steps, note_of(report));
   };
   observer.stop = [] { return caught_signal() != 0; };
-  const auto outcome = run::train(config, folder, observer);
+  if (ranks.rank() > 0) {
+    observer = {.on_start = {}, .on_step = {}, .on_event = {}, .stop = observer.stop};
+    catch_signals();  // the first rank ends all
+  }
+  const auto outcome = run::train(config, folder, observer, ranks);
+  leave_ranks();
   bar.finish();
 
   if (outcome.idle) {
@@ -132,7 +144,7 @@ int execute(const Arguments& arguments) {
   if (!outcome.finished) {
     say(cat("stopped at step ", outcome.step, " of ", config.train.steps, " by ", signal_name(caught_signal()),
             "; everything is in ", outcome.checkpoint.string(), "; the same command goes on from there"));
-    return 128 + caught_signal();
+    return 128 + (caught_signal() ? caught_signal() : SIGTERM);  // another rank's
   }
   say(cat("finished: ", outcome.checkpoint.string(), " (step ", outcome.step, "); draw from it with: sdg sample --run ",
           run));
@@ -170,6 +182,7 @@ Command train_command() {
             ->needs("--dry-run")
             ->check(CLI::PositiveNumber)
             ->type_name("X");
+        declare_patience(app, arguments->patience);
         app.add_option("--set", arguments->set,
                        "override one option (repeatable); all options: sdg config --help-options")
             ->type_name("KEY=VALUE")

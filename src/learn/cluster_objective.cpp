@@ -149,7 +149,7 @@ Tensor ClusterObjective::losses_of(const Tensor& scores, const cluster::Sinkhorn
 Contribution ClusterObjective::join(StepResult& result) {
   auto& head = state_.student.head;
   // A small share of a small batch may hold too few rows for the head's statistics.
-  if (kept_.defined() && state_.reducer.sum(joined(&Part::features).size(0)) < 2) return {};
+  if (kept_.defined() && head_ranks().sum(joined(&Part::features).size(0)) < 2) return {};
   guard_ = std::make_unique<HeadGuard>(head);
   Contribution out;
   try {

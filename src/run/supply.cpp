@@ -1,5 +1,6 @@
 #include "run/supply.h"
 
+#include "run/alike.h"
 #include "sdg/checkpoint/same_data.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
@@ -18,7 +19,8 @@ checkpoint::CheckpointInfo read_before(const recipe::RunConfig& config, const ch
 }
 
 Supply open_supply(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const at::Device& device,
-                   const std::function<void(const std::string&)>& on_event, const checkpoint::CheckpointInfo* before) {
+                   const std::function<void(const std::string&)>& on_event, const checkpoint::CheckpointInfo* before,
+                   Reducer& reducer) {
   Supply supply;
   supply.opened = data::open_data(config.data, config.config_dir);
   supply.dataset = std::make_unique<data::Dataset>(supply.opened, config.data);
@@ -35,8 +37,15 @@ Supply open_supply(const recipe::RunConfig& config, const checkpoint::RunFolder&
   supply.fingerprint = data::fingerprint(supply.opened);
   const auto note = [&](const std::string& message) { supply.notes.push_back(message); };
   if (before) checkpoint::check_resumed_data(*before, supply.fingerprint, folder.root().string(), note);
-  supply.given = conditions::given_conditions(
-      {config, folder, supply.opened, *supply.dataset, supply.fingerprint, before, device, note, on_event});
+  check_alike("data set", data::to_text(supply.fingerprint), reducer);
+  const auto give = [&] {
+    supply.given = conditions::given_conditions(
+        {config, folder, supply.opened, *supply.dataset, supply.fingerprint, before, device, note, on_event});
+  };
+  // What rank 0 makes and keeps in the folder, the others find there.
+  reducer.first_alone(give);
+  if (reducer.rank() > 0) give();
+  check_alike("set of conditions", supply.given.key, reducer);
   return supply;
 }
 

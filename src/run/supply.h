@@ -33,6 +33,7 @@ checkpoint::CheckpointInfo read_before(const recipe::RunConfig& config, const ch
 /// time is told to `on_event` (may be empty). Throws UsageError where data and configuration do not go together, Error
 /// where the data are no longer those of before.
 Supply open_supply(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const at::Device& device,
-                   const std::function<void(const std::string&)>& on_event, const checkpoint::CheckpointInfo* before);
+                   const std::function<void(const std::string&)>& on_event, const checkpoint::CheckpointInfo* before,
+                   Reducer& reducer);
 
 }  // namespace sdg::run

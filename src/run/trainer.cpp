@@ -4,7 +4,10 @@
 #include <cmath>
 #include <optional>
 
+#include <torch/version.h>
+
 #include "checkpoint/run_figures.h"
+#include "run/alike.h"
 #include "run/run_log.h"
 #include "run/run_pictures.h"
 #include "run/supply.h"
@@ -19,8 +22,10 @@
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/core/text.h"
+#include "sdg/core/version.h"
 #include "sdg/io/atomic_file.h"
 #include "sdg/io/folder_lock.h"
+#include "sdg/learn/own_images.h"
 #include "sdg/recipe/resume_rules.h"
 #include "sdg/recipe/source.h"
 #include "sdg/study/cluster_study.h"
@@ -37,23 +42,29 @@ double seconds_since(Clock::time_point start) {
 /// The run while it lasts: learner, logs, pictures, checkpoints.
 class Run {
  public:
-  Run(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const Observer& observer)
+  Run(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const Observer& observer, Reducer& reducer)
       : config_(config),
         folder_(folder),
         observer_(observer),
+        reducer_(reducer),
         device_(parse_device(config.device)),
         recovery_(checkpoint::find_recovery(folder)),
         before_(recovery_ ? std::optional(read_before(config, folder, recovery_->checkpoint)) : std::nullopt),
-        supply_(open_supply(config, folder, device_, observer.on_event, before_ ? &*before_ : nullptr)),
-        learner_(config, device_, supply_.given.ids, supply_.given.classes, supply_.dataset->size(), Reducer::local(),
-                 supply_.given.stored) {}
+        supply_(open_supply(config, folder, device_, observer.on_event, before_ ? &*before_ : nullptr, reducer)),
+        learner_(config, device_, supply_.given.ids, supply_.given.classes, supply_.dataset->size(), reducer,
+                 supply_.given.stored) {
+    check_alike("checkpoint to go on from (all must see the run's folder)",
+                recovery_ ? recovery_->checkpoint.filename().string() : "none", reducer);
+  }
 
   Outcome execute() {
     Outcome outcome;
     outcome.resumed = recovery_.has_value();
+    bool owed = false;
     if (recovery_) {
       restore();
-      outcome.idle = learner_.steps_done() >= config_.train.steps && !pictures_owed();
+      owed = pictures_owed();
+      outcome.idle = learner_.steps_done() >= config_.train.steps && !owed;
       if (outcome.idle) {
         say_notes();
         return ended(outcome);
@@ -64,18 +75,26 @@ class Run {
     if (!recovery_ && std::filesystem::exists(folder_.metrics()))
       notes_.push_back(cat(folder_.root().string(), ": holds no checkpoint; what metrics.jsonl held is kept as .bak"));
     begin_stage();
-    folder_.create();
-    write_config();
-    start_message(outcome.resumed);
-    say_notes();  // after the log file is open, so that they are told there too
-    log_ = std::make_unique<RunLog>(folder_, learner_.steps_done());
-    if (outcome.resumed && pictures_owed()) pictures();  // the run was ended after the checkpoint and before them
+    if (device_.is_cpu() &&
+        !learn::in_whole_shards(config_.train.batch, config_.train.shard, device_, reducer_.ranks()))
+      notes_.push_back(cat("train.batch ", config_.train.batch, " has fewer shards of train.shard ",
+                           config_.train.shard, " images than there are ranks (", reducer_.ranks(),
+                           "): what comes out equals one rank's within rounding, not to the bit"));
+    reducer_.first_alone([&] {
+      folder_.create();
+      write_config();
+      start_message(outcome.resumed);
+      say_notes();  // after the log file is open, so that they are told there too
+      log_ = std::make_unique<RunLog>(folder_, learner_.steps_done());
+    });
+    if (owed) pictures();  // the run was ended after the checkpoint and before them
 
     if (learner_.steps_done() < config_.train.steps) {
-      data::Loader loader(*supply_.dataset,
-                          {config_.train.batch, recipe::seed_of(config_), config_.data.flip,
-                           std::max<int64_t>(1, config_.data.threads), 2, order()},
-                          samples_done_);
+      data::Loader loader(
+          *supply_.dataset,
+          {config_.train.batch, recipe::seed_of(config_), config_.data.flip, std::max<int64_t>(1, config_.data.threads),
+           2, order(), learn::own_images(config_.train.batch, config_.train.shard, device_, reducer_)},
+          samples_done_);
       do one_step(loader);
       while (learner_.steps_done() < config_.train.steps && !stop_asked());
     }
@@ -100,15 +119,19 @@ class Run {
     }
   }
 
-  bool stop_asked() const { return observer_.stop && observer_.stop(); }
+  // Whichever rank is asked, all stop after the same step.
+  bool stop_asked() const { return reducer_.max(observer_.stop && observer_.stop() ? 1 : 0) > 0; }
 
   bool pictures_due() const {
     const int64_t step = learner_.steps_done(), every = config_.train.picture_every;
     return step > 0 && (step >= config_.train.steps || (every > 0 && step % every == 0));
   }
   bool pictures_owed() {
-    return pictures_due() &&
-           pictures_missing(folder_, supply_, static_cast<bool>(learner_.teacher().head), learner_.steps_done());
+    if (!pictures_due()) return false;
+    const bool missing =
+        reducer_.rank() == 0 &&
+        pictures_missing(folder_, supply_, static_cast<bool>(learner_.teacher().head), learner_.steps_done());
+    return reducer_.max(missing ? 1 : 0) > 0;
   }
 
   // Both copies begin alike.
@@ -144,11 +167,12 @@ class Run {
 
   void one_step(data::Loader& loader) {
     if (conditions::recluster_due(config_, learner_.change_at(), learner_.steps_done())) cluster_again();
+    reducer_.at(cat("step ", learner_.steps_done() + 1));
     const auto start = Clock::now();
     const auto batch = loader.next();
     StepReport report;
     report.result = step_of(batch);
-    samples_done_ = batch.sample.back() + 1;
+    samples_done_ += config_.train.batch;
     report.step = learner_.steps_done();
     report.steps = config_.train.steps;
     figures_.follow(report.result.flow_loss);
@@ -158,7 +182,7 @@ class Run {
     report.images_per_second = rate_;
     watch_clusters(report);
     watch_change(report);
-    if (report.step == 1 || report.step % config_.train.log_every == 0 || report.step == report.steps)
+    if (log_ && (report.step == 1 || report.step % config_.train.log_every == 0 || report.step == report.steps))
       log_->write(report);
     if (observer_.on_step) observer_.on_step(report);
     if (report.step % config_.train.save_every == 0) save(/*scheduled=*/true);
@@ -190,7 +214,10 @@ class Run {
 
   void cluster_again() {
     const auto before = learner_.ids();
-    learner_.set_ids(conditions::recluster(config_, learner_.teacher(), *supply_.dataset, device_, before));
+    auto ids = at::empty({supply_.dataset->size()}, at::kLong);
+    reducer_.first_alone(
+        [&] { ids = conditions::recluster(config_, learner_.teacher(), *supply_.dataset, device_, before); });
+    learner_.set_ids(reducer_.broadcast(ids));
     if (!observer_.on_event) return;
     std::string message = cat("step ", learner_.steps_done(), ": clustered anew");
     if (before.defined())
@@ -221,12 +248,19 @@ class Run {
 
   void pictures() {
     pictured_at_ = learner_.steps_done();
-    const auto message = write_pictures(config_, folder_, supply_, learner_, device_, *log_);
-    if (observer_.on_event && !message.empty()) observer_.on_event(message);
+    reducer_.first_alone([&] {
+      const auto message = write_pictures(config_, folder_, supply_, learner_, device_, *log_);
+      if (observer_.on_event && !message.empty()) observer_.on_event(message);
+    });
   }
 
   // Only scheduled checkpoints compete for `best`: when a run was stopped must not decide which one that is.
   void save(bool scheduled) {
+    reducer_.first_alone([&] { write_checkpoint(scheduled); });
+    saved_at_ = learner_.steps_done();
+  }
+
+  void write_checkpoint(bool scheduled) {
     const int64_t step = learner_.steps_done();
     tensors::TensorFile file;
     learner_.save(file);
@@ -253,7 +287,6 @@ class Run {
     const bool best = scheduled && step > 0 && figures_.is_best();
     file.tensors["figures"] = figures_.state();
     folder_.save(file, step, best, config_.train.keep);
-    saved_at_ = step;
   }
 
   void restore() {
@@ -271,8 +304,11 @@ class Run {
     learner_.load(file, where);
     figures_.restore(file.at("figures", where), where);
     saved_at_ = learner_.steps_done();
-    notes_ = checkpoint::settle(folder_, *recovery_);
-    settle_best();
+    reducer_.sum(int64_t{0});  // not before all have read what is there
+    reducer_.first_alone([&] {
+      notes_ = checkpoint::settle(folder_, *recovery_);
+      settle_best();
+    });
   }
 
   void settle_best() {
@@ -304,6 +340,7 @@ class Run {
   recipe::RunConfig config_;
   checkpoint::RunFolder folder_;
   const Observer& observer_;
+  Reducer& reducer_;
   at::Device device_;
   std::optional<checkpoint::Recovery> recovery_;      // what the folder holds to go on from
   std::optional<checkpoint::CheckpointInfo> before_;  // of the run that goes on
@@ -326,10 +363,18 @@ class Run {
 
 }  // namespace
 
-Outcome train(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const Observer& observer) {
-  const io::FolderLock lock(folder.root(), "sdg train");
-  if (lock.held()) folder.remove_temporaries();
-  Run run(config, folder, observer);
+Outcome train(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const Observer& observer,
+              Reducer& reducer) {
+  check_alike("program", cat("sdg ", version(), ", LibTorch ", TORCH_VERSION), reducer);
+  auto shown = config;
+  check_alike("configuration", config::to_yaml(config::Fields::of(shown)), reducer);
+  learn::own_images(config.train.batch, config.train.shard, at::kCPU, reducer);  // is there one for each?
+  std::optional<io::FolderLock> lock;
+  reducer.first_alone([&] {
+    lock.emplace(folder.root(), "sdg train");
+    if (lock->held()) folder.remove_temporaries();
+  });
+  Run run(config, folder, observer, reducer);
   return run.execute();
 }
 

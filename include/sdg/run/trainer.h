@@ -3,6 +3,7 @@
 #include <string>
 
 #include "sdg/checkpoint/run_folder.h"
+#include "sdg/core/reducer.h"
 #include "sdg/learn/learner.h"
 
 namespace sdg::run {
@@ -37,6 +38,12 @@ struct Outcome {
 /// the run that was stopped equals the one that never was, bit for bit on the CPU. Options that differ are taken as
 /// their declarations allow, with a line of what changed after which step; throws UsageError for those that may not. A
 /// picture or row of the last checkpoint that is missing is made up for; a finished run is left alone.
-Outcome train(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const Observer& observer);
+///
+/// Over ranks all call this with the same configuration, and each trains with its share of every batch
+/// (learn/own_images.h): the run equals that of one rank, also where it goes on with another number of ranks. Only rank
+/// 0 writes, into a folder that all must see, and should have callbacks; `stop` of any rank stops all. Throws
+/// UsageError on all ranks where configurations, versions or data differ.
+Outcome train(const recipe::RunConfig& config, const checkpoint::RunFolder& folder, const Observer& observer,
+              Reducer& reducer = Reducer::local());
 
 }  // namespace sdg::run

@@ -1,0 +1,90 @@
+#include "cli/joined_ranks.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+
+#include "cli/terminal.h"
+#include "cli/visible_device.h"
+#include "sdg/core/error.h"
+#include "sdg/io/signal_safe.h"
+#include "sdg/ranks/ranks.h"
+
+namespace sdg::cli {
+namespace {
+
+struct Joined {
+  std::optional<ranks::Place> place;
+  std::shared_ptr<Reducer> reducer;
+};
+
+// Never destroyed but by leave_ranks(): see end_failed_rank.
+Joined& joined() {
+  static auto* all = new Joined;
+  return *all;
+}
+
+bool one_of_several() {
+  return joined().place && joined().place->ranks > 1;
+}
+
+// Nothing where variables of those names mean something else.
+std::optional<ranks::Place> place_if_any() {
+  try {
+    return ranks::place_from_environment();
+  } catch (const UsageError&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+void declare_patience(CLI::App& app, double& seconds) {
+  app.add_option("--patience", seconds,
+                 "over several ranks: seconds after which a rank that does not come ends the run on all; default 60")
+      ->type_name("S")
+      ->check(CLI::Range(2.0, 86400.0));
+}
+
+void see_own_device() {
+  const auto place = place_if_any();
+  if (!place || place->ranks == 1) return;
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  ::setenv("CUDA_VISIBLE_DEVICES", visible_device(visible ? visible : "", place->local_rank).c_str(), 1);
+}
+
+Reducer& join_ranks(double patience) {
+  auto& all = joined();
+  all.place = ranks::place_from_environment();
+  if (!one_of_several()) return Reducer::local();
+  if (all.place->rank > 0) fall_silent();
+  all.reducer = ranks::connect(*all.place, std::chrono::milliseconds(static_cast<int64_t>(patience * 1000)));
+  return *all.reducer;
+}
+
+void leave_ranks() {
+  joined().reducer.reset();
+}
+
+void check_alone(const std::string& command) {
+  const auto place = place_if_any();
+  SDG_CHECK_USAGE(!place || place->ranks == 1, "sdg ", command, " is done by one process, and ", place->ranks,
+                  " were started (RANK, WORLD_SIZE): start it without torchrun, srun or sdg launch");
+}
+
+bool speaks_of(const std::exception& failure) {
+  if (!one_of_several() || joined().place->rank == 0) return true;
+  return dynamic_cast<const ranks::FirstRankLost*>(&failure) != nullptr;
+}
+
+void end_failed_rank(const std::exception& failure, int code) {
+  if (!one_of_several()) return;
+  if (joined().reducer && !dynamic_cast<const RankError*>(&failure))
+    ranks::tell_failure(*joined().reducer, failure.what());
+  io::remove_unfinished_files();
+  std::fflush(nullptr);
+  std::_Exit(code);
+}
+
+}  // namespace sdg::cli

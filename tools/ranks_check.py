@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Measures what docs/scale.md says of ranks on this machine: equal weights and assignments on 1, 2 and 4 ranks, memory, bytes and time a step, a rank
+killed and one stopped, restarts with another number of ranks. Prints the tables as Markdown.
+   .venv/bin/python tools/ranks_check.py [PROGRAM]      default build/release/sdg; some minutes"""
+import json
+import os
+import pathlib
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from safetensors.torch import load_file
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SDG = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release/sdg").resolve()
+STEPS = 50
+DIGITS = ["--config", str(ROOT / "configs/digits.yaml"), "--set", "device=cpu", "--set", "train.picture_every=0", "--set", "condition.change=0.4"]
+# The same with 19 M parameters, to see what bytes cost.
+LARGE = DIGITS + [f"--set={o}" for o in ("model.dim=512", "model.depth=5", "model.heads=8", "train.batch=16", "train.shard=4")]
+
+
+def command(ranks, run, options, patience=None, restarts=0):
+    words = [str(SDG)]
+    if ranks > 1:
+        words += ["launch", "-n", str(ranks), "--grace", "2"] + (["--restarts", str(restarts)] if restarts else [])
+    words += ["train", "--run", str(run)] + options
+    return words + (["--patience", str(patience)] if patience else [])
+
+
+def start(words):
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def processes_of(program):
+    """{rank: process id} of a started command; {0: itself} where it is one process."""
+    out = {}
+    for child in pathlib.Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split():
+        try:
+            variables = dict(v.split("=", 1) for v in pathlib.Path(f"/proc/{child}/environ").read_text().split("\0") if "=" in v)
+        except OSError:
+            continue
+        if "RANK" in variables:
+            out[int(variables["RANK"])] = int(child)
+    return out or {0: program.pid}
+
+
+def peak(process):
+    try:
+        for line in pathlib.Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return 0
+
+
+def loopback_bytes():
+    for line in pathlib.Path("/proc/net/dev").read_text().splitlines():
+        if line.strip().startswith("lo:"):
+            return int(line.split()[1])
+    return 0
+
+
+def train(ranks, run, options):
+    """Runs to the end; seconds, peak MB of the largest rank, bytes over the loopback device."""
+    before, begin, most = loopback_bytes(), time.time(), 0
+    program = start(command(ranks, run, options))
+    while program.poll() is None:
+        try:
+            most = max([most] + [peak(p) for p in processes_of(program).values()])
+        except OSError:
+            pass
+        time.sleep(0.05)
+    error = program.stderr.read()
+    if program.returncode != 0:
+        sys.exit(f"{' '.join(command(ranks, run, options))} ended with {program.returncode}: {error}")
+    return time.time() - begin, most, loopback_bytes() - before
+
+
+def checkpoint(run):
+    return load_file(run / "checkpoints/last.safetensors")
+
+
+def difference(a, b):
+    """Largest difference of weights, and of every tensor, of two runs; and do all images have the same cluster."""
+    a, b = checkpoint(a), checkpoint(b)
+    assert a.keys() == b.keys()
+    far = {name: (a[name].double() - b[name].double()).abs().max().item() if a[name].numel() else 0 for name in a}
+    weights = max(value for name, value in far.items() if name.startswith(("model.", "ema.")))
+    same = bool((a["agreement.memory"] == b["agreement.memory"]).all())
+    return weights, max(far.values()), same
+
+
+def seconds_a_step(ranks, folder, options):
+    """From two lengths, so that the start does not count."""
+    short, long = 5, 25
+    times, moved = [], []
+    for steps in (short, long):
+        seconds, memory, count = train(ranks, folder / f"{ranks}-{steps}-{len(list(folder.iterdir()))}", options + ["--set", f"train.steps={steps}"])
+        times.append(seconds)
+        moved.append(count)
+    return (times[1] - times[0]) / (long - short), (moved[1] - moved[0]) / (long - short), memory
+
+
+def wait_for_step(run, program):
+    while not (run / "checkpoints/last.safetensors").exists():
+        if program.poll() is not None:
+            sys.exit(f"ended before its time: {program.stderr.read()}")
+        time.sleep(0.005)
+
+
+def lost(folder, number, patience):
+    """One of two ranks is killed or stopped after the first checkpoint: seconds to the end, the line, the weights after going on."""
+    run = folder / f"lost-{number.name}"
+    options = DIGITS + ["--set", "train.steps=400", "--set", "train.save_every=10"]
+    program = start(command(2, run, options, patience))
+    wait_for_step(run, program)
+    os.kill(processes_of(program)[1], number)
+    begin = time.time()
+    error = program.communicate()[1]
+    seconds = time.time() - begin
+    line = [each for each in error.splitlines() if each.startswith("sdg: ")][-1]
+    code = program.returncode
+    train(2, run, options)
+    return seconds, code, line, run, options
+
+
+def main():
+    print(f"`tools/ranks_check.py`, seed 0, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, one thread a rank.\n")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        options = DIGITS + ["--set", f"train.steps={STEPS}"]
+        print(f"digits.yaml, {STEPS} steps, conditions from step {int(STEPS * 0.4)} on, against one process:\n")
+        print("| ranks | largest difference of a weight | of any tensor of the checkpoint | clusters of all images equal | peak memory a rank, MB |")
+        print("| ---: | ---: | ---: | --- | ---: |")
+        for ranks in (1, 2, 4):
+            _, memory, _ = train(ranks, folder / f"r{ranks}", options)
+            weights, any_tensor, same = difference(folder / "r1", folder / f"r{ranks}")
+            print(f"| {ranks} | {weights:g} | {any_tensor:g} | {'yes' if same else 'NO'} | {memory:.0f} |", flush=True)
+        print("\n| network | ranks | ms a step | bytes over the loopback a step | peak memory a rank, MB |\n| --- | ---: | ---: | ---: | ---: |")
+        for title, what in (("digits.yaml, 0.3 M parameters, batch 128", DIGITS), ("19 M parameters, batch 16", LARGE)):
+            for ranks in (1, 2, 4):
+                seconds, moved, memory = seconds_a_step(ranks, folder, what)
+                print(f"| {title} | {ranks} | {1000 * seconds:.0f} | {moved:,.0f} | {memory:.0f} |", flush=True)
+        print("\n| rank 1 of 2 | seconds until all have ended | exit code | what the first rank says | weights after going on, against one process |\n| --- | ---: | ---: | --- | ---: |")
+        whole = folder / "whole"
+        for number, patience in ((signal.SIGKILL, None), (signal.SIGSTOP, None)):
+            seconds, code, line, run, options = lost(folder, number, patience)
+            if not whole.exists():
+                train(1, whole, options)
+            print(f"| {number.name} | {seconds:.1f} | {code} | `{line}` | {difference(whole, run)[0]:g} |", flush=True)
+        print("\n| from 2 ranks at step 25 to | largest difference of a weight, against one process |\n| ---: | ---: |")
+        for ranks in (1, 4):
+            run = folder / f"from2to{ranks}"
+            stopped = start(command(2, run, options_for_stop()))
+            wait_for_step(run, stopped)
+            stopped.send_signal(signal.SIGTERM)
+            stopped.communicate()
+            train(ranks, run, options_for_stop())
+            if ranks == 1:
+                train(1, folder / "stop-one", options_for_stop())
+            print(f"| {ranks} | {difference(folder / 'stop-one', run)[0]:g} |", flush=True)
+
+
+def options_for_stop():
+    return DIGITS + ["--set", "train.steps=100", "--set", "train.save_every=25"]
+
+
+if __name__ == "__main__":
+    main()
