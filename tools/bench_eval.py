@@ -35,6 +35,14 @@ def run(program, *arguments, threads):
     return done.stdout, seconds
 
 
+def with_torchvision(torch):
+    """A torchvision built for another torch lacks its operators, which Inception needs none of."""
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
+
+
 def random_inception(torch, pytorch_fid_inception, path):
     """pytorch-fid's network with weights of variance 2 / fan_in, written as a state dict."""
     import torchvision
@@ -57,6 +65,8 @@ def random_inception(torch, pytorch_fid_inception, path):
 
 def features(arguments, folder):
     import torch
+
+    _operators = with_torchvision(torch)
     from pytorch_fid import fid_score, inception
 
     torch.set_num_threads(arguments.threads)
@@ -116,6 +126,8 @@ def frechet(arguments, folder):
     weights = folder / "inception.pth"
     if not weights.exists():
         import torch
+
+        _operators = with_torchvision(torch)
         from pytorch_fid import inception
 
         random_inception(torch, inception, weights)
