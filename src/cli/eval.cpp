@@ -93,8 +93,8 @@ evaluate::Protocol protocol_of(const Arguments& arguments, const std::vector<eva
   for (const auto& [field, value] : drawn.items())
     if (field != "seed" && field != "count") out.emplace_back("sample." + field, text_of(value));
   out.emplace_back("sample.condition", config::name(run->info.config.condition.source));
-  out.emplace_back("sample.weights", arguments.sampling.weights);
-  if (arguments.sampling.cluster) out.emplace_back("sample.cluster", std::to_string(*arguments.sampling.cluster));
+  out.emplace_back("sample.weights", config::name(arguments.sampling.weights));
+  if (!arguments.sampling.cluster.empty()) out.emplace_back("sample.cluster", arguments.sampling.cluster);
   if (!arguments.sampling.map_from.empty()) out.emplace_back("sample.map_from", arguments.sampling.map_from);
   return out;
 }

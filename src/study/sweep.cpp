@@ -6,6 +6,7 @@
 #include "generate/options_json_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
+#include "sdg/core/utf8.h"
 #include "study/sweep_names.h"
 
 namespace sdg::study {

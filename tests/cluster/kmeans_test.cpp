@@ -172,8 +172,7 @@ TEST(Kmeans, ARandomStartOnEqualPointsIsReseeded) {
   }
 }
 
-TEST(Kmeans, AnUnknownStartIsNamed) {
-  EXPECT_THROW(cluster::kmeans(noise(10, 2), {.clusters = 2, .start = "middle"}), Error);
+TEST(Kmeans, NegativeMiniBatchesAreRefused) {
   EXPECT_THROW(cluster::kmeans(noise(10, 2), {.clusters = 2, .minibatch = -1}), Error);
 }
 

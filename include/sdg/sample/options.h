@@ -123,7 +123,7 @@ struct SampleOptions {
   double clip_percentile = 0.995;
   Prior prior = Prior::kEmpirical;
   double prior_temperature = 1;
-  std::string times;
+  std::string times{};
   double shift = 3;
   double karras_rho = 7;
   double rtol = 1e-5, atol = 1e-5;
