@@ -90,7 +90,7 @@ TEST(Ddpm, NeedsNoise) {
 
 // EDM's noise in, noise out: the draws stay those of the data.
 TEST(Edm, DrawsAreOfTheDataHoweverMuchNoiseIsPutBack) {
-  for (const double churn : {10.0, 40.0}) {
+  for (const double churn : {5.0, 20.0}) {
     sample::SampleOptions options;
     options.solver = Solver::kEdm;
     options.churn = churn;

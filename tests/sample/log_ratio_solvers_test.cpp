@@ -60,7 +60,8 @@ class LogRatioSolver : public testing::TestWithParam<Case> {};
 
 TEST_P(LogRatioSolver, ErrorFallsWithItsOrderOnAGaussiansFlow) {
   std::vector<double> errors;
-  for (const int64_t steps : {40, 80, 160, 320})
+  // Near t = 0 steps are long in l however short they are in t, which costs a factor of about log(steps).
+  for (const int64_t steps : {320, 640, 1280})
     errors.push_back(error_at_the_end(GetParam().solver, sample::uniform_grid(steps)));
   for (size_t i = 1; i < errors.size(); ++i)
     EXPECT_NEAR(std::log2(errors[i - 1] / errors[i]), GetParam().order, 0.25) << i << ": " << errors[i];
@@ -112,8 +113,8 @@ TEST(Unipc, IsOfOrderThreeBetweenTheEnds) {
     const auto x = at::full({1}, exact(begin), at::kDouble);
     return std::abs(sample::run(plain(solver), gaussian(), x, grid).item<double>() - exact(end));
   };
-  EXPECT_NEAR(std::log2(error(Solver::kDpmpp2m, 20) / error(Solver::kDpmpp2m, 40)), 2, 0.3);
-  EXPECT_NEAR(std::log2(error(Solver::kUnipc, 20) / error(Solver::kUnipc, 40)), 3, 0.4);
+  EXPECT_NEAR(std::log2(error(Solver::kDpmpp2m, 40) / error(Solver::kDpmpp2m, 80)), 2, 0.3);
+  EXPECT_NEAR(std::log2(error(Solver::kUnipc, 40) / error(Solver::kUnipc, 80)), 3, 0.4);
 }
 
 // diffusers 0.35.2 on the flow of this Gaussian (s = 0, flow sigmas, order 2, 8 steps from t = 0.001), float64.
