@@ -11,7 +11,7 @@ TEST(InceptionParity, WholeNetworkWithFormulaWeightsIsPytorchFidsAndTorchFidelit
     FidInception net;
     net->load_state(test::formula_inception_weights(*net, f.config.at("salt")), f.name);
     for (const std::string image : {"img", "big", "img", "big"}) {  // then with batch norms folded
-      const Tensor x = f.in(image).permute({0, 3, 1, 2});  // [1, 3, H, W]
+      const Tensor x = f.in(image).permute({0, 3, 1, 2});           // [1, 3, H, W]
       const InceptionFeatures own = net(inception_input_pytorch_fid(x));
       f.compare(image + ".64", own.f64);
       f.compare(image + ".192", own.f192);
