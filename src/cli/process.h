@@ -7,7 +7,7 @@ namespace sdg::cli {
 /// with it their text. A reader that goes away (SIGPIPE) and a file that may grow no further (SIGXFSZ) are errors of
 /// the write instead of the program's end. HUP, INT, TERM, USR1, USR2 and XCPU end the program with 128 + number and
 /// remove the files that are being written beside their final names; under nohup HUP is ignored. A mapped file that is
-/// shortened in use ends it with a line that names the file. Up to 256 MiB of freed memory stay with the process.
+/// shortened in use ends it with a line that names the file. Up to 64 MiB of freed memory stay with the process.
 void prepare_process();
 
 /// From now on the first of those signals only sets a flag, because the command has something to save. More of them
