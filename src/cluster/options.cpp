@@ -117,16 +117,15 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
          {.help = "Stop the teacher's pass after that block. false runs it to its end: the same clusters, bit for bit, "
                   "for more time; there to measure what stopping saves.",
           .resume = config::Resume::kFree});
-  fields(
-      "refresh", &options.refresh,
-      {.help = "Share of each batch that the teacher and the head look at. The other images keep the cluster of their "
-               "last look, and one that never had a look gets one once conditions are given. Clusters change slowly, "
-               "so a share costs little quality and saves the same share of clustering's time.",
-       .unit = "fraction",
-       .min = 0.01,
-       .max = 1,
-       .resume = config::Resume::kSaid,
-       .later = true});
+  fields("refresh", &options.refresh,
+         {.help = "Share of each batch that the teacher and the head look at. The other images keep the cluster of "
+                  "their last look, and one that never had a look gets one once conditions are given. A share saves as "
+                  "much of clustering's FLOP; what it costs in quality was not measured yet.",
+          .unit = "fraction",
+          .min = 0.01,
+          .max = 1,
+          .resume = config::Resume::kSaid,
+          .later = true});
   fields("hidden", &options.hidden,
          {.help = "Width inside the projection head; 0 is half the feature's width. Larger heads fit finer clusters "
                   "and cost memory.",
