@@ -19,12 +19,16 @@ struct Arguments {
 constexpr const char* kExamples =
     "  sdg config imagenet256.yaml                      every option with its value\n"
     "  sdg config --help-options                        every option with its meaning\n"
-    "  sdg config --list                                the shipped configs\n"
+    "  sdg config --list                                the shipped configs and what was measured with them\n"
     "  sdg config --markdown > docs/config.md\n";
 
 int execute(const Arguments& arguments) {
   if (arguments.list) {
-    for (const auto& name : config::shipped_configs()) std::printf("%s\n", name.c_str());
+    for (const auto& name : config::shipped_configs()) {
+      const auto [what, measured] = config::config_summary(config::find_config(name));
+      std::printf("%-18s %s\n", name.c_str(), what.c_str());
+      if (!measured.empty()) std::printf("%-18s   measured: %s\n", "", measured.c_str());
+    }
     return 0;
   }
   if (arguments.markdown || arguments.help_options) {
@@ -52,7 +56,8 @@ Command config_command() {
             ->take_all();
         app.add_flag("--comments", arguments->comments, "with each option's meaning above it");
         app.add_flag("--help-options", arguments->help_options, "every option: default, unit, range, meaning");
-        app.add_flag("--list", arguments->list, "list the shipped configs");
+        app.add_flag("--list", arguments->list,
+                     "list the shipped configs: what each is, and what was measured with it");
         app.add_flag("--markdown", arguments->markdown, "the options as a Markdown page");
         return [arguments, &app] {
           const bool of_one = !(arguments->list || arguments->markdown || arguments->help_options);

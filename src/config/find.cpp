@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <optional>
 #include <set>
 
@@ -143,6 +144,22 @@ std::vector<std::string> shipped_configs() {
     }
   }
   return {names.begin(), names.end()};
+}
+
+ConfigSummary config_summary(const fs::path& file) {
+  std::ifstream in(file);
+  SDG_CHECK(in, file.string(), ": cannot be read");
+  const std::string sign = "# ", mark = sign + "Measured: ";
+  ConfigSummary out;
+  for (std::string line; std::getline(in, line) && line.starts_with("#");) {
+    if (line.starts_with(mark)) {
+      out.measured = line.substr(mark.size());
+    } else if (out.what.empty() && line.starts_with(sign)) {
+      const auto end = line.find(". ");
+      out.what = line.substr(sign.size(), end == std::string::npos ? end : end + 1 - sign.size());
+    }
+  }
+  return out;
 }
 
 }  // namespace sdg::config

@@ -29,6 +29,15 @@ TEST_F(FindTest, TheWorkingFolderComesFirstThenTheShippedConfigs) {
   EXPECT_EQ(find_config("a"), "a");
 }
 
+TEST_F(FindTest, AConfigSaysWhatItIsAndWhatWasMeasuredInTheCommentItBeginsWith) {
+  folder_.write("a.yaml", "# For cats at 8.5 px. Slow.\n# More.\n# Measured: FD 1.5\nseed: 0\n# Measured: not this\n");
+  EXPECT_EQ(config_summary("a.yaml").what, "For cats at 8.5 px.");
+  EXPECT_EQ(config_summary("a.yaml").measured, "FD 1.5");
+  folder_.write("b.yaml", "seed: 0\n");
+  EXPECT_EQ(config_summary("b.yaml").what + config_summary("b.yaml").measured, "");
+  EXPECT_THROW(config_summary("none.yaml"), Error);
+}
+
 TEST_F(FindTest, FoldersOfThatNameAreNoConfigs) {
   fs::create_directories("a");
   folder_.write("../shipped/a.yaml", "");

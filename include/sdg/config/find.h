@@ -29,4 +29,12 @@ std::string expand_path(const std::string& path);
 /// The names of the shipped configs, without ".yaml", sorted.
 std::vector<std::string> shipped_configs();
 
+/// What a config's file says of itself, in the comment that it begins with.
+struct ConfigSummary {
+  std::string what;      ///< first sentence of the first line
+  std::string measured;  ///< the line that begins with "Measured: ", without these words; empty where nothing was
+};
+/// Throws Error where the file cannot be read.
+ConfigSummary config_summary(const std::filesystem::path& file);
+
 }  // namespace sdg::config
