@@ -30,7 +30,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"flow", {"core", "config"}},
     {"model", {"core", "config", "tensors", "nn", "flow"}},
     {"sample", {"core", "config", "flow"}},
-    {"cluster", {"core", "config"}},
+    {"cluster", {"core", "config", "nn"}},
     {"metrics", {"core", "tensors"}},
     {"recipe", {"core", "config", "data", "flow", "model", "sample", "cluster"}},
     {"network", {"core", "config", "data", "nn", "flow", "model", "cluster", "recipe"}},
