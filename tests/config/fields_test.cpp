@@ -8,13 +8,15 @@
 namespace sdg::config {
 namespace {
 
+// What a declaration that is the program's own mistake says, without the place in the code.
 template <class Declare>
 std::string declaration_error(Declare&& declare) {
   Fields fields;
   try {
     declare(fields);
-  } catch (const Error& error) {
-    return error.what();
+  } catch (const InternalError& error) {
+    const std::string message = error.what();
+    return message.substr(0, message.find(" ["));
   }
   return "";
 }
