@@ -47,12 +47,12 @@ void write_grid(const std::string& folder, int64_t count) {
   image::write_png(grid_path(folder), image::image_grid(images, columns, 2, evaluate::picture_scale(images.size(3))));
 }
 
-// What a picture is, for whoever finds it alone.
-std::string text_of(const generate::Request& request, const std::string& content, int64_t index,
+// What a picture is, for whoever finds it alone. Of an image alone, so that its file is the same among few or many.
+std::string text_of(const generate::Request& request, const std::string& network, int64_t index,
                     const Tensor& cluster) {
   std::string text = cat("sdg sample: image ", index);
   if (cluster.numel() == 1 && cluster.item<int64_t>() >= 0) text += cat(", cluster ", cluster.item<int64_t>());
-  return text + cat(", ", sample::to_text(request.sample), "; content ", content);
+  return text + cat(", ", sample::to_text(request.sample), "; network ", network);
 }
 
 // Rows into a file that grows beside `where` and can be gone on with; `finish` makes of it what was asked for.
@@ -127,12 +127,13 @@ int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, ge
     catch_signals();
     ProgressBar bar("sample", "img/s");
     int64_t index = before;
+    const auto network = generate::content_digest(trained);
     BackgroundWork writers(std::max(2, available_cores()), 256);
     generate::generate(
         trained.info.config, trained.network, trained.prior, device, request,
         [&](const generate::Generated& piece) {
           for (int64_t i = 0; i < piece.images.size(0) && !caught_signal(); ++i, ++index) {
-            auto text = text_of(request, output.content, index, piece.clusters[i]);
+            auto text = text_of(request, network, index, piece.clusters[i]);
             writers.add([&folder, name = file_name(index), image = piece.images[i], text = std::move(text)] {
               folder.write(name, image, text);
             });

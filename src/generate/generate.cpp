@@ -21,7 +21,7 @@ std::string step_of(const Drawing& drawing, int64_t index) {
     });
   } catch (const Error&) {  // said already
   }
-  return found < 0 ? std::string() : cat(" after step ", found + 1);
+  return found < 0 ? std::string() : cat(" from step ", found + 1, " on");
 }
 
 // x [n, ...], of which the first is image `first`.
@@ -29,9 +29,8 @@ void check_drawn(const Drawing& drawing, const Tensor& x, int64_t first) {
   if (is_finite(x)) return;
   for (int64_t i = 0; i < x.size(0); ++i) {
     if (!is_finite(x[i]))
-      throw NotFinite(cat("image ", first + i, " is not finite", step_of(drawing, first + i), " (",
-                          to_text(drawing.request.sample),
-                          "): the network or these settings let it grow without bound"));
+      throw NotFinite(cat("image ", first + i, " is not finite (", to_text(drawing.request.sample), ")",
+                          step_of(drawing, first + i), ": the network or these settings let it grow without bound"));
   }
 }
 
