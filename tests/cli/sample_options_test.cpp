@@ -106,7 +106,7 @@ TEST_F(Drawing, ASweepVariesAnyOption) {
       "sweep --run run --guidance 1 --solver euler,euler_maruyama --diffusion sigma,decreasing --steps 3 --count 16");
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(points().size(), 3U);
-  EXPECT_THAT(result.err, HasSubstr("only euler_maruyama adds noise on the way: one point stands for all"));
+  EXPECT_THAT(result.err, HasSubstr("only euler_maruyama and stochastic_heun add noise so: one point stands for all"));
   EXPECT_THAT(result.out, HasSubstr("| run, euler_maruyama, diffusion decreasing |"));
   EXPECT_THAT(result.out, HasSubstr("| run, euler |"));
   EXPECT_EQ(nlohmann::json::parse(points().back()).at("diffusion"), "decreasing");
