@@ -2,6 +2,7 @@
 // which is how a network's features are clustered while it trains.
 //   cluster_features                            1,500 made-up points around five centres
 //   cluster_features FILE.safetensors CLUSTERS  its tensor "features" [N, F], and "labels" [N] if it has them
+#include <ATen/Parallel.h>
 #include <sdg/sdg.h>
 #include <torch/optim/adam.h>
 

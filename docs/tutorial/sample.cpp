@@ -1,5 +1,6 @@
 // Draws images from a trained run, first as the program does, then step by step with a solver over the velocity.
 //   sample RUN PICTURE.png [GUIDANCE]
+#include <ATen/Parallel.h>
 #include <sdg/sdg.h>
 
 #include <cstdio>

@@ -1,5 +1,6 @@
 // Trains a small network on the shipped digits. Its own clusters become its conditions: no label is read.
 //   train_digits FOLDER [STEPS]     the same command again goes on where it stopped
+#include <ATen/Parallel.h>
 #include <sdg/sdg.h>
 
 #include <cstdio>
