@@ -39,6 +39,7 @@ void check_command_name(const std::string& name) {
 }
 
 int parse_error(const CLI::App& app, const CLI::ParseError& error) {
+  if (!is_first_rank()) return error.get_exit_code() == 0 ? 0 : kUsage;
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   return report(cat(error.what(), "; see sdg --help"), kUsage);
 }
@@ -52,11 +53,11 @@ int code_of(const std::exception& error) {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table{
-      train_command(),    sample_command(),   fit_grid_command(), invert_command(),    likelihood_command(),
-      eval_command(),     eval_fid_command(), compare_command(),  ref_stats_command(), eval_clusters_command(),
-      clusters_command(), features_command(), kmeans_command(),   audit_command(),     sweep_command(),
-      encode_command(),   decode_command(),   inspect_command(),  convert_command(),   config_command(),
-      bench_command()};
+      train_command(),         launch_command(),   sample_command(),   fit_grid_command(), invert_command(),
+      likelihood_command(),    eval_command(),     eval_fid_command(), compare_command(),  ref_stats_command(),
+      eval_clusters_command(), clusters_command(), features_command(), kmeans_command(),   audit_command(),
+      sweep_command(),         encode_command(),   decode_command(),   inspect_command(),  convert_command(),
+      config_command(),        bench_command()};
   return table;
 }
 

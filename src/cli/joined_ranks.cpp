@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "cli/process.h"
 #include "cli/terminal.h"
 #include "cli/visible_device.h"
 #include "sdg/core/error.h"
@@ -67,15 +68,27 @@ void leave_ranks() {
   joined().reducer.reset();
 }
 
+int help_draw(const checkpoint::Trained& trained, const generate::Request& request, const at::Device& device) {
+  catch_signals();  // the first rank ends all
+  while (generate::help(trained.info.config, trained.network, trained.prior, device, request)) {
+  }
+  leave_ranks();
+  return 0;
+}
+
 void check_alone(const std::string& command) {
   const auto place = place_if_any();
   SDG_CHECK_USAGE(!place || place->ranks == 1, "sdg ", command, " is done by one process, and ", place->ranks,
                   " were started (RANK, WORLD_SIZE): start it without torchrun, srun or sdg launch");
 }
 
+bool is_first_rank() {
+  const auto place = place_if_any();
+  return !place || place->rank == 0;
+}
+
 bool speaks_of(const std::exception& failure) {
-  if (!one_of_several() || joined().place->rank == 0) return true;
-  return dynamic_cast<const ranks::FirstRankLost*>(&failure) != nullptr;
+  return is_first_rank() || dynamic_cast<const ranks::FirstRankLost*>(&failure) != nullptr;
 }
 
 void end_failed_rank(const std::exception& failure, int code) {

@@ -2,7 +2,9 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 
+#include "sdg/checkpoint/checkpoint.h"
 #include "sdg/core/reducer.h"
+#include "sdg/generate/generate.h"
 
 /// The other processes that work on the same command, where torchrun, srun or `sdg launch` started several.
 namespace sdg::cli {
@@ -19,10 +21,15 @@ Reducer& join_ranks(double patience);
 /// The command has ended well.
 void leave_ranks();
 
+/// What a rank other than the first does while the first draws; an exit code.
+int help_draw(const checkpoint::Trained& trained, const generate::Request& request, const at::Device& device);
+
 /// Throws UsageError where this process is one of several ranks: `command` is done by one.
 void check_alone(const std::string& command);
 
-/// Who failed: the first rank says so, another one only where the first was lost.
+/// Also where this process is the only one.
+bool is_first_rank();
+/// Of a failure the first rank speaks, another one only where the first was lost.
 bool speaks_of(const std::exception& failure);
 /// Tells the other ranks of a failure, if there are any, and then ends the program: destructors would wait for ranks
 /// that never come. Returns where there is only one.

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/declared.h"
+#include "cli/joined_ranks.h"
 #include "cli/process.h"
 #include "cli/sample_output.h"
 #include "cli/sampling.h"
@@ -24,6 +25,7 @@ struct Arguments {
   std::string out = "samples", npz, latents, from, mask, between, trace;
   double strength = 1;
   bool overwrite = false, json = false;
+  double patience = 60;
 };
 
 constexpr const char* kExamples =
@@ -34,7 +36,8 @@ constexpr const char* kExamples =
     "  sdg sample --from photo.png --strength 0.6       variations of a picture\n"
     "  sdg sample --from photo.png --mask hole.png      draw anew where the mask is white\n"
     "  sdg sample --between 3,8 --count 9               from image 3 to image 8\n"
-    "  sdg sample --trace trace.png                     how the first image comes to be\n";
+    "  sdg sample --trace trace.png                     how the first image comes to be\n"
+    "  sdg launch -n 8 sample --count 50000             eight processes draw, one a GPU; the images are the same\n";
 
 // "3,8"
 std::pair<int64_t, int64_t> two_images(const std::string& text) {
@@ -79,12 +82,8 @@ void print_json(const std::string& where, const checkpoint::Trained& trained, co
   std::printf("%s\n", io::json_text(out).c_str());
 }
 
-int execute(const Arguments& arguments) {
-  const auto device = parse_device(arguments.sampling.device);
-  const auto trained = load(arguments.sampling, device);
-  std::string decoder;
-  auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
-  lay_over_pictures(arguments, trained, request);
+int draw(const Arguments& arguments, const checkpoint::Trained& trained, const generate::Request& request,
+         const std::string& decoder, const at::Device& device) {
   if (!arguments.trace.empty()) return draw_trace(arguments, trained, request, device);
   const bool npz = !arguments.npz.empty(), latents = !arguments.latents.empty();
   SDG_CHECK_USAGE(!latents || request.to_images, "--latents: this run draws pixels; --npz writes them to one file");
@@ -104,6 +103,21 @@ int execute(const Arguments& arguments) {
     say(cat("stopped; the same command goes on in ", where));
     return 128 + caught_signal();
   }
+}
+
+int execute(const Arguments& arguments) {
+  auto& ranks = join_ranks(arguments.patience);
+  const auto device = parse_device(arguments.sampling.device);
+  const auto trained = load(arguments.sampling, device);
+  std::string decoder;
+  auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
+  lay_over_pictures(arguments, trained, request);
+  request.ranks = &ranks;
+  if (ranks.rank() > 0) return help_draw(trained, request, device);
+  const int code = draw(arguments, trained, request, decoder, device);
+  generate::dismiss(request);
+  leave_ranks();
+  return code;
 }
 
 }  // namespace
@@ -153,6 +167,7 @@ Command sample_command() {
                 ->excludes(npz)
                 ->excludes(latents);
             app.add_flag("--json", arguments->json, "one JSON object on standard output: what was drawn, and how");
+            declare_patience(app, arguments->patience);
             return [arguments] { return execute(*arguments); };
           }};
 }

@@ -23,15 +23,16 @@ Tensor keep_numbers(const Tensor& ids, const Tensor& previous, int64_t clusters)
 }
 
 Tensor recluster(const recipe::RunConfig& config, const network::Network& network, const data::Dataset& dataset,
-                 const at::Device& device, const Tensor& previous) {
+                 const at::Device& device, const Tensor& previous, Reducer& reducer) {
   const auto features = network::extract_features(config, network, dataset, rng::consecutive(0, dataset.size()),
-                                                  {network::own_tap(config, *network.model)}, device)
+                                                  {network::own_tap(config, *network.model)}, device, {},
+                                                  rng::Purpose::kTeacherNoise, reducer)
                             .front();
   OfflineKmeans options;
   options.kmeans.clusters = config.cluster.clusters;
   options.kmeans.seed = recipe::seed_of(config);
   const auto ids = cluster_features(features, options).ids;
-  return previous.defined() ? keep_numbers(ids, previous, config.cluster.clusters) : ids;
+  return reducer.broadcast(previous.defined() ? keep_numbers(ids, previous, config.cluster.clusters) : ids);
 }
 
 }  // namespace sdg::conditions

@@ -1,6 +1,7 @@
 #include "sdg/generate/generate.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "generate/drawing.h"
 #include "sdg/core/error.h"
@@ -46,45 +47,107 @@ bool draws_unconditionally(const Request& request) {
   return request.unconditional || sample::is_unconditional(request.sample);
 }
 
-void generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
-              const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
-              const Progress& progress) {
+namespace {
+
+Reducer& ranks_of(const Request& request) {
+  return request.ranks ? *request.ranks : Reducer::local();
+}
+
+// This rank's groups of those from `start` on, and by them all.
+Group draw_groups(const Drawing& drawing, int64_t start, int64_t groups, Reducer& ranks) {
+  const int64_t group = group_size(drawing.device);
+  const auto own = own_rows(groups, ranks);
+  std::vector<Group> drawn(static_cast<size_t>(own.size()));
+  const auto one = [&](int64_t i) {
+    drawn[static_cast<size_t>(i)] = drawing.draw_group((start + own.begin + i) * group);
+  };
+  if (drawing.device.is_cpu()) {
+    worker_pool().run(own.size(), one);
+  } else {
+    for (int64_t i = 0; i < own.size(); ++i) one(i);
+  }
+  std::vector<Tensor> x, clusters;
+  for (const auto& each : drawn) {
+    x.push_back(each.x);
+    clusters.push_back(each.clusters);
+  }
+  if (drawn.empty()) {  // nothing, of the right shape
+    x.push_back(drawing.draw_noise({0}).slice(0, 0, 0));
+    clusters.push_back(drawing.draw_clusters({0}).slice(0, 0, 0));
+  }
+  return {ranks.all_gather(at::cat(x)), ranks.all_gather(at::cat(clusters))};
+}
+
+void draw(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+          const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
+          const Progress& progress) {
   check(config, network, prior, request);
   check_precision(request.sample.precision, device, "sample.precision");
   auto drawn_from = network;  // a handle
   drawn_from.precision = request.sample.precision;
   Drawing drawing{config, drawn_from, prior, device, request};
   drawing.grid = drawing.find_grid();
+  auto& ranks = ranks_of(request);
   const int64_t group = group_size(device);
   const int64_t begin = request.first, end = request.first + request.sample.count;
   const int64_t first_group = begin / group, last_group = (end - 1) / group;
-  const int64_t at_once = std::max<int64_t>(1, request.sample.batch / group);
+  const int64_t at_once = std::max<int64_t>(1, request.sample.batch / group) * ranks.ranks();
   for (int64_t start = first_group; start <= last_group; start += at_once) {
     const int64_t groups = std::min(at_once, last_group - start + 1);
-    std::vector<Group> drawn(static_cast<size_t>(groups));
-    const auto one = [&](int64_t i) { drawn[static_cast<size_t>(i)] = drawing.draw_group((start + i) * group); };
-    if (device.is_cpu()) {
-      worker_pool().run(groups, one);
-    } else {
-      for (int64_t i = 0; i < groups; ++i) one(i);
-    }
-    Generated piece;
-    std::vector<Tensor> x, clusters;
-    for (const auto& each : drawn) {
-      x.push_back(each.x);
-      clusters.push_back(each.clusters);
-    }
+    const auto drawn = draw_groups(drawing, start, groups, ranks);
     const int64_t from = std::max(begin, start * group) - start * group;
     const int64_t to = std::min(end, (start + groups) * group) - start * group;
-    const c10::InferenceMode inference;
-    const auto wanted = at::cat(x).slice(0, from, to);
-    check_drawn(drawing, wanted, start * group + from);
-    if (request.latents) piece.latents = wanted.to(at::kCPU);
-    piece.images = request.to_images ? request.to_images(wanted) : image::to_uint8(wanted).cpu();
-    piece.clusters = at::cat(clusters).slice(0, from, to);
-    take(piece);
+    std::exception_ptr failure;
+    try {
+      if (take) {
+        const c10::InferenceMode inference;
+        Generated piece;
+        const auto wanted = drawn.x.slice(0, from, to);
+        check_drawn(drawing, wanted, start * group + from);
+        if (request.latents) piece.latents = wanted.to(at::kCPU);
+        piece.images = request.to_images ? request.to_images(wanted) : image::to_uint8(wanted).cpu();
+        piece.clusters = drawn.clusters.slice(0, from, to);
+        take(piece);
+      }
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    // Who takes may have had enough: then nobody goes on.
+    const bool ends = ranks.max(failure ? 1 : 0) > 0;
+    if (failure) std::rethrow_exception(failure);
+    if (ends) return;
     if (progress) progress(start * group + to - begin, request.sample.count);
   }
+}
+
+// {first, count}, of rank 0.
+Tensor announce(const Request& request, int64_t count) {
+  auto& ranks = ranks_of(request);
+  ranks.first_alone([] {});
+  return ranks.broadcast(at::tensor({request.first, count}, at::kLong));
+}
+
+}  // namespace
+
+void generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+              const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
+              const Progress& progress) {
+  if (ranks_of(request).ranks() > 1) announce(request, request.sample.count);
+  draw(config, network, prior, device, request, take, progress);
+}
+
+bool help(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+          const at::Device& device, Request request) {
+  const auto wanted = announce(request, 0);
+  request.first = wanted[0].item<int64_t>();
+  request.sample.count = wanted[1].item<int64_t>();
+  if (request.sample.count == 0) return false;
+  draw(config, network, prior, device, request, {}, {});
+  return true;
+}
+
+void dismiss(const Request& request) {
+  if (ranks_of(request).ranks() > 1) announce(request, 0);
 }
 
 Generated generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,

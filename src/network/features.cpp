@@ -48,18 +48,22 @@ int64_t feature_width(const Tap& tap, const model::VelocityModel& model) {
 std::vector<Tensor> extract_features(const recipe::RunConfig& config, const Network& network,
                                      const data::Dataset& dataset, const std::vector<int64_t>& indices,
                                      const std::vector<Tap>& taps, const at::Device& device, const Progress& progress,
-                                     rng::Purpose noise) {
+                                     rng::Purpose noise, Reducer& reducer) {
   SDG_CHECK(!taps.empty() && !indices.empty(), "extract_features: expected at least one tap and one image");
   const auto& model = *network.model;
   const auto depths = depths_of(taps);
   const auto chunk = chunk_size(depths, model);
-  const auto n = static_cast<int64_t>(indices.size());
+  const auto all = static_cast<int64_t>(indices.size());
+  const auto share = own_rows((all + chunk - 1) / chunk, reducer);  // of the chunks
+  const std::vector<int64_t> mine(indices.begin() + std::min(all, share.begin * chunk),
+                                  indices.begin() + std::min(all, share.end * chunk));
+  const auto n = static_cast<int64_t>(mine.size());
   std::vector<Tensor> out;  // once: it may be most of the memory there is
   for (const auto& tap : taps) {
     SDG_CHECK(tap.time == taps.front().time, "extract_features: expected taps of one time");
     out.push_back(at::empty({n, feature_width(tap, model)}, at::kFloat));
   }
-  for_each_chunk(indices, chunk, device, progress, [&](int64_t number, const std::vector<int64_t>& own) {
+  for_each_chunk(mine, chunk, device, progress, [&](int64_t number, const std::vector<int64_t>& own) {
     const at::NoGradGuard no_grad;
     const auto x = load_images(dataset, own, device);
     const auto eps =
@@ -72,6 +76,7 @@ std::vector<Tensor> extract_features(const recipe::RunConfig& config, const Netw
       out[i].narrow(0, number * chunk, x.size(0)).copy_(pooled);
     }
   });
+  for (auto& features : out) features = reducer.all_gather(features);
   return out;
 }
 

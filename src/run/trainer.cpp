@@ -214,10 +214,8 @@ class Run {
 
   void cluster_again() {
     const auto before = learner_.ids();
-    auto ids = at::empty({supply_.dataset->size()}, at::kLong);
-    reducer_.first_alone(
-        [&] { ids = conditions::recluster(config_, learner_.teacher(), *supply_.dataset, device_, before); });
-    learner_.set_ids(reducer_.broadcast(ids));
+    reducer_.at(cat("clustering before step ", learner_.steps_done() + 1));
+    learner_.set_ids(conditions::recluster(config_, learner_.teacher(), *supply_.dataset, device_, before, reducer_));
     if (!observer_.on_event) return;
     std::string message = cat("step ", learner_.steps_done(), ": clustered anew");
     if (before.defined())

@@ -9,6 +9,7 @@
 #include "sdg/checkpoint/checkpoint.h"
 #include "sdg/core/error.h"
 #include "sdg/core/progress.h"
+#include "sdg/core/reducer.h"
 #include "sdg/network/network.h"
 #include "sdg/sample/options.h"
 
@@ -40,6 +41,7 @@ struct Request {
   std::function<Tensor(const Tensor& x)> to_images{};  ///< what was drawn -> uint8 pictures (latents/latent_images.h);
                                                        ///< empty rounds pixels in [-1, 1]
   bool latents = false;                                ///< keep what was drawn beside its pictures
+  Reducer* ranks = nullptr;                            ///< who draws together, see help(); null: one
 };
 
 /// Is no image drawn with a condition: guidance 0 at all times, or `unconditional`?
@@ -63,6 +65,13 @@ void generate(const recipe::RunConfig& config, const network::Network& network, 
 /// All pieces joined.
 Generated generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
                    const at::Device& device, const Request& request, const Progress& progress = {});
+
+/// Over ranks (Request::ranks) rank 0 calls generate, which gives it every image, as one rank draws them, to the bit;
+/// the others call help again and again until it returns false, and rank 0 calls dismiss at the end. The requests are
+/// alike but for first and count, which are rank 0's. Between calls rank 0 may take its time.
+bool help(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+          const at::Device& device, Request request);
+void dismiss(const Request& request);
 
 /// The times at which the request's walk steps: of grid fitted, those found for this network.
 std::vector<double> walk_times(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
