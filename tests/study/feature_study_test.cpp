@@ -201,7 +201,8 @@ TEST_F(FeatureStudy, StoredFeaturesAreThoseOfTheTapAndGoOnWhereTheyStopped) {
   const auto store = [&](const std::function<bool()>& stop) {
     first_done = 0;
     const auto progress = [&](int64_t done, int64_t) { first_done = first_done > 0 ? first_done : done; };
-    return store_features(path, trained_, checkpoint::Weights::kEma, opened_, dataset_, many, tap, at::kCPU, progress, stop);
+    return store_features(path, trained_, checkpoint::Weights::kEma, opened_, dataset_, many, tap, at::kCPU, progress,
+                          stop);
   };
   EXPECT_FALSE(store([asked = 0]() mutable { return asked++ == 1; }));
   EXPECT_FALSE(std::filesystem::exists(path));
