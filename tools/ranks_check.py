@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what docs/scale.md says of ranks on this machine: equal weights and assignments on 1, 2 and 4 ranks, memory, bytes and time a step, a rank
 killed and one stopped, restarts with another number of ranks. Prints the tables as Markdown.
-   .venv/bin/python tools/ranks_check.py [PROGRAM]      default build/release/sdg; some minutes"""
+   .venv/bin/python tools/ranks_check.py [PROGRAM [PARTS]]      default build/release/sdg, all parts (equality costs losses going_on): a quarter of an hour"""
 import json
 import os
 import pathlib
@@ -25,7 +25,7 @@ LARGE = DIGITS + [f"--set={o}" for o in ("model.dim=512", "model.depth=5", "mode
 def command(ranks, run, options, patience=None, restarts=0):
     words = [str(SDG)]
     if ranks > 1:
-        words += ["launch", "-n", str(ranks), "--grace", "2"] + (["--restarts", str(restarts)] if restarts else [])
+        words += ["launch", "-n", str(ranks)] + (["--restarts", str(restarts)] if restarts else [])
     words += ["train", "--run", str(run)] + options
     return words + (["--patience", str(patience)] if patience else [])
 
@@ -128,41 +128,57 @@ def lost(folder, number, patience):
     return seconds, code, line, run, options
 
 
-def main():
-    print(f"`tools/ranks_check.py`, seed 0, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, one thread a rank.\n")
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        options = DIGITS + ["--set", f"train.steps={STEPS}"]
-        print(f"digits.yaml, {STEPS} steps, conditions from step {int(STEPS * 0.4)} on, against one process:\n")
-        print("| ranks | largest difference of a weight | of any tensor of the checkpoint | clusters of all images equal | peak memory a rank, MB |")
-        print("| ---: | ---: | ---: | --- | ---: |")
+def equality(folder):
+    options = DIGITS + ["--set", f"train.steps={STEPS}"]
+    print(f"digits.yaml, {STEPS} steps, conditions from step {int(STEPS * 0.4)} on, against one process:\n")
+    print("| ranks | largest difference of a weight | of any tensor of the checkpoint | clusters of all images equal | peak memory a rank, MB |")
+    print("| ---: | ---: | ---: | --- | ---: |")
+    for ranks in (1, 2, 4):
+        _, memory, _ = train(ranks, folder / f"r{ranks}", options)
+        weights, any_tensor, same = difference(folder / "r1", folder / f"r{ranks}")
+        print(f"| {ranks} | {weights:g} | {any_tensor:g} | {'yes' if same else 'NO'} | {memory:.0f} |", flush=True)
+
+
+def costs(folder):
+    print("| network | ranks | ms a step | bytes over the loopback a step | peak memory a rank, MB |\n| --- | ---: | ---: | ---: | ---: |")
+    for title, what in (("digits.yaml, 0.3 M parameters, batch 128", DIGITS), ("19 M parameters, batch 16", LARGE)):
         for ranks in (1, 2, 4):
-            _, memory, _ = train(ranks, folder / f"r{ranks}", options)
-            weights, any_tensor, same = difference(folder / "r1", folder / f"r{ranks}")
-            print(f"| {ranks} | {weights:g} | {any_tensor:g} | {'yes' if same else 'NO'} | {memory:.0f} |", flush=True)
-        print("\n| network | ranks | ms a step | bytes over the loopback a step | peak memory a rank, MB |\n| --- | ---: | ---: | ---: | ---: |")
-        for title, what in (("digits.yaml, 0.3 M parameters, batch 128", DIGITS), ("19 M parameters, batch 16", LARGE)):
-            for ranks in (1, 2, 4):
-                seconds, moved, memory = seconds_a_step(ranks, folder, what)
-                print(f"| {title} | {ranks} | {1000 * seconds:.0f} | {moved:,.0f} | {memory:.0f} |", flush=True)
-        print("\n| rank 1 of 2 | seconds until all have ended | exit code | what the first rank says | weights after going on, against one process |\n| --- | ---: | ---: | --- | ---: |")
-        whole = folder / "whole"
-        for number, patience in ((signal.SIGKILL, None), (signal.SIGSTOP, None)):
-            seconds, code, line, run, options = lost(folder, number, patience)
-            if not whole.exists():
-                train(1, whole, options)
-            print(f"| {number.name} | {seconds:.1f} | {code} | `{line}` | {difference(whole, run)[0]:g} |", flush=True)
-        print("\n| from 2 ranks at step 25 to | largest difference of a weight, against one process |\n| ---: | ---: |")
-        for ranks in (1, 4):
-            run = folder / f"from2to{ranks}"
-            stopped = start(command(2, run, options_for_stop()))
-            wait_for_step(run, stopped)
-            stopped.send_signal(signal.SIGTERM)
-            stopped.communicate()
-            train(ranks, run, options_for_stop())
-            if ranks == 1:
-                train(1, folder / "stop-one", options_for_stop())
-            print(f"| {ranks} | {difference(folder / 'stop-one', run)[0]:g} |", flush=True)
+            seconds, moved, memory = seconds_a_step(ranks, folder, what)
+            print(f"| {title} | {ranks} | {1000 * seconds:.0f} | {moved:,.0f} | {memory:.0f} |", flush=True)
+
+
+def losses(folder):
+    print("| rank 1 of 2 | seconds until all have ended | exit code | what the first rank says | weights after going on, against one process |\n| --- | ---: | ---: | --- | ---: |")
+    whole = folder / "whole"
+    for number, patience in ((signal.SIGKILL, None), (signal.SIGSTOP, None)):
+        seconds, code, line, run, options = lost(folder, number, patience)
+        if not whole.exists():
+            train(1, whole, options)
+        print(f"| {number.name} | {seconds:.1f} | {code} | `{line}` | {difference(whole, run)[0]:g} |", flush=True)
+
+
+def going_on(folder):
+    print("| from 2 ranks at step 25 to | largest difference of a weight, against one process |\n| ---: | ---: |")
+    train(1, folder / "stop-one", options_for_stop())
+    for ranks in (1, 4):
+        run = folder / f"from2to{ranks}"
+        stopped = start(command(2, run, options_for_stop()))
+        wait_for_step(run, stopped)
+        stopped.send_signal(signal.SIGTERM)
+        stopped.communicate()
+        train(ranks, run, options_for_stop())
+        print(f"| {ranks} | {difference(folder / 'stop-one', run)[0]:g} |", flush=True)
+
+
+PARTS = {"equality": equality, "costs": costs, "losses": losses, "going_on": going_on}
+
+
+def main():
+    print(f"`tools/ranks_check.py`, seed 0, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, one thread a rank.")
+    for part in sys.argv[2:] or PARTS:
+        print()
+        with tempfile.TemporaryDirectory() as name:
+            PARTS[part](pathlib.Path(name))
 
 
 def options_for_stop():
