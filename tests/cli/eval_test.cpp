@@ -5,26 +5,17 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/random_resnet.h"
 #include "cli/tiny_program.h"
-#include "sdg/tensors/tensor_file.h"
-#include "sdg/vision/cifar_resnet.h"
 #include "support/python.h"
 
 using namespace sdg;
 using nlohmann::json;
 using test::expect_failure;
+using test::write_resnet;
 using ::testing::HasSubstr;
 
 namespace {
-
-void write_resnet(const std::filesystem::path& path, uint64_t seed) {
-  torch::manual_seed(seed);
-  const vision::CifarResNet net(20);
-  tensors::TensorFile file;
-  for (const auto& p : net->named_parameters()) file.tensors[p.key()] = p.value().detach();
-  for (const auto& b : net->named_buffers()) file.tensors[b.key()] = b.value();
-  tensors::write_tensors(path, file);
-}
 
 constexpr const char* kMakeAndJudge = R"(
 import json, sys

@@ -4,28 +4,19 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/random_resnet.h"
 #include "cli/tiny_program.h"
 #include "sdg/tensors/npz.h"
-#include "sdg/tensors/tensor_file.h"
-#include "sdg/vision/cifar_resnet.h"
 #include "support/python.h"
 
 using namespace sdg;
 using nlohmann::json;
 using test::expect_failure;
+using test::write_resnet;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
 namespace {
-
-void write_resnet(const std::filesystem::path& path, uint64_t seed) {
-  torch::manual_seed(seed);
-  const vision::CifarResNet net(20);
-  tensors::TensorFile file;
-  for (const auto& p : net->named_parameters()) file.tensors[p.key()] = p.value().detach();
-  for (const auto& b : net->named_buffers()) file.tensors[b.key()] = b.value();
-  tensors::write_tensors(path, file);
-}
 
 // Images a and b of 32 x 32, `mixed` of many sizes, some of them grey, in every format, and SciPy's distances to b in
 // features that torch computes one image at a time.

@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-#include <sstream>
-
 #include "run/alike.h"
 #include "sdg/checkpoint/run_folder.h"
 #include "sdg/core/error.h"
@@ -13,23 +10,11 @@
 #include "support/tiny_run.h"
 
 using namespace sdg;
+using test::figures;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
 namespace {
-
-// metrics.jsonl without what depends on the clock.
-std::string figures(const fs::path& run) {
-  std::istringstream lines(test::read_text(checkpoint::RunFolder(run).metrics()));
-  std::string out;
-  for (std::string line; std::getline(lines, line);) {
-    auto row = nlohmann::json::parse(line);
-    row.erase("images_per_second");
-    row.erase("time");
-    out += row.dump() + "\n";
-  }
-  return out;
-}
 
 class RunOverRanks : public ::testing::Test {
  protected:

@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "cli/program.h"
 #include "sdg/checkpoint/checkpoint.h"
@@ -16,24 +14,12 @@
 
 using namespace sdg;
 using test::expect_same_tensors;
+using test::figures;
 using test::tiny_config;
 using test::train_quietly;
 using ::testing::HasSubstr;
 
 namespace {
-
-// metrics.jsonl without what depends on the clock.
-std::string figures(const std::filesystem::path& run) {
-  std::istringstream lines(test::read_text(checkpoint::RunFolder(run).metrics()));
-  std::string out;
-  for (std::string line; std::getline(lines, line);) {
-    auto row = nlohmann::json::parse(line);
-    row.erase("images_per_second");
-    row.erase("time");
-    out += row.dump() + "\n";
-  }
-  return out;
-}
 
 Tensor weights(const std::filesystem::path& run) {
   const auto file = tensors::read_tensors(checkpoint::RunFolder(run).last());

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <sstream>
 
-#include "sample/public_dit.h"
+#include "model/public_dit.h"
 #include "sdg/flow/prediction_table.h"
 #include "sdg/flow/respacing.h"
 #include "sdg/sample/guidance.h"

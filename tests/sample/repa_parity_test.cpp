@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
-#include "sample/public_dit.h"
+#include "model/public_dit.h"
 #include "sdg/sample/grid.h"
 #include "sdg/sample/guidance.h"
 #include "sdg/sample/solver.h"

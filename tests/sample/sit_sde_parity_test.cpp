@@ -1,7 +1,7 @@
 // SiT's stochastic sampler with stored noises (shared/fixtures sit_sde): every diffusion and every last step.
 #include <gtest/gtest.h>
 
-#include "sample/public_dit.h"
+#include "model/public_dit.h"
 #include "sdg/flow/prediction_table.h"
 #include "sdg/sample/grid.h"
 #include "sdg/sample/solver.h"

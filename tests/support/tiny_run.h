@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "sdg/checkpoint/run_folder.h"
 #include "sdg/core/rng.h"
 #include "sdg/run/trainer.h"
 #include "sdg/tensors/tensor_file.h"
@@ -79,6 +82,19 @@ inline void expect_same_tensors(const std::filesystem::path& a, const std::files
   ASSERT_FALSE(first.tensors.empty());
   ASSERT_EQ(first.tensors.size(), second.tensors.size());
   for (const auto& [name, tensor] : first.tensors) EXPECT_TRUE(same_bytes(tensor, second.at(name))) << name;
+}
+
+/// metrics.jsonl without what depends on the clock.
+inline std::string figures(const std::filesystem::path& run) {
+  std::istringstream lines(test::read_text(checkpoint::RunFolder(run).metrics()));
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    auto row = nlohmann::json::parse(line);
+    row.erase("images_per_second");
+    row.erase("time");
+    out += row.dump() + "\n";
+  }
+  return out;
 }
 
 }  // namespace sdg::test
