@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Fails where a file is not formatted. clang-tidy takes most of a minute a file because of LibTorch's headers, so it runs only when asked:
-#   tools/lint.sh --all                   clang-tidy on every source
-#   SDG_TIDY_BASE=COMMIT tools/lint.sh    on the sources changed since COMMIT
-#   tools/lint.sh --fix   formats instead of complaining
+# Fails where a file is not formatted, or clang-tidy finds something. clang-tidy reads LibTorch's headers for minutes, so it runs only when asked:
+#   SDG_TIDY_BASE=COMMIT tools/lint.sh    on the sources changed since COMMIT and those that include a header changed since
+#   tools/lint.sh --all                   on every source (tools/tidy.py)
+#   tools/lint.sh --fix                   formats instead of complaining
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mapfile -t files < <(git ls-files -- 'include/*.h' 'src/*.h' 'src/*.cpp' 'tests/*.h' 'tests/*.cpp' 'docs/tutorial/*.cpp')
@@ -12,14 +12,9 @@ if [[ "${1:-}" == --fix ]]; then
 fi
 clang-format-19 --dry-run --Werror "${files[@]}" || { echo "lint: run tools/lint.sh --fix" >&2; exit 1; }
 
-if [[ "${1:-}" == --all ]]; then
-  mapfile -t sources < <(git ls-files -- 'src/*.cpp')
-elif [[ -n "${SDG_TIDY_BASE:-}" ]]; then
-  mapfile -t sources < <(git diff --name-only --diff-filter=d "$SDG_TIDY_BASE" -- 'src/*.cpp')
-else
-  sources=()
+since=()
+[[ -z "${SDG_TIDY_BASE:-}" ]] || since=(--since "$SDG_TIDY_BASE")
+if [[ "${1:-}" == --all ]] || ((${#since[@]})); then
+  [[ -f build/release/compile_commands.json ]] || cmake --preset release >/dev/null
+  python3 tools/tidy.py "${since[@]}"
 fi
-((${#sources[@]})) || exit 0
-[[ -f build/release/compile_commands.json ]] || cmake --preset release >/dev/null
-echo "lint: clang-tidy on ${#sources[@]} file(s)"
-printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -n 1 clang-tidy-19 --quiet -p build/release

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "bench/stopwatch.h"
 #include "sdg/core/device.h"
@@ -61,7 +62,7 @@ class EagerStep {
 
 }  // namespace
 
-BenchReport bench(const recipe::RunConfig& original, int64_t rounds) {
+BenchReport bench(const recipe::RunConfig& original, int64_t rounds, bool steps_only) {
   recipe::RunConfig config = original;
   config.condition.source =
       recipe::Source::kNone;  // the network's own cost; clustering adds two partial forward passes of the teacher
@@ -69,31 +70,34 @@ BenchReport bench(const recipe::RunConfig& original, int64_t rounds) {
   online.condition.source = recipe::Source::kOnline;
   const auto device = parse_device(config.device);
   learn::Learner plain(config, device, {}, 0), clustering(online, device, {}, 0);
-  EagerStep eager(config, device);
   const auto batch = random_batch(config, 0);
+  std::optional<EagerStep> eager;
   generate::Request drawing;
   drawing.sample.count = drawing.sample.batch = std::max<int64_t>(64, config.sample.batch);
   drawing.sample.steps = config.sample.steps;
 
   std::vector<double> peaks;
-  const std::vector<std::string> names{"training step", "training step, clustering online",
-                                       "eager step, kernels' own threads", "sampler, unguided"};
-  const auto times = interleaved_medians(
-      {[&] { peaks.push_back(matmul_gflops()); }, [&] { plain.step(batch); }, [&] { clustering.step(batch); },
-       [&] {
-         at::set_num_threads(available_cores());
-         eager.step(batch);
-         at::set_num_threads(1);
-       },
-       [&] { generate::generate(config, plain.teacher(), {}, device, drawing); }},
-      rounds, device);
+  std::vector<std::string> names{"training step", "training step, clustering online"};
+  std::vector<std::function<void()>> parts{[&] { peaks.push_back(matmul_gflops()); }, [&] { plain.step(batch); },
+                                           [&] { clustering.step(batch); }};
+  if (!steps_only) {
+    eager.emplace(config, device);
+    names.insert(names.end(), {"eager step, kernels' own threads", "sampler, unguided"});
+    parts.emplace_back([&] {
+      at::set_num_threads(available_cores());
+      eager->step(batch);
+      at::set_num_threads(1);
+    });
+    parts.emplace_back([&] { generate::generate(config, plain.teacher(), {}, device, drawing); });
+  }
+  const auto times = interleaved_medians(parts, rounds, device);
 
   BenchReport report;
   report.threads = worker_pool().threads();
   report.peak_gflops = median(peaks);
   const double flops = 2.0 * static_cast<double>(plain.student().model->macs());
   for (size_t i = 0; i < names.size(); ++i) {
-    const bool sampler = i + 1 == names.size();
+    const bool sampler = i == 3;
     const double images = static_cast<double>(sampler ? drawing.sample.count : config.train.batch);
     const double per_image =
         flops * (sampler ? static_cast<double>(drawing.sample.steps) : 3.0);  // backward costs two forwards

@@ -18,7 +18,7 @@ struct Arguments {
   std::vector<std::string> set;
   int64_t rounds = 20;
   std::string load;
-  bool sinkhorn = false, early_exit = false;
+  bool steps = false, sinkhorn = false, early_exit = false;
   int64_t images = 4;
 };
 
@@ -87,7 +87,7 @@ int execute(const Arguments& arguments) {
   if (arguments.sinkhorn) return report_sinkhorn(arguments);
   if (arguments.early_exit) return report_early_exit(arguments);
   const auto config = config_of(arguments, "digits.yaml");
-  const auto report = bench::bench(config, arguments.rounds);
+  const auto report = bench::bench(config, arguments.rounds, arguments.steps);
   std::printf("%s, batch %lld, %d threads (%s); matrix-product peak %.1f GFLOP/s float32\n\n",
               config.model.name.c_str(), static_cast<long long>(config.train.batch), report.threads,
               cpu_features().c_str(), report.peak_gflops);
@@ -113,6 +113,9 @@ Command bench_command() {
                 own<int64_t>({.help = "rounds; medians are printed; default 20", .min = 1, .max = 10000}));
         app.add_option("--load", arguments->load, "measure only how long this checkpoint takes to load")
             ->type_name("FILE");
+        auto* steps = app.add_flag("--steps", arguments->steps,
+                                   "measure only the training steps: the sampler and the eager step of a large network "
+                                   "take most of the time");
         auto* sinkhorn = app.add_flag("--sinkhorn", arguments->sinkhorn,
                                       "measure only what clustering costs beside the flow loss of a step, at "
                                       "train.batch and cluster.clusters of the configuration");
@@ -124,7 +127,9 @@ Command bench_command() {
         app.add_flag("--early-exit", arguments->early_exit,
                      "measure only what stopping the teacher after the tapped block saves, and check that nothing "
                      "else changes")
-            ->excludes(sinkhorn);
+            ->excludes(sinkhorn)
+            ->excludes(steps);
+        sinkhorn->excludes(steps);
         app.add_option("--set", arguments->set, "override one option (repeatable)")
             ->type_name("KEY=VALUE")
             ->expected(1)

@@ -75,7 +75,7 @@ bool newton_step(const Problem& problem, double epsilon, Tensor& potentials, Dua
 
 }  // namespace
 
-Balance balance(const Tensor& scores_in, double epsilon, double range, double tolerance, int64_t steps,
+Balanced balance(const Tensor& scores_in, double epsilon, double range, double tolerance, int64_t steps,
                 Reducer& reducer) {
   constexpr double kCooling = 4, kLoose = 0.05;  // between values of eps only the neighbourhood matters
   const auto samples = reducer.sum(scores_in.size(0));
@@ -86,7 +86,7 @@ Balance balance(const Tensor& scores_in, double epsilon, double range, double to
                         static_cast<double>(over_clusters ? samples : wide.size(1)),
                         over_clusters ? reducer : Reducer::local()};
   auto potentials = at::zeros({problem.scores.size(1)}, wide.options());
-  Balance out;
+  Balanced out;
   Dual dual;
   for (double temperature = std::max(epsilon, range);; temperature = std::max(epsilon, temperature / kCooling)) {
     const bool last = temperature <= epsilon;

@@ -4,7 +4,7 @@
 
 namespace sdg::cluster {
 
-struct Balance {
+struct Balanced {
   Tensor clusters;    ///< [K] float64, log factors of the columns that balance the plan
   double error = 0;   ///< largest relative marginal error reached, on the side that Newton works on
   int64_t steps = 0;  ///< evaluations of the plan
@@ -16,6 +16,6 @@ struct Balance {
 /// hard assignment. `range`: of all scores. Memory: three float64 copies of the scores and the square of the smaller
 /// side. At most `steps` evaluations. scores [B, K], finite, the rows of all ranks being balanced together: with fewer
 /// samples than clusters every rank gathers them all and solves the whole, else the sums over samples are exchanged.
-Balance balance(const Tensor& scores, double epsilon, double range, double tolerance, int64_t steps, Reducer& reducer);
+Balanced balance(const Tensor& scores, double epsilon, double range, double tolerance, int64_t steps, Reducer& reducer);
 
 }  // namespace sdg::cluster

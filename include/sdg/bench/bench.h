@@ -26,7 +26,8 @@ struct BenchReport {
 /// Measures in rounds, each round every row once, and takes medians, so that a machine whose speed drifts treats all
 /// rows alike: the training step as the trainer runs it (shards on threads of their own), the same step on the whole
 /// batch through the kernels' own threads with a per-parameter AdamW (what eager LibTorch code does), and the sampler.
-BenchReport bench(const recipe::RunConfig& config, int64_t rounds);
+/// `steps_only` leaves out the last two, which take most of the time of a large network.
+BenchReport bench(const recipe::RunConfig& config, int64_t rounds, bool steps_only = false);
 
 /// What it costs to make a network out of a checkpoint.
 struct LoadReport {
