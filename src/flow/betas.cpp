@@ -33,9 +33,11 @@ Tensor betas(flow::Path path) {
     case flow::Path::kStableDiffusion:
       return squared_line(0.00085, 0.012);
     case flow::Path::kStraight:
+    case flow::Path::kGvp:
+    case flow::Path::kVp:
       break;
   }
-  SDG_ASSERT(path != flow::Path::kStraight, "betas: the straight path has none");
+  SDG_ASSERT(has_steps(path), "betas: this path has none");
   return {};
 }
 

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "sdg/core/error.h"
+
 namespace sdg::flow {
 namespace {
 
@@ -68,6 +70,23 @@ Predictions convert(Target target, const Tensor& value, const Tensor& x_t, const
   out.velocity = target == Target::kVelocity ? value : da * out.data + db * out.noise;
   out.score = target == Target::kScore ? value : -out.noise / b;
   return out;
+}
+
+Tensor times_of(Interpolant path, const Tensor& log_ratio) {
+  SDG_CHECK(path != Interpolant::kLinear, "times_of: of gvp and vp only");
+  if (path == Interpolant::kGvp) return at::atan(at::exp(log_ratio)) / kHalfPi;
+  const auto log_a = at::log1p(at::exp(-2 * log_ratio)) / -2;
+  const double square = (kBetaMax - kBetaMin) / 4, line = kBetaMin / 2;
+  return 1 - (at::sqrt(line * line - 4 * square * log_a) - line) / (2 * square);
+}
+
+Shares shares_at(Interpolant path, const Tensor& t) {
+  SDG_CHECK(path != Interpolant::kLinear, "shares_at: of gvp and vp only");
+  if (path == Interpolant::kGvp) return {at::sin(kHalfPi * t), at::cos(kHalfPi * t), at::full_like(t, kHalfPi)};
+  const auto u = 1 - t;
+  const auto log_a = -u * (u * ((kBetaMax - kBetaMin) / 4) + kBetaMin / 2);
+  const auto a = at::exp(log_a), b = at::sqrt(-at::expm1(2 * log_a));
+  return {a, b, a * (u * ((kBetaMax - kBetaMin) / 2) + kBetaMin / 2) / b};
 }
 
 Moved move(const Coefficients& from, Interpolant path) {

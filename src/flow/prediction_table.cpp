@@ -9,8 +9,16 @@
 namespace sdg::flow {
 namespace {
 
-// Where a straight path's prediction of noise or data says too little of the other one (SiT keeps the same distance).
+// Where a continuous path's prediction of noise or data says too little of the other one (SiT keeps the same distance).
 constexpr double kEndDistance = 1e-3;
+// SiT trains VP up to here, where its velocity is still bounded.
+constexpr double kLastTrained = 1 - 1e-5;
+
+std::optional<Interpolant> continuous(flow::Path path) {
+  if (path == flow::Path::kGvp) return Interpolant::kGvp;
+  if (path == flow::Path::kVp) return Interpolant::kVp;
+  return {};
+}
 
 Tensor per_image(const Tensor& values, const Tensor& like) {
   return values.view({-1, 1, 1, 1}).to(like.scalar_type());
@@ -28,9 +36,16 @@ PredictionTable::PredictionTable(const flow::Prediction& prediction, double sigm
     : prediction_(prediction), sigma_min_(sigma_min) {
   if (is_plain_velocity()) return;
   const auto target = prediction.target;
-  if (prediction.path == flow::Path::kStraight) {
-    if (target == flow::Target::kNoise || target == flow::Target::kScore) earliest_ = kEndDistance;
-    if (target == flow::Target::kData || target == flow::Target::kScore) latest_ = 1 - kEndDistance;
+  continuous_ = continuous(prediction.path);
+  if (!has_steps(prediction.path)) {
+    const bool needs_data = target == flow::Target::kNoise || target == flow::Target::kScore;
+    const bool needs_noise = target == flow::Target::kData || target == flow::Target::kScore;
+    const bool vp =
+        continuous_ == Interpolant::kVp;  // begins with some data; its velocity has no bound at the other end
+    const double first = needs_data && !vp ? kEndDistance : 0;
+    const double last = needs_noise || (vp && target == flow::Target::kVelocity) ? 1 - kEndDistance : 1;
+    earliest_ = continuous_ ? our_time(first) : first;
+    latest_ = continuous_ ? our_time(last) : last;
     return;
   }
   if (device.is_meta()) return;
@@ -39,6 +54,12 @@ PredictionTable::PredictionTable(const flow::Prediction& prediction, double sigm
   earliest_ = time_of(levels_->lowest(), sigma_min);
   // A prediction of the noise stays exact up to the data, though the network cannot tell the last levels apart.
   if (target != flow::Target::kNoise) latest_ = time_of(levels_->highest(), sigma_min);
+}
+
+// Our t where the signal-to-noise ratio is that of the own time of gvp or vp.
+double PredictionTable::our_time(double own) const {
+  const auto at = coefficients(*continuous_, own);
+  return at.b > 0 ? time_of(std::log(at.a / at.b), sigma_min_) : 1;
 }
 
 void PredictionTable::to(const at::Device& device) {
@@ -53,7 +74,8 @@ std::vector<double> PredictionTable::own_grid(int64_t steps) const {
   for (int64_t i = 0; i <= steps; ++i) {
     const double share = static_cast<double>(i) / static_cast<double>(steps);
     grid.push_back(levels_ ? time_of(levels_->log_ratio((1 - share) * static_cast<double>(kSteps - 1)), sigma_min_)
-                           : share);
+                   : continuous_ ? our_time(share)
+                                 : share);
   }
   grid.front() = 0;
   grid.back() = 1;
@@ -79,7 +101,7 @@ NetworkPoint PredictionTable::at(const Tensor& x_t, const Tensor& t) const {
   const auto noise_share = [&](const Tensor& time) { return 1 - (1 - sigma_min_) * time; };
   const auto norm = [&](const Tensor& time) { return at::sqrt(time.square() + noise_share(time).square()); };
   NetworkPoint out;
-  if (!levels_) {
+  if (!levels_ && !continuous_) {
     out.input = x_t * per_image(norm(place) / norm(asked), x_t);
     out.time = place.to(t.scalar_type());
     out.signal = per_image(place, x_t);
@@ -87,7 +109,14 @@ NetworkPoint PredictionTable::at(const Tensor& x_t, const Tensor& t) const {
     return out;
   }
   out.input = x_t / per_image(norm(asked), x_t);
-  out.time = (levels_->step_of(at::log(place / noise_share(place))) + first_step(prediction_.path)).to(t.scalar_type());
+  const auto log_ratio = at::log(place / noise_share(place));
+  if (continuous_) {
+    const auto own = times_of(*continuous_, log_ratio);
+    out.time = own.to(t.scalar_type());
+    if (prediction_.target == flow::Target::kVelocity) out.rate = per_image(shares_at(*continuous_, own).rate, x_t);
+  } else {
+    out.time = (levels_->step_of(log_ratio) + first_step(prediction_.path)).to(t.scalar_type());
+  }
   out.signal = per_image(place / norm(place), x_t);
   out.noise = per_image(noise_share(place) / norm(place), x_t);
   return out;
@@ -112,10 +141,12 @@ Tensor PredictionTable::velocity(const Tensor& answer, const NetworkPoint& point
       eps = -b * answer;
       x = (z - b * eps) / a;
       break;
-    case flow::Target::kVelocity:
-      eps = b * z + a * answer;
-      x = a * z - b * answer;
+    case flow::Target::kVelocity: {
+      const auto turned = point.rate.defined() ? -answer / point.rate : answer;
+      eps = b * z + a * turned;
+      x = a * z - b * turned;
       break;
+    }
   }
   return x - (1 - sigma_min_) * eps;
 }
@@ -132,8 +163,17 @@ TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps
     const auto [a, b] = shares();
     return {sample.x_t, u, u, sample.velocity, loss_weight(Target::kVelocity, loss, a, b, floor)};
   }
-  Tensor a, b;  // [N, 1, 1, 1]
-  if (!levels_) {
+  Tensor a, b, rate;  // [N, 1, 1, 1]
+  if (continuous_) {
+    const auto own = u.to(at::kDouble).clamp_max(continuous_ == Interpolant::kVp ? kLastTrained : 1);
+    const auto there = shares_at(*continuous_, own);
+    a = per_image(there.a, x);
+    b = per_image(there.b, x);
+    rate = per_image(there.rate, x);
+    out.input = a * x + b * eps;
+    out.time = own.to(u.scalar_type());
+    out.t = (there.a / (there.b + (1 - sigma_min_) * there.a)).to(u.scalar_type());
+  } else if (!levels_) {
     out.input = constant_velocity(x, eps, u, sigma_min_).x_t;
     out.time = out.t = u;
     std::tie(a, b) = shares();
@@ -158,10 +198,15 @@ TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps
       out.target = -eps / b;
       break;
     case flow::Target::kVelocity:
-      out.target = a * eps - b * x;
+      out.target = rate.defined() ? rate * (b * x - a * eps) : a * eps - b * x;
       break;
   }
   out.weight = loss_weight(prediction_.target, loss, a, b, floor);
+  if (rate.defined() && out.weight.defined()) {  // made for velocities of rate 1
+    const auto squared = (rate * b / b.clamp_min(floor)).square().flatten();
+    if (loss == LossSpace::kVelocity) out.weight = out.weight * squared;
+    if (prediction_.target == flow::Target::kVelocity) out.weight = out.weight / squared;
+  }
   return out;
 }
 

@@ -217,8 +217,8 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
                                      const at::Device& device) {
   const auto& preset = find_preset(options.name);
   const flow::Prediction predicts{options.prediction, options.path};
-  // Sinusoids made for step numbers see 1000 t on the straight path; on a path of betas the time is the step number.
-  const double steps_scale = predicts.path == flow::Path::kStraight ? kThousandSteps : 1;
+  // Sinusoids made for step numbers see 1000 t; on a path of betas the time is the step number.
+  const double steps_scale = flow::has_steps(predicts.path) ? 1 : kThousandSteps;
   const auto where = at::TensorOptions(device).dtype(at::kFloat);
   const auto values = options.init == Init::kAuto     ? preset.initial_values
                       : options.init == Init::kPublic ? nn::InitialValues::kPublic

@@ -41,7 +41,7 @@ void ModelOptions::visit(config::Fields& fields) {
   fields("time_scale", &time_scale,
          {.help = "The sinusoid of the time sees time_scale * t, t in [0, 1]; 0 takes the preset's (dit and U-Nets "
                   "1000, else 1). On "
-                  "model.path other than straight t is the step number, and the preset's scale 1.",
+                  "a model.path of betas t is the step number, and the preset's scale 1.",
           .min = 0});
   fields("init", &init,
          {.help = "What weights begin as. public: as in the public code of the network. fan_in: layers by their number "
@@ -76,7 +76,9 @@ void ModelOptions::visit(config::Fields& fields) {
   fields("path", &path,
          {.help = "How the network's inputs mix data and noise, and which time it is told: straight is this program's "
                   "own path with t from 0 to 1; linear (DiT, ADM), cosine, sqrt_linear (Self-Guided Diffusion) and "
-                  "stable_diffusion (U-ViT on latents) are 1000 steps of discrete betas."});
+                  "stable_diffusion (U-ViT on latents) are 1000 steps of discrete betas; gvp and vp are SiT's two "
+                  "other paths, "
+                  "t from 0 to 1."});
 }
 
 }  // namespace sdg::model

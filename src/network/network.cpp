@@ -66,7 +66,7 @@ std::pair<Tensor, Tensor> Network::velocity_and_variance(const Tensor& x_t, cons
                                                          const model::Condition& condition) const {
   const auto point = predictions.at(x_t, t);
   const auto out = forward(point.input, point.time, condition);
-  const bool of_betas = model->predicts().path != flow::Path::kStraight;  // SiT's further channels say nothing
+  const bool of_betas = flow::has_steps(model->predicts().path);  // SiT's further channels say nothing
   return {predictions.velocity(out.prediction, point), of_betas ? out.variance : Tensor()};
 }
 

@@ -7,6 +7,7 @@
 
 #include "sdg/config/names.h"
 #include "sdg/core/rng.h"
+#include "sdg/flow/prediction_table.h"
 
 using namespace sdg;
 using flow::Interpolant;
@@ -84,6 +85,45 @@ TEST(Interpolant, APointMovedToAnotherPathHasTheSameExpectations) {
         EXPECT_TRUE(at::allclose(expected_at(x_t * there.scale, there.to.a, there.to.b).data,
                                  expected_at(x_t, here.a, here.b).data, 1e-6, 1e-7))
             << config::name(from) << " to " << config::name(to);
+      }
+    }
+  }
+}
+
+TEST(Interpolant, ManyTimesAtOnceAreAsOne) {
+  const auto t = at::tensor({1e-3, 0.2, 0.5, 0.9, 0.999}, at::kDouble);
+  for (const auto path : {Interpolant::kGvp, Interpolant::kVp}) {
+    const auto shares = flow::shares_at(path, t);
+    for (int64_t i = 0; i < t.size(0); ++i) {
+      const auto one = flow::coefficients(path, t[i].item<double>());
+      EXPECT_NEAR(shares.a[i].item<double>(), one.a, 1e-12);
+      EXPECT_NEAR(shares.b[i].item<double>(), one.b, 1e-9);
+      EXPECT_NEAR(shares.rate[i].item<double>(), one.da / one.b, 1e-6 * one.da / one.b);
+      EXPECT_NEAR(-shares.rate[i].item<double>() * one.a, one.db, 1e-6 * std::abs(one.db));
+    }
+    EXPECT_TRUE(at::allclose(flow::times_of(path, at::log(shares.a / shares.b)), t, 0, 1e-9));
+  }
+}
+
+// Networks of every prediction on both paths, asked through the table that samplers use.
+TEST(Interpolant, TheTableOfPredictionsGivesTheMixturesVelocityOnOurPath) {
+  const auto x_t = points();
+  for (const auto& [path, own] :
+       {std::pair{flow::Path::kGvp, Interpolant::kGvp}, std::pair{flow::Path::kVp, Interpolant::kVp}}) {
+    for (const auto target : {Target::kVelocity, Target::kNoise, Target::kData, Target::kScore}) {
+      const flow::PredictionTable table({target, path}, 0);
+      for (const double t : {0.05, 0.4, 0.8, 0.97}) {
+        const auto point = table.at(x_t.view({30, 2, 1, 1}), at::full({30}, t, at::kDouble));
+        const auto at = flow::coefficients(own, point.time[0].item<double>());
+        const auto truth = expected_at(point.input.view({30, 2}), at.a, at.b);
+        const auto answer = target == Target::kNoise   ? truth.noise
+                            : target == Target::kData  ? truth.data
+                            : target == Target::kScore ? truth.score
+                                                       : at.da * truth.data + at.db * truth.noise;
+        const auto here = expected_at(x_t, t, 1 - t);
+        const auto velocity = table.velocity(answer.view({30, 2, 1, 1}), point).view({30, 2});
+        EXPECT_LT((velocity - (here.data - here.noise)).abs().max().item<double>(), 1e-6)
+            << config::name(path) << " " << config::name(target) << " " << t;
       }
     }
   }

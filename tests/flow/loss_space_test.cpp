@@ -19,11 +19,18 @@ namespace {
 constexpr LossSpace kSpaces[] = {LossSpace::kVelocity, LossSpace::kNoise, LossSpace::kData};
 constexpr Target kTargets[] = {Target::kVelocity, Target::kNoise, Target::kData, Target::kScore};
 
+// Velocities of gvp and vp are rate (b x - a eps).
+double rate_of(Path path, double own) {
+  if (flow::has_steps(path) || path == Path::kStraight) return -1;
+  const auto at = flow::coefficients(path == Path::kGvp ? flow::Interpolant::kGvp : flow::Interpolant::kVp, own);
+  return at.da / at.b;
+}
+
 // One number: what an answer `o` at z = a x + b eps says of the data (docs/math.md's table, solved for x).
-double data_of(Target target, Path path, double o, double z, double a, double b, double s) {
+double data_of(Target target, Path path, double o, double z, double a, double b, double s, double rate) {
   switch (target) {
     case Target::kVelocity:  // straight: o = x - (1 - s) eps; path of betas: o = a eps - b x
-      return path == Path::kStraight ? (b * o + (1 - s) * z) / (b + (1 - s) * a) : a * z - b * o;
+      return path == Path::kStraight ? (b * o + (1 - s) * z) / (b + (1 - s) * a) : a * z + b * o / rate;
     case Target::kNoise:
       return (z - b * o) / a;
     case Target::kData:
@@ -34,11 +41,11 @@ double data_of(Target target, Path path, double o, double z, double a, double b,
   return 0;
 }
 
-double in_space(LossSpace space, Path path, double x, double z, double a, double b, double s) {
+double in_space(LossSpace space, Path path, double x, double z, double a, double b, double s, double rate) {
   const double eps = (z - a * x) / b;
   if (space == LossSpace::kData) return x;
   if (space == LossSpace::kNoise) return eps;
-  return path == Path::kStraight ? x - (1 - s) * eps : a * eps - b * x;
+  return path == Path::kStraight ? x - (1 - s) * eps : rate * (b * x - a * eps);
 }
 
 Tensor normal(int64_t n, uint64_t seed) {
@@ -51,7 +58,7 @@ TEST(LossSpace, WeighsTheErrorAsItIsInThatSpace) {
   const double s = 1e-4;
   const auto u = at::tensor({.1, .32, .5, .77, .9}, at::kDouble);
   const auto x = normal(5, 1), eps = normal(5, 2), error = 0.3 * normal(5, 3);
-  for (const auto path : {Path::kStraight, Path::kLinear, Path::kCosine}) {
+  for (const auto path : {Path::kStraight, Path::kLinear, Path::kCosine, Path::kGvp, Path::kVp}) {
     for (const auto target : kTargets) {
       const flow::PredictionTable table({target, path}, s);
       for (const auto space : kSpaces) {
@@ -60,7 +67,10 @@ TEST(LossSpace, WeighsTheErrorAsItIsInThatSpace) {
         for (int64_t i = 0; i < 5; ++i) {
           const double t = point.t[i].item<double>();
           double a = t, b = 1 - (1 - s) * t;
-          if (path != Path::kStraight) {
+          const double rate = rate_of(path, u[i].item<double>());
+          if (!flow::has_steps(path) && path != Path::kStraight) {
+            a = t / std::hypot(t, b), b = std::sqrt(1 - a * a);
+          } else if (path != Path::kStraight) {
             const double abar =
                 flow::alphas_cumprod(path)[static_cast<int64_t>(u[i].item<double>() * 1000)].item<double>();
             a = std::sqrt(abar), b = std::sqrt(1 - abar);
@@ -69,9 +79,9 @@ TEST(LossSpace, WeighsTheErrorAsItIsInThatSpace) {
           for (int64_t j = 0; j < 6; ++j) {
             const auto at = [&](const Tensor& all) { return all[i].flatten()[j].item<double>(); };
             const double z = at(point.input), answer = at(point.target) + at(error);
-            const double wanted = in_space(space, path, at(x), z, a, b, s);
-            squares +=
-                std::pow(in_space(space, path, data_of(target, path, answer, z, a, b, s), z, a, b, s) - wanted, 2);
+            const double wanted = in_space(space, path, at(x), z, a, b, s, rate);
+            squares += std::pow(
+                in_space(space, path, data_of(target, path, answer, z, a, b, s, rate), z, a, b, s, rate) - wanted, 2);
             own += std::pow(at(error), 2);
           }
           EXPECT_NEAR(own * weight[i].item<double>(), squares, 1e-6 * squares)

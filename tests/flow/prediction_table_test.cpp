@@ -43,13 +43,33 @@ std::pair<double, double> level(Path path, double n) {
   return {a, std::sqrt(1 - a * a)};
 }
 
+// a and b at the time that a network of that path is told.
+std::pair<double, double> told_level(const Prediction& kind, double sigma_min, double t) {
+  if (kind.path == Path::kStraight) return {t, 1 - (1 - sigma_min) * t};
+  if (flow::has_steps(kind.path)) return level(kind.path, t - flow::first_step(kind.path));
+  const auto at = flow::coefficients(kind.path == Path::kGvp ? flow::Interpolant::kGvp : flow::Interpolant::kVp, t);
+  return {at.a, at.b};
+}
+
+// dx_t/dt of gvp and vp.
+Tensor own_velocity(Path path, const Expected& known, const Tensor& time) {
+  std::vector<double> da, db;
+  for (int64_t i = 0; i < time.size(0); ++i) {
+    const auto at = flow::coefficients(path == Path::kGvp ? flow::Interpolant::kGvp : flow::Interpolant::kVp,
+                                       time[i].item<double>());
+    da.push_back(at.da);
+    db.push_back(at.db);
+  }
+  return at::tensor(da, at::kDouble).view({-1, 1, 1, 1}) * known.x +
+         at::tensor(db, at::kDouble).view({-1, 1, 1, 1}) * known.eps;
+}
+
 // The perfect network of that kind: sees nothing but its input and its time.
 Tensor perfect_network(const Prediction& kind, double sigma_min, const Tensor& input, const Tensor& time) {
   std::vector<double> signal, noise;
   for (int64_t i = 0; i < time.size(0); ++i) {
     const double t = time[i].item<double>();
-    const auto [a, b] = kind.path == Path::kStraight ? std::make_pair(t, 1 - (1 - sigma_min) * t)
-                                                     : level(kind.path, t - flow::first_step(kind.path));
+    const auto [a, b] = told_level(kind, sigma_min, t);
     signal.push_back(a);
     noise.push_back(b);
   }
@@ -66,7 +86,8 @@ Tensor perfect_network(const Prediction& kind, double sigma_min, const Tensor& i
     case Target::kVelocity:
       break;
   }
-  return kind.path == Path::kStraight ? known.x - (1 - sigma_min) * known.eps : a * known.eps - b * known.x;
+  if (kind.path == Path::kStraight) return known.x - (1 - sigma_min) * known.eps;
+  return flow::has_steps(kind.path) ? a * known.eps - b * known.x : own_velocity(kind.path, known, time);
 }
 
 Tensor normal(int64_t n, uint64_t seed) {
@@ -141,8 +162,9 @@ TEST_P(EveryPrediction, TrainsOnWhatTheTableConverts) {
     EXPECT_LT((point.input - drawn.input).abs().max().item<double>(), 1e-9);
     EXPECT_LT((point.time - drawn.time).abs().max().item<double>(), 1e-6);
     EXPECT_LT((table.velocity(drawn.target, point) - path.velocity).abs().max().item<double>(), 1e-6);
-    if (kind().path == Path::kStraight) {
-      EXPECT_TRUE(at::equal(drawn.t, u));
+    if (!flow::has_steps(kind().path)) {
+      EXPECT_TRUE(at::equal(drawn.time, u));
+      if (kind().path == Path::kStraight) EXPECT_TRUE(at::equal(drawn.t, u));
     } else {
       EXPECT_TRUE(at::equal(drawn.time - flow::first_step(kind().path), (u * 1000).floor()));
     }
@@ -177,20 +199,23 @@ TEST_P(EveryPrediction, AtItsOwnGridAnEulerStepIsADdimStep) {
 
   auto z = begin / norm(inner.front());  // variance preserving
   for (int64_t i = 1; i + 1 < kSteps; ++i) {
-    const auto step = [&](int64_t k) { return 999.0 * (1 - static_cast<double>(k) / kSteps); };
-    const auto [a, b] = level(kind().path, step(i));
-    const auto [a_next, b_next] = level(kind().path, step(i + 1));
+    const auto step = [&](int64_t k) {
+      const double share = static_cast<double>(k) / kSteps;
+      return flow::has_steps(kind().path) ? 999.0 * (1 - share) + flow::first_step(kind().path) : share;
+    };
+    const auto [a, b] = told_level(kind(), s, step(i));
+    const auto [a_next, b_next] = told_level(kind(), s, step(i + 1));
     const auto known = expected(z, at::full({1, 1, 1, 1}, a, at::kDouble), at::full({1, 1, 1, 1}, b, at::kDouble));
     z = a_next * known.x + b_next * known.eps;
   }
   EXPECT_LT((found / norm(inner.back()) - z).abs().max().item<double>(), 1e-6);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, EveryPrediction,
-                         testing::Combine(testing::Values(Target::kVelocity, Target::kNoise, Target::kData,
-                                                          Target::kScore),
-                                          testing::Values(Path::kStraight, Path::kLinear, Path::kCosine,
-                                                          Path::kSqrtLinear, Path::kStableDiffusion)));
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, EveryPrediction,
+    testing::Combine(testing::Values(Target::kVelocity, Target::kNoise, Target::kData, Target::kScore),
+                     testing::Values(Path::kStraight, Path::kLinear, Path::kCosine, Path::kSqrtLinear,
+                                     Path::kStableDiffusion, Path::kGvp, Path::kVp)));
 
 TEST(PredictionTable, LeavesAPlainVelocityBitForBit) {
   const flow::PredictionTable table;
@@ -199,6 +224,30 @@ TEST(PredictionTable, LeavesAPlainVelocityBitForBit) {
   EXPECT_TRUE(point.input.is_same(x_t));
   EXPECT_TRUE(point.time.is_same(t));
   EXPECT_TRUE(table.velocity(answer, point).is_same(answer));
+}
+
+// A network that knows nothing of the data is a field like any other: walked on its own path or, converted, on ours, it
+// leads from the same noise to the same image.
+TEST(PredictionTable, APathOfSitIsWalkedToTheSameEndOnOurs) {
+  const auto begin = normal(3, 11);
+  const auto network = [](const Tensor& z, const Tensor& t) {
+    return at::sin(2 * z) + at::cos(3 * t).view({-1, 1, 1, 1}) * z.roll(1, 2);
+  };
+  const flow::PredictionTable table({Target::kVelocity, Path::kGvp}, 0);
+  const sample::Denoiser converted_network(
+      [&](const Tensor& x_t, double t) -> sample::Answer {
+        const auto point = table.at(x_t, at::full({x_t.size(0)}, t, at::kDouble));
+        return table.velocity(network(point.input, point.time), point);
+      },
+      0);
+  const sample::Denoiser own(
+      [&](const Tensor& z, double t) -> sample::Answer { return network(z, at::full({z.size(0)}, t, at::kDouble)); },
+      0);
+  const sample::SampleOptions rk4{.solver = sample::Solver::kRk4};
+  const auto there = sample::run(rk4, own, begin, sample::uniform_grid(200));
+  const auto ours = sample::run(rk4, converted_network, begin, table.own_grid(200));
+  EXPECT_LT((there - ours).abs().max().item<double>(), 1e-6);
+  EXPECT_GT((there - begin).abs().max().item<double>(), 0.5);
 }
 
 TEST(PredictionTable, RefusesShapesThatDoNotFit) {

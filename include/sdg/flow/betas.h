@@ -8,7 +8,7 @@ namespace sdg::flow {
 
 inline constexpr int64_t kSteps = 1000;
 
-/// float64 [kSteps]; throws Error for Path::kStraight, which has none.
+/// float64 [kSteps]; throws Error for a path without steps.
 Tensor betas(flow::Path path);
 /// abar, float64 [kSteps], falling.
 Tensor alphas_cumprod(flow::Path path);

@@ -43,4 +43,13 @@ struct Moved {
 };
 Moved move(const Coefficients& from, Interpolant to);
 
+/// kGvp and kVp keep a^2 + b^2 = 1, so that their velocity is rate (b x - a eps) with rate = da / b. Of many times at
+/// once (float64, all of one shape): the time at which log(a / b) is that, and what stands there. The rate of kVp has
+/// no bound at t = 1.
+Tensor times_of(Interpolant path, const Tensor& log_ratio);
+struct Shares {
+  Tensor a, b, rate;
+};
+Shares shares_at(Interpolant path, const Tensor& t);
+
 }  // namespace sdg::flow

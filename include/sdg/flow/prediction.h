@@ -5,7 +5,7 @@ namespace sdg::flow {
 
 /// What a network's output stands for.
 enum class Target {
-  kVelocity,  ///< straight path: dx_t/dt; path of betas: a eps - b x of Salimans and Ho, 2022
+  kVelocity,  ///< straight, gvp, vp: dx_t/dt; path of betas: a eps - b x of Salimans and Ho, 2022
   kNoise,     ///< eps
   kData,      ///< x
   kScore,     ///< gradient of the log density of the noisy input
@@ -18,13 +18,20 @@ enum class Path {
   kCosine,           ///< Nichol and Dhariwal, 2021; n = 0 … 999
   kSqrtLinear,       ///< roots of the betas from 0.01 to sqrt(0.02) (Self-Guided Diffusion); n = 0 … 999
   kStableDiffusion,  ///< roots of the betas from sqrt(0.00085) to sqrt(0.012) (U-ViT on latents); n = 1 … 1000
+  kGvp,              ///< SiT's "GVP" (interpolant.h), t in [0, 1], 0 is noise
+  kVp,               ///< SiT's "VP", the same
 };
+
+/// Is the network told the number of a step, and not a time in [0, 1]?
+constexpr bool has_steps(Path path) {
+  return path != Path::kStraight && path != Path::kGvp && path != Path::kVp;
+}
 
 constexpr auto names_of(Target) {
   return std::array{"velocity", "noise", "data", "score"};
 }
 constexpr auto names_of(Path) {
-  return std::array{"straight", "linear", "cosine", "sqrt_linear", "stable_diffusion"};
+  return std::array{"straight", "linear", "cosine", "sqrt_linear", "stable_diffusion", "gvp", "vp"};
 }
 
 struct Prediction {
