@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "cli/command.h"
+#include "cli/given_picture.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
@@ -26,8 +27,10 @@ int execute(const Arguments& arguments) {
   const auto device = parse_device(arguments.sampling.device);
   const auto trained = load(arguments.sampling, device);
   const auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device);
+  SDG_CHECK_USAGE(!request.to_images, "invert: compares pixels, and this run draws latents");
+  const auto space = picture_space("--pictures", trained, "", device);
   std::vector<Tensor> rows;
-  for (const auto& path : arguments.pictures) rows.push_back(picture_for("--pictures", path, trained));
+  for (const auto& path : arguments.pictures) rows.push_back(picture_for("--pictures", path, space));
   const auto x = at::stack(rows);
   const auto there = generate::invert(trained.info.config, trained.network, trained.prior, device, request, x);
   const auto images = there.images.cpu(), noise = there.noise.cpu();

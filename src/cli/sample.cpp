@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/declared.h"
+#include "cli/given_picture.h"
 #include "cli/joined_ranks.h"
 #include "cli/process.h"
 #include "cli/sample_output.h"
@@ -48,18 +49,15 @@ std::pair<int64_t, int64_t> two_images(const std::string& text) {
           std::get<int64_t>(parse_option("--between", number, parts[1]))};
 }
 
-// White is drawn anew.
-Tensor mask_of(const std::string& path, const checkpoint::Trained& trained) {
-  return picture_for("--mask", path, trained)[0].ge(0);
-}
-
-void lay_over_pictures(const Arguments& arguments, const checkpoint::Trained& trained, generate::Request& request) {
+void lay_over_pictures(const Arguments& arguments, const checkpoint::Trained& trained, generate::Request& request,
+                       const at::Device& device) {
   SDG_CHECK_USAGE(!arguments.from.empty() || arguments.mask.empty(), "--mask: needs the picture it belongs to, --from");
   if (!arguments.from.empty()) {
-    request.from = picture_for("--from", arguments.from, trained);
+    const auto space = picture_space("--from", trained, arguments.sampling.autoencoder, device);
+    request.from = picture_for("--from", arguments.from, space);
     request.strength = arguments.strength;
+    if (!arguments.mask.empty()) request.drawn_anew = mask_for("--mask", arguments.mask, space);
   }
-  if (!arguments.mask.empty()) request.drawn_anew = mask_of(arguments.mask, trained);
   if (!arguments.between.empty()) request.between = two_images(arguments.between);
 }
 
@@ -111,7 +109,7 @@ int execute(const Arguments& arguments) {
   const auto trained = load(arguments.sampling, device);
   std::string decoder;
   auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
-  lay_over_pictures(arguments, trained, request);
+  lay_over_pictures(arguments, trained, request, device);
   request.ranks = &ranks;
   if (ranks.rank() > 0) return help_draw(trained, request, device);
   const int code = draw(arguments, trained, request, decoder, device);
@@ -123,53 +121,54 @@ int execute(const Arguments& arguments) {
 }  // namespace
 
 Command sample_command() {
-  return {"sample", "Draw images from a trained network.", kExamples, [](CLI::App& app) {
-            auto arguments = std::make_shared<Arguments>();
-            declare_sampling(app, arguments->sampling, "sample.count");
-            auto* out = app.add_option("--out", arguments->out,
-                                       "folder for 000000.png, 000001.png, ... and nothing else; their grid is written "
-                                       "beside it, as DIR-grid.png")
-                            ->type_name("DIR");
-            auto* overwrite = app.add_flag("--overwrite", arguments->overwrite,
-                                           "remove the images of an earlier sdg sample from DIR first");
-            auto* npz = app.add_option("--npz", arguments->npz,
-                                       "write one .npz (arr_0 uint8 NHWC, arr_1 conditions) instead of PNGs")
-                            ->type_name("FILE")
-                            ->excludes(out)
-                            ->excludes(overwrite);
-            auto* latents =
-                app.add_option("--latents", arguments->latents,
-                               "runs trained on latents: write them, undecoded, to one safetensors file instead")
-                    ->type_name("FILE")
-                    ->excludes(out)
-                    ->excludes(overwrite)
-                    ->excludes(npz);
-            auto* from = app.add_option("--from", arguments->from,
-                                        "begin with this picture, of the size that the network draws, under noise")
-                             ->type_name("FILE");
-            declare(app, "--strength", arguments->strength,
-                    own<double>(
-                        {.help = "with --from: how much noise, 1 keeps nothing of the picture", .min = 0, .max = 1}))
-                ->needs(from);
-            app.add_option("--mask", arguments->mask,
-                           "with --from: a grey picture of the same size; only where it is white the picture is drawn "
-                           "anew, to fit the rest")
+  return {
+      "sample", "Draw images from a trained network.", kExamples, [](CLI::App& app) {
+        auto arguments = std::make_shared<Arguments>();
+        declare_sampling(app, arguments->sampling, "sample.count");
+        auto* out = app.add_option("--out", arguments->out,
+                                   "folder for 000000.png, 000001.png, ... and nothing else; their grid is written "
+                                   "beside it, as DIR-grid.png")
+                        ->type_name("DIR");
+        auto* overwrite = app.add_flag("--overwrite", arguments->overwrite,
+                                       "remove the images of an earlier sdg sample from DIR first");
+        auto* npz = app.add_option("--npz", arguments->npz,
+                                   "write one .npz (arr_0 uint8 NHWC, arr_1 conditions) instead of PNGs")
+                        ->type_name("FILE")
+                        ->excludes(out)
+                        ->excludes(overwrite);
+        auto* latents =
+            app.add_option("--latents", arguments->latents,
+                           "runs trained on latents: write them, undecoded, to one safetensors file instead")
                 ->type_name("FILE")
-                ->needs(from);
-            app.add_option("--between", arguments->between,
-                           "images on the way from the noise of one image to that of another")
-                ->type_name("A,B")
-                ->excludes(from);
-            app.add_option("--trace", arguments->trace,
-                           "write only this strip: the predictions of the clean first image over time")
-                ->type_name("FILE.png")
                 ->excludes(out)
-                ->excludes(npz)
-                ->excludes(latents);
-            app.add_flag("--json", arguments->json, "one JSON object on standard output: what was drawn, and how");
-            declare_patience(app, arguments->patience);
-            return [arguments] { return execute(*arguments); };
-          }};
+                ->excludes(overwrite)
+                ->excludes(npz);
+        auto* from =
+            app.add_option("--from", arguments->from, "begin with this picture, of the size that is drawn, under noise")
+                ->type_name("FILE");
+        declare(
+            app, "--strength", arguments->strength,
+            own<double>({.help = "with --from: how much noise, 1 keeps nothing of the picture", .min = 0, .max = 1}))
+            ->needs(from);
+        app.add_option("--mask", arguments->mask,
+                       "with --from: a grey picture of the same size; only where it is white the picture is drawn "
+                       "anew, to fit the rest")
+            ->type_name("FILE")
+            ->needs(from);
+        app.add_option("--between", arguments->between,
+                       "images on the way from the noise of one image to that of another")
+            ->type_name("A,B")
+            ->excludes(from);
+        app.add_option("--trace", arguments->trace,
+                       "write only this strip: the predictions of the clean first image over time")
+            ->type_name("FILE.png")
+            ->excludes(out)
+            ->excludes(npz)
+            ->excludes(latents);
+        app.add_flag("--json", arguments->json, "one JSON object on standard output: what was drawn, and how");
+        declare_patience(app, arguments->patience);
+        return [arguments] { return execute(*arguments); };
+      }};
 }
 
 }  // namespace sdg::cli

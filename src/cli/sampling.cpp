@@ -214,21 +214,6 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::st
   declare_device(app, arguments.device);
 }
 
-Tensor picture_for(const std::string& flag, const std::string& path, const checkpoint::Trained& trained) {
-  const auto& data = trained.info.config.data;
-  SDG_CHECK_USAGE(!trained.info.latents && data.format != data::Format::kLatents, flag,
-                  ": takes pictures, and this run draws latents");
-  auto picture = image::read_image(path);  // [C, H, W]
-  SDG_CHECK_USAGE(picture.size(1) == data.size && picture.size(2) == data.size, flag, ": ", path, " is ",
-                  picture.size(2), " x ", picture.size(1), ", and this network draws ", data.size, " x ", data.size);
-  if (data.channels == 1) {
-    SDG_CHECK_USAGE(picture.eq(picture[0]).all().item<bool>(), flag, ": ", path,
-                    " has colours, and this network draws grey images");
-    picture = picture.slice(0, 0, 1);
-  }
-  return picture.expand({data.channels, data.size, data.size}).to(at::kFloat) / 127.5 - 1;
-}
-
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device) {
   const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
   auto trained = checkpoint::load_trained(path, device, arguments.weights);

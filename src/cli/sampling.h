@@ -30,10 +30,6 @@ void declare_source(CLI::App& app, std::string& run, std::string& checkpoint, co
 void declare_weights(CLI::App& app, checkpoint::Weights& weights);
 void declare_device(CLI::App& app, std::string& device);
 
-/// A picture as the network draws them, float [C, S, S]; refuses one of another size, colours for a network of grey
-/// images, and networks of latents. `flag` opens messages.
-Tensor picture_for(const std::string& flag, const std::string& path, const checkpoint::Trained& trained);
-
 /// Loads the checkpoint that the arguments mean and says on standard error which.
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device);
 

@@ -81,14 +81,10 @@ ToImages decode_with(std::shared_ptr<const model::Autoencoder> decoder, const at
   };
 }
 
-ToImages to_images_of(const checkpoint::CheckpointInfo& info, const std::string& files, const at::Device& device,
-                      std::string* decoder_id) {
+std::shared_ptr<const model::Autoencoder> autoencoder_of(const checkpoint::CheckpointInfo& info,
+                                                         const std::string& files, const at::Device& device) {
   const std::string& named = files.empty() ? info.config.data.autoencoder : files;
-  const auto decoding = [&](std::shared_ptr<const model::Autoencoder> decoder) {
-    if (decoder_id) *decoder_id = decoder->decoder_id();
-    return decode_with(std::move(decoder), device);
-  };
-  if (info.latents) return decoding(load_decoder(*info.latents, named, device));
+  if (info.latents) return load_decoder(*info.latents, named, device);
   const int64_t channels = info.config.data.channels;
   if (named.empty()) {
     SDG_CHECK_USAGE(channels == 1 || channels == 3, "this network draws latents of ", channels,
@@ -100,7 +96,22 @@ ToImages to_images_of(const checkpoint::CheckpointInfo& info, const std::string&
   SDG_CHECK(decoder->has_decoder(), "autoencoder: ", named, " holds no decoder; name ENCODER,DECODER");
   SDG_CHECK(space.channels == channels, "autoencoder: ", named, " decodes ", space.channels,
             " channels, this network draws ", channels);
-  return decoding(std::move(decoder));
+  return decoder;
+}
+
+ToImages to_images_of(const checkpoint::CheckpointInfo& info, const std::string& files, const at::Device& device,
+                      std::string* decoder_id) {
+  auto decoder = autoencoder_of(info, files, device);
+  if (!decoder) return {};
+  if (decoder_id) *decoder_id = decoder->decoder_id();
+  return decode_with(std::move(decoder), device);
+}
+
+Tensor encode_picture(const model::Autoencoder& encoder, const Tensor& pixels) {
+  const c10::InferenceMode inference;
+  const auto latents = encoder.space().to_model(encoder.encode(pixels.unsqueeze(0)).mean);
+  SDG_CHECK(is_finite(latents), "autoencoder: an encoded image is not finite: the weights are not");
+  return latents[0].cpu();
 }
 
 namespace {

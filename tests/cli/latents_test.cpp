@@ -9,6 +9,7 @@
 #include "sdg/core/error.h"
 #include "sdg/data/opened.h"
 #include "sdg/image/image.h"
+#include "sdg/model/autoencoder.h"
 #include "sdg/tensors/tensor_file.h"
 
 using namespace sdg;
@@ -136,6 +137,64 @@ TEST_F(LatentProgram, TheDecoderCanBeNamedAnew) {
   expect_failure(train("--set condition.source=none --set train.steps=5"), 1, "not found; name the one");
   EXPECT_EQ(train("--set condition.source=none --set train.steps=5 --set data.autoencoder=moved/d.safetensors").code,
             0);
+}
+
+TEST_F(LatentProgram, WritesLatentsThatDecodeToThePictures) {
+  ASSERT_EQ(encode().code, 0);
+  ASSERT_EQ(train("--set condition.source=none --set train.picture_every=0").code, 0);
+  const std::string sample = "sample --device cpu --run run --count 20 --steps 3 ";
+  ASSERT_EQ(sdg(sample + "--out drawn").code, 0);
+  const auto written = sdg(sample + "--latents drawn.safetensors --batch 1");
+  ASSERT_EQ(written.code, 0) << written.err;
+  ASSERT_EQ(sdg(sample + "--latents again.safetensors").code, 0);
+  EXPECT_EQ(test::read_text(folder_ / "drawn.safetensors"), test::read_text(folder_ / "again.safetensors"));
+  const auto latents = tensors::read_tensors(folder_ / "drawn.safetensors").at("latents");
+  ASSERT_EQ(latents.sizes(), at::IntArrayRef({20, 4, kSide, kSide}));
+  const auto autoencoder = model::load_autoencoder(
+      cat((folder_ / "encoder.safetensors").string(), ",", (folder_ / "decoder.safetensors").string()));
+  for (const int64_t i : {0, 19}) {
+    const auto decoded = image::to_uint8(autoencoder->decode(autoencoder->space().from_model(latents[i].unsqueeze(0))));
+    EXPECT_TRUE(
+        at::equal(decoded[0], image::read_image(folder_ / "drawn" / cat("0000", i < 10 ? "0" : "", i, ".png"))));
+  }
+}
+
+TEST_F(LatentProgram, APhotographIsEncodedAndVariedOrFilled) {
+  ASSERT_EQ(encode().code, 0);
+  ASSERT_EQ(train("--set condition.source=none --set train.picture_every=0").code, 0);
+  const auto photo = (rng::uniform({8, rng::Purpose::kTest, 0}, {0}, {3, kSize, kSize})[0] * 255).to(at::kByte);
+  image::write_png(folder_ / "photo.png", photo);
+  auto hole = at::zeros({1, kSize, kSize}, at::kByte);
+  hole[0][5][9] = 255;  // one pixel, of the latent in row 1 and column 2
+  image::write_png(folder_ / "hole.png", hole);
+  image::write_png(folder_ / "small.png", hole.slice(1, 0, 8).slice(2, 0, 8));
+  const auto autoencoder = model::load_autoencoder(
+      cat((folder_ / "encoder.safetensors").string(), ",", (folder_ / "decoder.safetensors").string()));
+  const auto encoded =
+      autoencoder->space().to_model(autoencoder->encode(photo.unsqueeze(0).to(at::kFloat) / 127.5 - 1).mean)[0];
+  const auto latents = [&](const std::string& more) {
+    const auto out = sdg("sample --device cpu --run run --count 2 --steps 4 --latents x.safetensors " + more);
+    EXPECT_EQ(out.code, 0) << out.err;
+    auto drawn = tensors::read_tensors(folder_ / "x.safetensors").at("latents").clone();
+    std::filesystem::remove(folder_ / "x.safetensors");
+    return drawn;
+  };
+  const auto nearest = [&](const Tensor& drawn) { return (drawn - encoded).abs().max().item<double>(); };
+  EXPECT_LT(nearest(latents("--from photo.png --strength 0.001")), 0.02);
+  EXPECT_GT(nearest(latents("--from photo.png --strength 1")), 0.5);
+  const auto filled = latents("--from photo.png --mask hole.png");
+  const auto change = (filled - encoded).abs().amax({0, 1});  // [S, S]
+  EXPECT_GT(change[1][2].item<double>(), 0.01);
+  change[1][2] = 0;
+  EXPECT_LT(change.max().item<double>(), 1e-3) << "what is black is kept, but for the path's last 1e-4 of noise";
+  EXPECT_EQ(latents("--between 0,1").sizes(), at::IntArrayRef({2, 4, kSide, kSide}));
+
+  const std::string sample = "sample --device cpu --run run --count 1 ";
+  expect_failure(sdg(sample + "--from small.png"), 2, "--from: small.png is 8 x 8, and this network draws 32 x 32");
+  expect_failure(sdg(sample + "--from photo.png --mask small.png"), 2, "--mask: small.png is 8 x 8");
+  expect_failure(sdg(sample + "--from photo.png --autoencoder decoder.safetensors"), 2,
+                 "holds no encoder; name ENCODER");
+  expect_failure(sdg("invert --device cpu --run run --pictures photo.png"), 2, "compares pixels");
 }
 
 TEST_F(LatentProgram, SaysInOneLineWhatIsWrong) {

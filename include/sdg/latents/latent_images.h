@@ -33,6 +33,14 @@ ToImages decode_with(std::shared_ptr<const model::Autoencoder> decoder, const at
 ToImages to_images_of(const checkpoint::CheckpointInfo& info, const std::string& files, const at::Device& device,
                       std::string* decoder_id = nullptr);
 
+/// What decodes a network's drawings, files and errors as of to_images_of; null for one of pixels.
+std::shared_ptr<const model::Autoencoder> autoencoder_of(const checkpoint::CheckpointInfo& info,
+                                                         const std::string& files, const at::Device& device);
+
+/// One image, float [C', S', S'] in [-1, 1], as the network sees it: the mean of its latents in model units, float [C,
+/// S, S] on the CPU.
+Tensor encode_picture(const model::Autoencoder& encoder, const Tensor& pixels);
+
 /// The images that distances of a run are taken to: its training data or, of latents, the images that were encoded, at
 /// the size they were encoded at: never what the autoencoder makes of them. `needed`: throws Error where they are gone.
 sdg::data::DataOptions reference_options(const checkpoint::CheckpointInfo& info, bool needed);
