@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""The table and the picture of docs/sampling.md: settings of one run -> distance and seconds.
+"""The table and the picture of docs/sampling.md: settings of one run -> distance, evaluations, seconds.
 
-tools/sampling_table.py RUN OUT.md [--count 1500] [--seeds 0,1,2] [--only WORD] [-- options that all share, e.g. --guidance 1.5]
+tools/sampling_table.py RUN OUT.md [--count 1500] [--seeds 0,1,2] [--only WORD] [--short] [--unguided] [--reference FILE.npz]
+                        [--extractor-weights FILE] [-- options that all share, e.g. --guidance 1.5]
 
 Each setting is drawn with `sdg sample --npz --json`, whose seconds (drawing alone, OMP_NUM_THREADS threads) count, and
-measured with `sdg eval-fid --images`. OUT.svg is drawn beside OUT.md. SDG names the program.
+measured with `sdg eval-fid --images`, against --reference (of `sdg ref-stats`) or the run's training data. Evaluations of
+the network are those of one image (`sdg sample --trace`); a guided one asks for both conditions in one pass. --unguided
+leaves out what spares guidance, --short most rows. OUT.svg is drawn beside OUT.md. SDG names the program.
 """
 import json
 import os
@@ -20,7 +23,13 @@ def output(words):
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
-def settings(run, shared):
+def evaluations(run, words, folder):
+    strip = os.path.join(folder, "trace.png")
+    told = subprocess.run([PROGRAM, "sample", "--run", run, "--trace", strip] + words, check=True, capture_output=True, text=True).stderr
+    return int(told.split("wrote ")[1].split()[0])
+
+
+def settings(run, shared, guided):
     def fitted(steps):
         return output([PROGRAM, "fit-grid", "--run", run, "--steps", str(steps)] + shared).strip()
     rows = [("dopri5, rtol = atol = 1e-5 (the paper's code)", "--solver dopri5"),
@@ -34,7 +43,7 @@ def settings(run, shared):
         times = fitted(steps)
         for solver in ("euler", "adams_bashforth", "unipc"):
             rows.append((f"{solver}, {steps} steps, fitted grid", f"--solver {solver} --grid list --times {times}"))
-    for steps in (6, 8, 10):
+    for steps in (6, 8, 10) if guided else ():
         for begin in ("0.2", "0.4"):
             rows.append((f"euler, {steps} steps, unguided before {begin}",
                          f"--solver euler --steps {steps} --guidance-interval {begin} 1"))
@@ -46,6 +55,10 @@ def settings(run, shared):
     rows.append(("edm, 15 steps, churn 10", "--solver edm --grid karras --steps 15 --churn 10"))
     rows.append(("ddpm, 50 steps", "--solver ddpm --steps 50"))
     return rows
+
+
+SHORT = {"dopri5, rtol", "euler, 5 steps", "euler, 10 steps", "euler, 25 steps", "adams_bashforth, 5", "adams_bashforth, 10", "dpmpp_2m, 5",
+         "dpmpp_2m, 10", "unipc, 5 steps", "unipc, 6 steps", "unipc, 10 steps", "heun, 5", "euler, 10 steps, unguided before 0.4", "ddpm"}
 
 
 def chart(rows, path):
@@ -94,21 +107,23 @@ def main():
     run, out = arguments[0], arguments[1]
     seeds, count, only = option("--seeds", "0").split(","), option("--count", "1500"), option("--only", "")
     rows = []
-    lines = ["| setting | distance | seconds |", "| --- | ---: | ---: |"]
+    lines = ["| setting | distance | evaluations | seconds |", "| --- | ---: | ---: | ---: |"]
+    reference = [word for flag in ("--reference", "--extractor-weights") if flag in arguments for word in (flag, option(flag, ""))]
     with tempfile.TemporaryDirectory() as folder:
-        for name, words in settings(run, shared):
-            if only not in name:
+        for name, words in settings(run, shared, "--unguided" not in arguments):
+            if only not in name or ("--short" in arguments and not any(name.startswith(each) for each in SHORT)):
                 continue
             distances, seconds = [], []
             for seed in seeds:
                 npz = os.path.join(folder, "drawn.npz")
                 drawn = json.loads(output([PROGRAM, "sample", "--run", run, "--npz", npz, "--json", "--count", count, "--seed", seed]
                                           + shared + words.split()))
-                found = json.loads(output([PROGRAM, "eval-fid", "--run", run, "--images", npz, "--json"]))
+                found = json.loads(output([PROGRAM, "eval-fid", "--run", run, "--images", npz, "--json"] + reference))
                 distances.append(found["value"])
                 seconds.append(drawn["seconds"])
                 os.remove(npz)
-            row = f"| {name} | {' '.join(f'{d:.4f}' for d in distances)} | {' '.join(f'{s:.2f}' for s in seconds)} |"
+            asked = evaluations(run, shared + words.split(), folder)
+            row = f"| {name} | {' '.join(f'{d:.4f}' for d in distances)} | {asked} | {' '.join(f'{s:.2f}' for s in seconds)} |"
             rows.append((name, sum(distances) / len(distances), min(seconds)))
             chart(rows, os.path.splitext(out)[0] + ".svg")
             print(row, flush=True)
