@@ -11,6 +11,7 @@ leaves out what spares guidance, --short most rows. OUT.svg is drawn beside OUT.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,8 +26,8 @@ def output(words):
 
 def evaluations(run, words, folder):
     strip = os.path.join(folder, "trace.png")
-    told = subprocess.run([PROGRAM, "sample", "--run", run, "--trace", strip] + words, check=True, capture_output=True, text=True).stderr
-    return int(told.split("wrote ")[1].split()[0])
+    told = subprocess.run([PROGRAM, "sample", "--run", run, "--trace", strip] + words, check=True, capture_output=True, text=True)
+    return int(re.search(r"wrote (\d+) predictions", told.stdout + told.stderr)[1])
 
 
 def settings(run, shared, guided):
