@@ -90,10 +90,16 @@ Shape with_rows(int64_t rows, const Shape& rest) {
   return shape;
 }
 
-// [] or [L]
-Shape condition_shape(const checkpoint::Trained& trained) {
+// What `rows` images were drawn under: [rows] or [rows, L].
+Shape condition_shape(const checkpoint::Trained& trained, int64_t rows) {
   const auto& prior = trained.prior;
-  return prior.defined() && prior.dim() == 2 ? Shape{prior.size(1)} : Shape{};
+  return with_rows(rows, prior.defined() && prior.dim() == 2 ? Shape{prior.size(1)} : Shape{});
+}
+
+// The same of a piece, -1 where nothing was a condition.
+Tensor conditions_of(const generate::Generated& piece, const checkpoint::Trained& trained) {
+  const auto shape = condition_shape(trained, piece.clusters.size(0));
+  return piece.clusters.sizes() == shape ? piece.clusters : at::full(shape, -1, at::kLong);
 }
 
 }  // namespace
@@ -161,17 +167,13 @@ int64_t draw_npz(const Output& output, const checkpoint::Trained& trained, gener
     one.sample.count = 1;
     size = generate::generate(trained.info.config, trained.network, trained.prior, device, one).images.size(2);
   }
-  const auto before =
-      draw_rows(rows, output,
-                {{"arr_0", {at::kByte, {count, size, size, 3}}},
-                 {"arr_1", {at::kLong, with_rows(count, condition_shape(trained))}}},
-                trained, request, device, [&](const generate::Generated& piece) -> std::map<std::string, Tensor> {
-                  auto conditions = piece.clusters;
-                  const auto shape = with_rows(conditions.size(0), condition_shape(trained));
-                  if (conditions.sizes() != shape) conditions = at::full(shape, -1, at::kLong);
-                  return {{"arr_0", piece.images.expand({-1, 3, -1, -1}).permute({0, 2, 3, 1}).contiguous()},
-                          {"arr_1", conditions}};
-                });
+  const auto before = draw_rows(
+      rows, output,
+      {{"arr_0", {at::kByte, {count, size, size, 3}}}, {"arr_1", {at::kLong, condition_shape(trained, count)}}},
+      trained, request, device, [&](const generate::Generated& piece) -> std::map<std::string, Tensor> {
+        return {{"arr_0", piece.images.expand({-1, 3, -1, -1}).permute({0, 2, 3, 1}).contiguous()},
+                {"arr_1", conditions_of(piece, trained)}};
+      });
   {
     auto drawn = tensors::read_tensors(rows);
     std::map<std::string, Tensor> arrays{{"arr_0", drawn.at("arr_0")}};
@@ -190,12 +192,9 @@ int64_t draw_latents(const Output& output, const checkpoint::Trained& trained, g
   request.to_images = [](const Tensor& x) { return at::zeros({x.size(0), 1, 1, 1}, at::kByte); };  // no pictures
   return draw_rows(output.where, output,
                    {{"latents", {at::kFloat, {count, data.channels, data.size, data.size}}},
-                    {"conditions", {at::kLong, with_rows(count, condition_shape(trained))}}},
+                    {"conditions", {at::kLong, condition_shape(trained, count)}}},
                    trained, request, device, [&](const generate::Generated& piece) -> std::map<std::string, Tensor> {
-                     auto conditions = piece.clusters;
-                     const auto shape = with_rows(conditions.size(0), condition_shape(trained));
-                     if (conditions.sizes() != shape) conditions = at::full(shape, -1, at::kLong);
-                     return {{"latents", piece.latents}, {"conditions", conditions}};
+                     return {{"latents", piece.latents}, {"conditions", conditions_of(piece, trained)}};
                    });
 }
 

@@ -28,35 +28,37 @@ int64_t number_or(const char* name, int64_t otherwise, int64_t least, int64_t mo
 
 constexpr int64_t kMost = 1 << 20;
 
-Place place_of_torchrun() {
+// What both say, each under names of its own; MASTER_ADDR under one.
+Place numbers_of(const char* ranks, const char* rank, const char* local_rank, const char* attempt) {
   Place place;
-  place.ranks = number_of("WORLD_SIZE", 1, kMost);
-  place.rank = number_of("RANK", 0, place.ranks - 1);
-  place.local_rank = number_or("LOCAL_RANK", 0, 0, place.ranks - 1);
+  place.ranks = number_of(ranks, 1, kMost);
+  place.rank = number_of(rank, 0, place.ranks - 1);
+  place.local_rank = number_or(local_rank, 0, 0, place.ranks - 1);
   if (place.ranks == 1) return place;
   place.host = text_of("MASTER_ADDR");
+  place.attempt = number_or(attempt, 0, 0, kMost);
+  return place;
+}
+
+Place place_of_torchrun() {
+  auto place = numbers_of("WORLD_SIZE", "RANK", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT");
+  if (place.ranks == 1) return place;
   SDG_CHECK_USAGE(!place.host.empty(),
                   "environment variable MASTER_ADDR: expected the address of rank 0, as WORLD_SIZE is ", place.ranks);
   place.port = number_of("MASTER_PORT", 1, 65535);
   place.hosted = text_of("TORCHELASTIC_USE_AGENT_STORE") == "True";
-  place.attempt = number_or("TORCHELASTIC_RESTART_COUNT", 0, 0, kMost);
   return place;
 }
 
 Place place_of_slurm() {
-  Place place;
-  place.ranks = number_of("SLURM_STEP_NUM_TASKS", 1, kMost);
-  place.rank = number_of("SLURM_PROCID", 0, place.ranks - 1);
-  place.local_rank = number_or("SLURM_LOCALID", 0, 0, place.ranks - 1);
+  auto place = numbers_of("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_RESTART_COUNT");
   if (place.ranks == 1) return place;
-  place.host = text_of("MASTER_ADDR");
   if (place.host.empty()) place.host = first_machine(text_of("SLURM_STEP_NODELIST"));
   SDG_CHECK_USAGE(!place.host.empty(), "environment variable MASTER_ADDR: expected the address of rank 0, as ",
                   "SLURM_STEP_NODELIST names no machine");
   constexpr int64_t kFirstPort = 20000, kPorts = 10000;  // below those that Linux gives out itself
   const auto job = number_or("SLURM_JOB_ID", 0, 0, int64_t{1} << 40) + number_or("SLURM_STEP_ID", 0, 0, kMost);
   place.port = number_or("MASTER_PORT", kFirstPort + job % kPorts, 1, 65535);
-  place.attempt = number_or("SLURM_RESTART_COUNT", 0, 0, kMost);
   return place;
 }
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <functional>
+
 #include "sample/methods.h"
 
 namespace sdg::sample {
@@ -19,7 +21,9 @@ struct Sde {
   Tensor last_step(size_t i, const Tensor& x) const;
 };
 
+/// The walk from x, each step i by `step`, which adds noise, but the last one apart (SiT, transport/integrators.py).
 /// Throws Error without noise, and for a grid that does not rise.
-void check_stochastic(const Walk& walk);
+Tensor along_sde(const Walk& walk, Tensor x,
+                 const std::function<Tensor(const Sde& sde, size_t i, const Tensor& x)>& step);
 
 }  // namespace sdg::sample

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "sample/gaussian_flow.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/sample/diffusion.h"
@@ -21,14 +22,8 @@ namespace {
 
 constexpr double kMean = 0.4, kStd = 0.5;
 
-// The perfect network for data N(m, c^2), s = 0.
 sample::Denoiser gaussian() {
-  return sample::Denoiser(
-      [](const Tensor& x, double t) {
-        const double variance = t * t * kStd * kStd + (1 - t) * (1 - t);
-        return kMean + (t * kStd * kStd - (1 - t)) / variance * (x - t * kMean);
-      },
-      0);
+  return test::gaussian_flow(kMean, kStd);
 }
 
 sample::SampleOptions stochastic(Diffusion form, LastStep last, int64_t steps) {

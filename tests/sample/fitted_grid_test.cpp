@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "sample/gaussian_flow.h"
 #include "sdg/core/error.h"
 #include "sdg/sample/grid.h"
 #include "sdg/sample/solver.h"
@@ -15,13 +16,7 @@ namespace {
 
 // The flow of a narrow Gaussian bends most near its end.
 sample::Denoiser narrow() {
-  return sample::Denoiser(
-      [](const Tensor& x, double t) {
-        constexpr double kMean = 0.7, kStd = 0.05;
-        const double variance = t * t * kStd * kStd + (1 - t) * (1 - t);
-        return kMean + (t * kStd * kStd - (1 - t)) / variance * (x - t * kMean);
-      },
-      0);
+  return test::gaussian_flow(0.7, 0.05);
 }
 
 Tensor starts() {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "sample/gaussian_flow.h"
 #include "sdg/core/error.h"
 #include "sdg/sample/grid.h"
 #include "sdg/sample/solver.h"
@@ -119,12 +120,7 @@ TEST(Unipc, IsOfOrderThreeBetweenTheEnds) {
 
 // diffusers 0.35.2 on the flow of this Gaussian (s = 0, flow sigmas, order 2, 8 steps from t = 0.001), float64.
 TEST(LogRatioSolvers, StepAsDiffusersDoesOnAFlow) {
-  const sample::Denoiser network(
-      [](const Tensor& x, double t) {
-        const double variance = t * t * kStd * kStd + (1 - t) * (1 - t);
-        return kMean + (t * kStd * kStd - (1 - t)) / variance * (x - t * kMean);
-      },
-      0);
+  const auto network = test::gaussian_flow(kMean, kStd);
   std::vector<double> grid;
   for (int i = 0; i <= 8; ++i) grid.push_back(1 - 0.999 * (1 - i / 8.0));
   grid.back() = 1;

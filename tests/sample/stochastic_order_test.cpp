@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "sample/gaussian_flow.h"
 #include "sdg/core/rng.h"
 #include "sdg/sample/grid.h"
 #include "sdg/sample/solver.h"
@@ -16,15 +17,6 @@ namespace {
 
 constexpr double kMean = 0.4, kStd = 0.5, kBegin = 0.1, kEnd = 0.9;
 constexpr int64_t kFinest = 1024, kPaths = 2000;
-
-sample::Denoiser gaussian() {
-  return sample::Denoiser(
-      [](const Tensor& x, double t) {
-        const double variance = t * t * kStd * kStd + (1 - t) * (1 - t);
-        return kMean + (t * kStd * kStd - (1 - t)) / variance * (x - t * kMean);
-      },
-      0);
-}
 
 double spread(double t) {
   return std::hypot(t * kStd, 1 - t);
@@ -46,7 +38,7 @@ Tensor walk(Solver solver, int64_t steps) {
   const auto x =
       kBegin * kMean +
       spread(kBegin) * rng::normal({8, rng::Purpose::kTest, 0}, rng::consecutive(0, kPaths), {}).to(at::kDouble);
-  return sample::run(options, gaussian(), x, sample::uniform_grid(steps, kBegin, kEnd),
+  return sample::run(options, test::gaussian_flow(kMean, kStd), x, sample::uniform_grid(steps, kBegin, kEnd),
                      [&](int64_t step) { return noise[step]; });
 }
 
