@@ -6,7 +6,7 @@ tools/kill_test.py [--kills 50] [--seed 0] [--steps 300]
 Two kills in three come at a random moment, one in three as soon as a file of a save is being written (SIGKILL each time).
 After every second kill the newest checkpoint file is cut at a random place, which also cuts all of its other names. Then
 the run is started again. After each kill every sound checkpoint in the folder must equal the one of the same step of the
-undisturbed run, and in the end all of last, best and metrics.jsonl must. SDG names the program, default
+undisturbed run, and in the end all of last, lowest_fd and metrics.jsonl must. SDG names the program, default
 build/release/sdg. Needs nothing but Python.
 """
 import argparse
@@ -27,7 +27,7 @@ PROGRAM = os.environ.get("SDG", os.path.join(HERE, "build/release/sdg"))
 def command(run, steps):
     settings = ["device=cpu", "model.dim=32", "model.depth=3", "model.heads=2", f"train.steps={steps}", "train.batch=16", "train.warmup=1",
                 "train.log_every=1", "train.save_every=5", "train.picture_every=0", "train.keep=1000000", "cluster.clusters=5",
-                "eval.cluster_images=64", "sample.steps=2"]
+                "eval.cluster_images=64", "eval.every=10", "eval.every_count=32", "sample.steps=2"]
     words = [PROGRAM, "train", "--config", os.path.join(HERE, "configs/digits.yaml"), "--run", run]
     for setting in settings:
         words += ["--set", setting]
@@ -125,7 +125,7 @@ def main():
                     found = tensors(os.path.join(run, "checkpoints", name))
                     wanted = tensors(os.path.join(whole, "checkpoints", name))
                     compared += 1
-                    # Figures hold the best loss so far, which is lost where `best` was cut.
+                    # Figures hold the lowest distance so far, which is lost where `lowest_fd` was cut.
                     if found is None or set(differing(found, wanted)) - {"figures"}:
                         faults.append(f"kill {kills}: {name} differs: {found and differing(found, wanted)}")
                 if kills % 2 == 0 and len(numbered(run)) > 1:
@@ -133,7 +133,7 @@ def main():
                     os.truncate(newest, draw.randrange(os.path.getsize(newest)))
                     cut[os.path.basename(newest)] = os.path.getsize(newest)
                     cuts += 1
-            for name in ("last", "best"):
+            for name in ("last", "lowest_fd"):
                 found = tensors(os.path.join(run, "checkpoints", name + ".safetensors"))
                 wanted = tensors(os.path.join(whole, "checkpoints", name + ".safetensors"))
                 if found is None or differing(found, wanted):

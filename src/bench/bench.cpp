@@ -66,7 +66,8 @@ BenchReport bench(const recipe::RunConfig& original, int64_t rounds, bool steps_
   recipe::RunConfig config = original;
   config.condition.source =
       recipe::Source::kNone;  // the network's own cost; clustering adds two partial forward passes of the teacher
-  recipe::RunConfig online = original;
+  config.align = {};          // whose outside network costs what it costs
+  recipe::RunConfig online = config;
   online.condition.source = recipe::Source::kOnline;
   const auto device = parse_device(config.device);
   learn::Learner plain(config, device, {}, 0), clustering(online, device, {}, 0);

@@ -111,6 +111,7 @@ SinkhornBench bench_sinkhorn(const recipe::RunConfig& original, int64_t images, 
 EarlyExitBench bench_early_exit(const recipe::RunConfig& original, int64_t rounds, const Progress& progress) {
   recipe::RunConfig config = original;
   config.condition.source = recipe::Source::kOnline;
+  config.align = {};
   config.cluster.start = 0;
   config.condition.change = 0;  // with one view the teacher looks at nothing before the change
   config.cluster.early_exit = true;

@@ -29,6 +29,19 @@ Stage random_start_stage() {
   return {"the weights began at random", Verdict::kYes};
 }
 
+Stage alignment_stage(const recipe::AlignOptions& align) {
+  const auto what = cat("features were aligned with those of ", align.extractor);
+  const bool published = align.weights.empty();
+  if (align.extractor.starts_with("dino"))
+    return published ? Stage{what + ", which is published as trained without labels", Verdict::kYes}
+                     : Stage{cat(what, " in ", align.weights, ", whose training is not known here"), Verdict::kUnknown};
+  if (align.extractor.starts_with("clip-"))
+    return {what + ", which was trained on captions: whether they named classes is not known", Verdict::kUnknown};
+  if (align.extractor.starts_with("torchscript:"))
+    return {cat(what, " in ", align.weights, ", whose training is not known here"), Verdict::kUnknown};
+  return {what + ", a classifier that was trained on labels", Verdict::kNo};
+}
+
 Stage latents_stage(const data::LatentCard& card) {
   return {cat("images were seen through an autoencoder (", card.kind, "), which needs no class labels"), Verdict::kYes};
 }

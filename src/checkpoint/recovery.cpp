@@ -5,7 +5,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/run_figures.h"
 #include "sdg/checkpoint/checkpoint.h"
 #include "sdg/core/error.h"
 #include "sdg/io/random_access_file.h"
@@ -76,7 +75,8 @@ std::vector<Candidate> candidates(const RunFolder& folder) {
   std::vector<Candidate> out;
   auto paths = folder.numbered();
   paths.insert(paths.begin(), folder.last());
-  paths.push_back(folder.best());
+  paths.push_back(folder.lowest_fd());
+  paths.push_back(folder.earlier_best());
   for (const auto& path : paths)
     if (fs::exists(path)) out.push_back(candidate(path));
   std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
@@ -112,7 +112,7 @@ std::optional<Recovery> find_recovery(const RunFolder& folder) {
   };
   for (const auto& each : all) {
     const bool found = !out.checkpoint.empty();
-    const bool has_role = each.path == folder.last() || each.path == folder.best();
+    const bool has_role = each.path == folder.last() || each.path == folder.lowest_fd();
     // Numbered ones older than the one that is taken are left unread: nobody needs them now.
     if ((found && !has_role && each.reason.empty()) || !is_sound(each)) continue;
     const auto step = parse_info(tensors::read_tensor_header(each.path), each.path.string()).step;
@@ -120,7 +120,7 @@ std::optional<Recovery> find_recovery(const RunFolder& folder) {
       out.checkpoint = each.path;
       out.step = step;
     }
-    if (each.path == folder.best()) out.best_step = step;
+    if (each.path == folder.lowest_fd()) out.lowest_step = step;
   }
   if (out.checkpoint.empty()) {
     std::string list;
@@ -168,15 +168,10 @@ std::vector<std::string> settle(const RunFolder& folder, const Recovery& recover
   return notes;
 }
 
-std::optional<fs::path> find_best(const RunFolder& folder, const RunFigures& figures) {
+std::optional<fs::path> sound_numbered(const RunFolder& folder, int64_t step) {
   for (const auto& path : folder.numbered()) {
-    try {
-      const auto file = tensors::read_tensors(path);
-      RunFigures its;
-      its.restore(file.at("figures", path.string()), path.string());
-      if (its.at_best() && its.same_best(figures)) return path;
-    } catch (const Error&) {  // damaged, so not the one
-    }
+    if (RunFolder::numbered_step(path.filename().string()) != step) continue;
+    if (Checker().reason(path).empty()) return path;
   }
   return std::nullopt;
 }

@@ -47,7 +47,7 @@ void RunFolder::create() const {
 }
 
 bool RunFolder::has_checkpoint() const {
-  return fs::exists(last()) || fs::exists(best()) || !numbered().empty();
+  return fs::exists(last()) || fs::exists(lowest_fd()) || fs::exists(earlier_best()) || !numbered().empty();
 }
 
 std::optional<int64_t> RunFolder::numbered_step(const std::string& name) {
@@ -71,11 +71,11 @@ std::vector<fs::path> RunFolder::numbered() const {
   return out;
 }
 
-void RunFolder::save(const tensors::TensorFile& file, int64_t step, bool is_best, int64_t keep) const {
+void RunFolder::save(const tensors::TensorFile& file, int64_t step, bool lowest, int64_t keep) const {
   const auto path = checkpoints() / numbered_name(step);
   tensors::write_tensors(path, file);
   make_last(path);
-  if (is_best) make_best(path);
+  if (lowest) make_lowest_fd(path);
   prune(*this, step, keep);
 }
 
@@ -95,8 +95,8 @@ void RunFolder::make_last(const fs::path& checkpoint) const {
   io::link_atomically(checkpoint, last());
 }
 
-void RunFolder::make_best(const fs::path& checkpoint) const {
-  io::link_atomically(checkpoint, best());
+void RunFolder::make_lowest_fd(const fs::path& checkpoint) const {
+  io::link_atomically(checkpoint, lowest_fd());
 }
 
 void RunFolder::remove_temporaries() const {
@@ -104,9 +104,10 @@ void RunFolder::remove_temporaries() const {
     const auto name = io::target_of_temporary(path.filename().string());
     const auto folder = path.parent_path();
     if (folder == checkpoints()) {
-      // The second kind is that of earlier versions.
-      return name == last().filename() || name == best().filename() || numbered_step(name) ||
-             path.filename() == "last.safetensors.link" || path.filename() == "best.safetensors.link";
+      // What comes last is that of earlier versions.
+      return name == last().filename() || name == lowest_fd().filename() || numbered_step(name) ||
+             name == earlier_best().filename() || path.filename() == "last.safetensors.link" ||
+             path.filename() == "best.safetensors.link";
     }
     if (folder == pictures()) return is_picture(name);
     return name == config().filename() || name == metrics().filename() || name == pseudo_labels().filename();

@@ -6,7 +6,7 @@
 #include "cli/declared.h"
 #include "cli/measured.h"
 #include "cli/terminal.h"
-#include "generate/options_json_impl.h"
+#include "io/json_impl.h"
 #include "sdg/core/device.h"
 #include "sdg/core/text.h"
 #include "sdg/core/version.h"
@@ -34,7 +34,7 @@ constexpr const char* kExamples =
 
 evaluate::Side measured_side(const Arguments& arguments, const std::optional<checkpoint::Trained>& run,
                              vision::FeatureExtractor& extractor, const std::vector<evaluate::Metric>& metrics,
-                             const at::Device& device, ordered_json& drawn) {
+                             const at::Device& device, std::optional<sample::SampleOptions>& drawn) {
   auto wanted = evaluate::wanted_of(metrics, true);
   wanted.keep = arguments.keep;
   evaluate::Side out;
@@ -48,33 +48,20 @@ evaluate::Side measured_side(const Arguments& arguments, const std::optional<che
     return out;
   }
   const auto request = request_of(arguments.sampling, *run, run->info.config.eval.count, device);
-  drawn = generate::to_json(request.sample);
+  drawn = request.sample;
   ProgressBar bar("sample", "img/s");
   out = evaluate::gather(evaluate::sample_feed(*run, request, device, bar.callback()), extractor, wanted);
   out.text = run->path;
   return out;
 }
 
-std::string text_of(const ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
-
 evaluate::Protocol protocol_of(const Arguments& arguments, const std::vector<evaluate::Metric>& metrics,
                                const vision::FeatureExtractor& extractor, const evaluate::Side& measured,
-                               const evaluate::Side& reference, const ordered_json& drawn,
+                               const evaluate::Side& reference, const std::optional<sample::SampleOptions>& drawn,
                                const std::optional<checkpoint::Trained>& run) {
-  const auto count = [](const evaluate::Side& side) {
-    return side.pooled.count > 0 ? std::to_string(side.pooled.count) : std::string("unknown");
-  };
-  evaluate::Protocol out{
-      {"extractor", extractor.name()}, {"weights", extractor.weights_digest()},
-      {"input", extractor.input()},    {"precision", "features float32, sums float64"},
-      {"count", count(measured)},      {"size", measured.pooled.size.empty() ? "unknown" : measured.pooled.size}};
-  if (!reference.text.empty()) {
-    out.emplace_back("reference", reference.fingerprint);
-    out.emplace_back("reference.count", count(reference));
-    out.emplace_back("reference.size", reference.pooled.size.empty() ? "unknown" : reference.pooled.size);
-  }
+  const auto& pooled = measured.pooled;
+  auto out = evaluate::images_protocol(extractor, pooled.count > 0 ? std::to_string(pooled.count) : "unknown",
+                                       pooled.size.empty() ? "unknown" : pooled.size, reference);
   for (const auto metric : metrics) {
     if (metric == evaluate::Metric::kKernel)
       out.emplace_back("kid", cat(arguments.score.subsets, " subsets of ", arguments.score.subset_size));
@@ -86,13 +73,11 @@ evaluate::Protocol protocol_of(const Arguments& arguments, const std::vector<eva
   for (const auto* side : {&measured, &reference})
     if (side->rows.defined() && side->pooled.count > side->rows.size(0))
       out.emplace_back(side == &measured ? "rows" : "reference.rows", std::to_string(side->rows.size(0)));
-  if (drawn.is_null()) {
+  if (!drawn) {
     out.emplace_back("drawn", "elsewhere");
     return out;
   }
-  for (const auto& [field, value] : drawn.items())
-    if (field != "seed" && field != "count") out.emplace_back("sample." + field, text_of(value));
-  out.emplace_back("sample.condition", config::name(run->info.config.condition.source));
+  evaluate::add_drawn(out, *drawn, run->info.config.condition.source);
   out.emplace_back("sample.weights", config::name(arguments.sampling.weights));
   if (!arguments.sampling.cluster.empty()) out.emplace_back("sample.cluster", arguments.sampling.cluster);
   if (!arguments.sampling.map_from.empty()) out.emplace_back("sample.map_from", arguments.sampling.map_from);
@@ -100,8 +85,8 @@ evaluate::Protocol protocol_of(const Arguments& arguments, const std::vector<eva
 }
 
 ordered_json to_json(const std::vector<evaluate::Score>& scores, const evaluate::Protocol& protocol,
-                     const evaluate::Side& measured, const evaluate::Side& reference, const ordered_json& drawn,
-                     const std::optional<checkpoint::Trained>& run) {
+                     const evaluate::Side& measured, const evaluate::Side& reference,
+                     const std::optional<sample::SampleOptions>& drawn, const std::optional<checkpoint::Trained>& run) {
   ordered_json metrics = ordered_json::object(), fields = ordered_json::object();
   for (const auto& score : scores) {
     metrics[score.name] = {{"value", score.value}};
@@ -114,9 +99,9 @@ ordered_json to_json(const std::vector<evaluate::Score>& scores, const evaluate:
                    {"measured", {{"from", measured.text}, {"fingerprint", measured.fingerprint}}},
                    {"program", cat("sdg ", version())}};
   if (!reference.text.empty()) out["reference"] = {{"from", reference.text}, {"fingerprint", reference.fingerprint}};
-  if (!drawn.is_null()) {
+  if (drawn) {
     out["measured"]["step"] = run->info.step;
-    if (drawn.contains("seed")) out["measured"]["seed"] = drawn["seed"];
+    out["measured"]["seed"] = drawn->seed;
   }
   return out;
 }
@@ -154,7 +139,7 @@ int execute(const Arguments& arguments, const CLI::App& app) {
     stored = evaluate::stored_side(arguments.images, *extractor, metrics, true);
   evaluate::Side reference;
   if (referred) reference = reference_side(arguments.reference, info, *extractor, metrics, arguments.keep);
-  ordered_json drawn;
+  std::optional<sample::SampleOptions> drawn;
   const auto measured = stored ? *stored : measured_side(arguments, run, *extractor, metrics, device, drawn);
   if (referred)
     check_sizes(measured.pooled, measured.text, measured.stored, {reference.pooled, reference.text, reference.stored});

@@ -22,7 +22,7 @@ constexpr const char* kExamples =
     "  sdg inspect DiT-XL-2-256x256.pt                  tensors, shapes, and which network they are\n"
     "  sdg inspect 0050000.pt --entry opt               another part of the file\n"
     "  sdg inspect runs/digits/checkpoints/last.safetensors --json\n"
-    "  sdg inspect runs/digits/checkpoints/best.safetensors --verify    is every bit what was written?\n";
+    "  sdg inspect runs/digits/checkpoints/last.safetensors --verify    is every bit what was written?\n";
 
 constexpr size_t kMetadataShown = 200;  // characters of one value
 

@@ -99,6 +99,10 @@ std::string note_of(const run::StepReport& report) {
                   report.result.conditioned ? ", guiding" : "");
     note += text;
   }
+  if (report.measured) {
+    std::snprintf(text, sizeof text, "%.3f", report.measured->value);
+    note += cat("  ", report.measured->name, " ", text, report.measured->lowest ? " (lowest)" : "");
+  }
   return note;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "generate/options_json_impl.h"
+#include "sdg/config/names.h"
 #include "sdg/core/error.h"
 #include "sdg/io/digest.h"
 
@@ -14,6 +16,31 @@ const std::string* value_of(const Protocol& protocol, const std::string& field) 
 }
 
 }  // namespace
+
+Protocol images_protocol(const vision::FeatureExtractor& extractor, const std::string& count, const std::string& size,
+                         const Side& reference) {
+  Protocol out{{"extractor", extractor.name()},
+               {"weights", extractor.weights_digest()},
+               {"input", extractor.input()},
+               {"precision", "features float32, sums float64"},
+               {"count", count},
+               {"size", size}};
+  if (reference.text.empty()) return out;
+  const auto& pooled = reference.pooled;
+  out.emplace_back("reference", reference.fingerprint);
+  out.emplace_back("reference.count", pooled.count > 0 ? std::to_string(pooled.count) : "unknown");
+  out.emplace_back("reference.size", pooled.size.empty() ? "unknown" : pooled.size);
+  return out;
+}
+
+void add_drawn(Protocol& protocol, const sample::SampleOptions& sample, recipe::Source condition) {
+  const auto options = generate::to_json(sample);
+  for (const auto& [field, value] : options.items()) {
+    if (field == "seed" || field == "count") continue;
+    protocol.emplace_back("sample." + field, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  protocol.emplace_back("sample.condition", config::name(condition));
+}
 
 std::string protocol_id(const Protocol& protocol) {
   io::Digest digest;

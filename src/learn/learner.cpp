@@ -4,6 +4,7 @@
 
 #include "sdg/cluster/label_prior.h"
 #include "sdg/core/error.h"
+#include "sdg/learn/alignment_objective.h"
 #include "sdg/learn/cluster_objective.h"
 #include "sdg/learn/dispersive_objective.h"
 #include "sdg/learn/flow_objective.h"
@@ -28,10 +29,20 @@ class Undo {
   std::vector<Objective*> objectives_;
 };
 
-std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int64_t images) {
+network::Network training_network(const recipe::RunConfig& config, int64_t classes, const at::Device& device,
+                                  const std::shared_ptr<const network::StoredConditions>& stored,
+                                  const AlignmentTarget* target) {
+  auto out = network::build_network(config, classes, device, stored);
+  if (target) network::add_projector(config, out, target->width, device);
+  return out;
+}
+
+std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int64_t images,
+                                                        std::shared_ptr<const AlignmentTarget> target) {
   std::vector<std::unique_ptr<Objective>> out;
   out.push_back(std::make_unique<FlowObjective>(state.flat, state.model_parameters, state.reducer));
   if (state.config.train.dispersive > 0) out.push_back(std::make_unique<DispersiveObjective>(state));
+  if (target) out.push_back(std::make_unique<AlignmentObjective>(state, std::move(target)));
   if (!state.student.head) return out;
   const bool two = state.config.cluster.views == cluster::Views::kTwo;
   out.push_back(two ? two_views(state, images) : one_view(state, images));
@@ -72,17 +83,22 @@ void save_stored(const network::StoredConditions& all, tensors::TensorFile& file
 }  // namespace
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
-                 int64_t images, Reducer& reducer, std::shared_ptr<const network::StoredConditions> stored)
-    : Learner(config, device, ids, classes, network::build_network(config, classes, device, stored),
-              network::build_network(config, classes, device, stored), {}, images, reducer) {}
+                 int64_t images, Reducer& reducer, std::shared_ptr<const network::StoredConditions> stored,
+                 std::shared_ptr<const AlignmentTarget> target)
+    : Learner(config, device, ids, classes, training_network(config, classes, device, stored, target.get()),
+              training_network(config, classes, device, stored, target.get()), {}, images, reducer, target) {}
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
-                 network::Network student, network::Network teacher, DrawFn draws, int64_t images, Reducer& reducer)
+                 network::Network student, network::Network teacher, DrawFn draws, int64_t images, Reducer& reducer,
+                 std::shared_ptr<const AlignmentTarget> target)
     : state_(config, device, std::move(student), std::move(teacher), reducer),
       draws_(draws ? std::move(draws) : counter_draws(config, state_.student.model->patch_tokens())),
-      optimizer_(config.train, state_.flat.values()),
-      objectives_(make_objectives(state_, images)) {
+      optimizer_(config.train, state_.flat.values(),
+                 parameter_groups(config.train, state_.flat.ranges(), state_.model_parameters.size())),
+      objectives_(make_objectives(state_, images, target)) {
   const auto facts = recipe::facts_of(config);
+  SDG_CHECK(static_cast<bool>(target) == config.align.on(), "align.extractor ", config.align.extractor,
+            target ? ": nothing is to be aligned" : ": the network to align with is not there");
   SDG_CHECK(!facts.given || (ids.defined() && (classes > 0 || state_.teacher.stored)), "condition source ",
             config::name(config.condition.source), " needs an index per image");
   const auto patches = network::patch_level(config) ? state_.student.model->patch_tokens() : 0;

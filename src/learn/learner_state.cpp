@@ -10,6 +10,7 @@ namespace {
 network::FlatParameters flatten(network::Network& network) {
   network::FlatParameters flat;
   flat.add("", *network.model);
+  if (network.projector) flat.add(network::kProjectorPrefix, *network.projector);
   if (network.head) flat.add("", *network.head);
   flat.build();
   return flat;
@@ -66,6 +67,10 @@ LearnerState::LearnerState(const recipe::RunConfig& config, const at::Device& de
   this->student.set_training(true);
   this->teacher.set_training(false);
   model_parameters = trainable(*this->student.model);
+  if (this->student.projector) {
+    const auto more = trainable(*this->student.projector);
+    model_parameters.insert(model_parameters.end(), more.begin(), more.end());
+  }
   for (const auto& parameter : model_parameters) model_size += parameter.numel();
   if (this->student.head) head_parameters = trainable(*this->student.head);
   for (auto& parameter : teacher_flat.parameters()) parameter.requires_grad_(false);

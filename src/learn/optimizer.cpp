@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "sdg/core/error.h"
 
@@ -26,16 +27,37 @@ double ema_decay(const recipe::TrainOptions& options, int64_t n) {
   return std::min(options.ema, (1.0 + static_cast<double>(n)) / (10.0 + static_cast<double>(n)));
 }
 
-AdamW::AdamW(const recipe::TrainOptions& options, const Tensor& values)
+AdamW::AdamW(const recipe::TrainOptions& options, const Tensor& values, std::vector<ParameterGroup> groups)
     : exp_avg(at::zeros_like(values)),
       exp_avg_sq(at::zeros_like(values)),
       steps_done(at::zeros({}, values.options())),
-      options_(options) {}
+      options_(options),
+      groups_(std::move(groups)) {
+  if (groups_.empty()) groups_ = {{1, options.weight_decay, {{0, values.size(0)}}}};
+  int64_t covered = 0;
+  for (const auto& group : groups_)
+    for (const auto& part : group.parts) covered += part.size();
+  SDG_ASSERT(covered == values.size(0), "groups of ", covered, " of ", values.size(0), " parameters");
+}
 
 // Within these bounds nothing that AdamW computes can leave the range of float32; beyond them it is looked at.
 bool AdamW::may_leave_range(double norm, double lr) const {
-  return !(norm <= 1e15 && options_.eps >= 1e-15 && options_.beta1 <= 0.9999 && options_.beta2 <= 0.99999 &&
-           lr * options_.weight_decay <= 1);
+  const bool decays_far = std::any_of(groups_.begin(), groups_.end(), [&](const ParameterGroup& group) {
+    return !(lr * group.lr * group.weight_decay <= 1);
+  });
+  return !(norm <= 1e15 && options_.eps >= 1e-15 && options_.beta1 <= 0.9999 && options_.beta2 <= 0.99999) ||
+         decays_far;
+}
+
+void AdamW::update(const ParameterGroup& group, const Tensor& values, const Tensor& gradient, double lr) {
+  const auto parts = [&](const Tensor& whole) {
+    std::vector<Tensor> out;
+    for (const auto& part : group.parts) out.push_back(whole.narrow(0, part.begin, part.size()));
+    return out;
+  };
+  const std::vector<Tensor> steps(group.parts.size(), steps_done);
+  at::_fused_adamw_(parts(values), parts(gradient), parts(exp_avg), parts(exp_avg_sq), {}, steps, lr * group.lr,
+                    options_.beta1, options_.beta2, group.weight_decay, options_.eps, false, false);
 }
 
 double AdamW::step(Tensor& values, Tensor gradient, double lr) {
@@ -50,9 +72,7 @@ double AdamW::step(Tensor& values, Tensor gradient, double lr) {
     for (const auto& tensor : state) before.push_back(tensor.clone());
   }
   steps_done.add_(1);
-  at::_fused_adamw_(at::TensorList{values}, at::TensorList{gradient}, at::TensorList{exp_avg},
-                    at::TensorList{exp_avg_sq}, {}, at::TensorList{steps_done}, lr, options_.beta1, options_.beta2,
-                    options_.weight_decay, options_.eps, false, false);
+  for (const auto& group : groups_) update(group, values, gradient, lr);
   const auto finite = [](const Tensor& tensor) { return tensor.isfinite().all().item<bool>(); };
   if (!before.empty() && !std::all_of(state.begin(), state.end(), finite)) {
     for (size_t i = 0; i < state.size(); ++i) state[i].copy_(before[i]);

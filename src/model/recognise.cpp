@@ -214,7 +214,8 @@ void compare(Recognised& out, const Tensors& tensors) {
     }
   }
   for (const auto& [name, tensor] : tensors)
-    if (!expected.contains(name) && !(out.head && is_head_name(name))) out.unexpected.push_back(name);
+    if (!expected.contains(name) && !(out.head && is_head_name(name)) && !is_projector_name(name))
+      out.unexpected.push_back(name);
 }
 
 }  // namespace
@@ -231,6 +232,10 @@ const std::vector<Recogniser>& recognisers() {
 const std::vector<std::string>& head_names() {
   static const std::vector<std::string> names = {"projection_head.", "prototypes.", "feature_norm."};
   return names;
+}
+
+bool is_projector_name(const std::string& name) {
+  return name.starts_with("projector.");
 }
 
 std::optional<Recognised> recognise(const Tensors& tensors, const std::string& family) {

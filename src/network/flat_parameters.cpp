@@ -26,6 +26,17 @@ void FlatParameters::build() {
   }
 }
 
+std::vector<NamedRange> FlatParameters::ranges() const {
+  std::vector<NamedRange> out;
+  int64_t begin = 0;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto& parameter = parameters_[i];
+    out.push_back({names_[i], begin, begin + parameter.numel(), parameter.dim()});
+    begin += parameter.numel();
+  }
+  return out;
+}
+
 Tensor FlatParameters::flatten(const std::vector<Tensor>& gradients, size_t first) const {
   std::vector<Tensor> pieces;
   pieces.reserve(parameters_.size());

@@ -41,6 +41,7 @@ void Network::to(const at::Device& device) {
   model->to(device);
   predictions.to(device);
   if (head) head->to(device);
+  if (projector) projector->to(device);
 }
 
 model::ForwardOutput Network::forward(const Tensor& x_t, const Tensor& t, const model::Condition& condition,
@@ -73,11 +74,13 @@ std::pair<Tensor, Tensor> Network::velocity_and_variance(const Tensor& x_t, cons
 void Network::set_training(bool training) {
   model->train(training);
   if (head) head->train(training);
+  if (projector) projector->train(training);
 }
 
 std::map<std::string, Tensor> Network::tensors(const std::string& prefix) const {
   auto out = named_tensors(prefix, *model);
   if (head) out.merge(named_tensors(prefix, *head));
+  if (projector) out.merge(named_tensors(prefix + kProjectorPrefix, *projector));
   return out;
 }
 
@@ -109,12 +112,13 @@ void Network::adopt(const std::map<std::string, Tensor>& source, const std::stri
       target.copy_(value);
     }
   };
-  const auto all = [&](const torch::nn::Module& module) {
-    for (const auto& item : module.named_parameters()) one(item.key(), item.value(), true);
-    for (const auto& item : module.named_buffers()) one(item.key(), item.value(), false);
+  const auto all = [&](const torch::nn::Module& module, const std::string& below = "") {
+    for (const auto& item : module.named_parameters()) one(below + item.key(), item.value(), true);
+    for (const auto& item : module.named_buffers()) one(below + item.key(), item.value(), false);
   };
   all(*model);
   if (head) all(*head);
+  if (projector) all(*projector, kProjectorPrefix);
 }
 
 void Network::check_finite(const std::string& prefix, const std::string& where) const {
@@ -137,6 +141,19 @@ Network build_network(const recipe::RunConfig& config, int64_t classes, const at
     network.head->to(device);
   }
   return network;
+}
+
+int64_t alignment_depth(const recipe::RunConfig& config, const model::VelocityModel& model) {
+  const int64_t blocks = model.blocks();
+  const int64_t depth = config.align.depth < 0 ? (2 * blocks + 6) / 7 - 1 : config.align.depth;
+  SDG_CHECK_USAGE(depth < blocks, "align.depth: the network has blocks 0 to ", blocks - 1, ", got ", depth);
+  return depth;
+}
+
+void add_projector(const recipe::RunConfig& config, Network& network, int64_t width, const at::Device& device) {
+  const auto in = network.model->feature_dim(alignment_depth(config, *network.model));
+  network.projector = Projector(in, config.align.hidden, width, recipe::seed_of(config));
+  network.projector->to(device);
 }
 
 int64_t feature_depth(const recipe::RunConfig& config, const model::VelocityModel& model) {

@@ -26,7 +26,20 @@ void TrainOptions::visit(config::Fields& fields) {
           .resume = config::Resume::kSaid});
   fields("eps", &eps, {.help = "AdamW's denominator offset.", .min = 0, .resume = config::Resume::kSaid});
   fields("weight_decay", &weight_decay,
-         {.help = "Decoupled weight decay, of all parameters.", .min = 0, .resume = config::Resume::kSaid});
+         {.help = "Decoupled weight decay, of all parameters but those of no_decay.",
+          .min = 0,
+          .resume = config::Resume::kSaid});
+  fields("no_decay", &no_decay,
+         {.help = "What weight decay leaves alone: nothing, or the parameters of one dimension, which are scales and "
+                  "shifts of norms and biases.",
+          .resume = config::Resume::kSaid,
+          .later = true});
+  fields("head_lr", &head_lr,
+         {.help = "Learning rate of the clustering head, in multiples of the network's.",
+          .min = 0,
+          .max = 1000,
+          .resume = config::Resume::kSaid,
+          .later = true});
   fields("clip", &clip,
          {.help = "Largest gradient norm; longer gradients are scaled down to it. 0 switches clipping off.",
           .min = 0,
@@ -103,10 +116,10 @@ void TrainOptions::visit(config::Fields& fields) {
           .resume = config::Resume::kFree});
   fields(
       "keep", &keep,
-      {.help =
-           "Numbered checkpoints kept beside `last` and `best`; older ones are removed. `last` is another name of the "
-           "newest, so two always stay, whatever smaller number is given: one damaged file must not be the whole "
-           "run.",
+      {.help = "Numbered checkpoints kept beside `last` and `lowest_fd`; older ones are removed. `last` is another "
+               "name of the "
+               "newest, so two always stay, whatever smaller number is given: one damaged file must not be the whole "
+               "run.",
        .min = 0,
        .resume = config::Resume::kFree});
 }
@@ -176,15 +189,64 @@ void ConditionOptions::visit(config::Fields& fields) {
                   "until the change, takes over (separate, as in the paper's code)."});
 }
 
+void AlignOptions::visit(config::Fields& fields) {
+  fields("extractor", &extractor,
+         {.help = "Outside network with whose features of the image (without noise) those of the trained network are "
+                  "aligned; names as of eval.extractor, none is off. Of DINO and DINOv2 each patch has its own feature "
+                  "and is aligned with the token at its place, as in REPA (arXiv 2410.06940); others have one for the "
+                  "image, with which the mean of the tokens is aligned. Needs images: not for data of latents.",
+          .instead = "the network that projects onto its features comes and goes with it: choose another --run, with "
+                     "model.weights from this one to keep what was learned; align.weight 0 stops aligning",
+          .later = true});
+  fields("weights", &weights,
+         {.help = "File of its weights; empty looks in the extractor's default places.",
+          .resume = config::Resume::kFree,
+          .later = true});
+  fields("weight", &weight,
+         {.help = "Weight of the alignment, minus the cosine between projected tokens and features, beside the flow "
+                  "loss. The paper uses 0.5; 0 computes nothing.",
+          .min = 0,
+          .resume = config::Resume::kSaid,
+          .later = true});
+  fields("depth", &depth,
+         {.help = "Block whose tokens are aligned, from 0. -1 is that after two sevenths of the blocks, as in the "
+                  "paper's largest network (the 8th of 28).",
+          .min = -1,
+          .instead = "the projection was learned from another block's tokens: choose another --run",
+          .later = true});
+  fields("hidden", &hidden,
+         {.help = "Width of the three-layer network that projects tokens onto the features.",
+          .min = 1,
+          .instead = "the projection has this width: choose another --run",
+          .later = true});
+}
+
 void EvalOptions::visit(config::Fields& fields) {
   fields("extractor", &extractor,
-         {.help = "Network whose features the Fréchet distance is taken in. Only inception gives an FID; "
-                  "inception-tf1 shrinks images as torch-fidelity and the ADM evaluator do, which gives other numbers.",
-          .choices = {"inception", "inception-tf1", "cifar-resnet20", "cifar-resnet56", "digits"},
+         {.help = "Network whose features the Fréchet distance is taken in: inception, inception-tf1, cifar-resnet20, "
+                  "cifar-resnet56, digits, dino-vits16, dino-vitb16, dinov2-vits14, dinov2-vitb14, dinov2-vitl14, "
+                  "dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, or torchscript:SIZE,RESIZE,MEAN,DEVIATION "
+                  "with its file as weights. Only "
+                  "inception gives an FID; inception-tf1 shrinks images as torch-fidelity and the ADM evaluator do, "
+                  "which gives other numbers.",
           .resume = config::Resume::kFree});
   fields("weights", &weights,
          {.help = "File of the extractor's weights; empty looks in the extractor's default places.",
           .resume = config::Resume::kFree});
+  fields("every", &every,
+         {.help = "Steps between measurements while training: images are drawn by the average as sample.* says and "
+                  "their distance to the reference is logged; the checkpoint of the lowest one is kept as "
+                  "checkpoints/lowest_fd.safetensors. 0 is off.",
+          .unit = "steps",
+          .min = 0,
+          .resume = config::Resume::kFree,
+          .later = true});
+  fields("every_count", &every_count,
+         {.help = "Images drawn for each of these; 0 is eval.count.",
+          .unit = "images",
+          .min = 0,
+          .resume = config::Resume::kFree,
+          .later = true});
   fields("count", &count,
          {.help = "Generated images that are measured.", .unit = "images", .min = 2, .resume = config::Resume::kFree});
   fields(

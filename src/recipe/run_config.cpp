@@ -25,6 +25,7 @@ void RunConfig::visit(config::Fields& fields) {
   fields.group("cluster", cluster,
                "How the network's own features are clustered (condition.source online, recluster and kmeans).");
   fields.group("train", train, "How long and how fast to train, what to write while training.");
+  fields.group("align", align, "Aligning the network's features with those of an outside one while training.");
   fields.group("sample", sample, "How images are drawn.");
   fields.group("eval", eval, "How images and clusters are measured.");
 }
@@ -50,6 +51,11 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(condition.stable == 0 || !facts.online || config.train.teacher == Teacher::kAverage,
                   "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
                   "without meaning anything; set one of the two otherwise");
+  SDG_CHECK_USAGE(config.eval.every == 0 || config.eval.every_count != 1,
+                  "eval.every_count: a distance needs at least 2 images, got 1");
+  SDG_CHECK_USAGE(config.eval.every == 0 || config.sample.guide != sample::Guide::kNetwork,
+                  "eval.every: images cannot be drawn while training with sample.guide network, which needs another "
+                  "checkpoint to guide by");
   SDG_CHECK_USAGE(!facts.online || config.cluster.start <= condition.change,
                   "cluster.start: the head must begin no later than the conditions (condition.change ",
                   condition.change, "), got ", config.cluster.start);
@@ -98,7 +104,7 @@ void resolve_autoencoder(RunConfig& config) {
 
 // Other files and folders that options name, which are looked for in the working folder only.
 void expand_paths(RunConfig& config) {
-  for (auto* path : {&config.model.weights, &config.condition.run, &config.condition.file})
+  for (auto* path : {&config.model.weights, &config.condition.run, &config.condition.file, &config.align.weights})
     *path = config::expand_path(*path);
 }
 

@@ -25,8 +25,8 @@ Supply open_supply(const recipe::RunConfig& config, const checkpoint::RunFolder&
   supply.opened = data::open_data(config.data, config.config_dir);
   supply.dataset = std::make_unique<data::Dataset>(supply.opened, config.data);
   if (const auto& latents = supply.opened.latents) {
-    supply.pictures = config.train.picture_every > 0;  // else nobody needs the autoencoder
-    if (supply.pictures)
+    supply.pictures = config.train.picture_every > 0;
+    if (supply.pictures || config.eval.every > 0)  // else nobody needs the autoencoder
       supply.to_images =
           latents::decode_with(latents::load_decoder(latents->card(), config.data.autoencoder, device), device);
   }

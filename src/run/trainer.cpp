@@ -7,7 +7,9 @@
 #include <torch/version.h>
 
 #include "checkpoint/run_figures.h"
+#include "run/alignment_target.h"
 #include "run/alike.h"
+#include "run/distance_watch.h"
 #include "run/run_log.h"
 #include "run/run_pictures.h"
 #include "run/supply.h"
@@ -52,7 +54,8 @@ class Run {
         before_(recovery_ ? std::optional(read_before(config, folder, recovery_->checkpoint)) : std::nullopt),
         supply_(open_supply(config, folder, device_, observer.on_event, before_ ? &*before_ : nullptr, reducer)),
         learner_(config, device_, supply_.given.ids, supply_.given.classes, supply_.dataset->size(), reducer,
-                 supply_.given.stored) {
+                 supply_.given.stored, alignment_target(config, supply_.opened, device_)),
+        distance_(config, supply_, device_, observer.on_event, reducer) {
     check_alike("checkpoint to go on from (all must see the run's folder)",
                 recovery_ ? recovery_->checkpoint.filename().string() : "none", reducer);
   }
@@ -60,11 +63,12 @@ class Run {
   Outcome execute() {
     Outcome outcome;
     outcome.resumed = recovery_.has_value();
-    bool owed = false;
+    bool owed = false, distance_owed = false;
     if (recovery_) {
       restore();
       owed = pictures_owed();
-      outcome.idle = learner_.steps_done() >= config_.train.steps && !owed;
+      distance_owed = measurement_owed();
+      outcome.idle = learner_.steps_done() >= config_.train.steps && !owed && !distance_owed;
       if (outcome.idle) {
         say_notes();
         return ended(outcome);
@@ -87,7 +91,9 @@ class Run {
       say_notes();  // after the log file is open, so that they are told there too
       log_ = std::make_unique<RunLog>(folder_, learner_.steps_done());
     });
-    if (owed) pictures();  // the run was ended after the checkpoint and before them
+    // The run was ended after the checkpoint and before them.
+    if (distance_owed && measure()) save(/*lowest=*/true);
+    if (owed) pictures();
 
     if (learner_.steps_done() < config_.train.steps) {
       data::Loader loader(
@@ -99,7 +105,7 @@ class Run {
       while (learner_.steps_done() < config_.train.steps && !stop_asked());
     }
     const bool finished = learner_.steps_done() >= config_.train.steps;
-    if (saved_at_ != learner_.steps_done()) save(/*scheduled=*/finished);
+    if (saved_at_ != learner_.steps_done()) save();
     if (finished && pictured_at_ != learner_.steps_done()) pictures();
     return ended(outcome);
   }
@@ -155,6 +161,7 @@ class Run {
           checkpoint::parse_provenance({{checkpoint::kProvenanceKey, latents->card().provenance}}, supply_.opened.path),
           "latents");
     }
+    if (config_.align.on() && config_.align.weight > 0) history_.add(checkpoint::alignment_stage(config_.align));
     const auto& origin = supply_.given.origin;
     history_.inherit(origin.provenance, "conditions");
     stage_ = checkpoint::condition_stage(config_, origin.made_from, checkpoint::parse_verdict(origin.label_free));
@@ -180,14 +187,33 @@ class Run {
     const double rate = static_cast<double>(config_.train.batch) / seconds_since(start);
     rate_ = rate_ > 0 ? 0.9 * rate_ + 0.1 * rate : rate;
     report.images_per_second = rate_;
+    report.measured = measured_;
     watch_clusters(report);
     watch_change(report);
     if (log_ && (report.step == 1 || report.step % config_.train.log_every == 0 || report.step == report.steps))
       log_->write(report);
     if (observer_.on_step) observer_.on_step(report);
-    if (report.step % config_.train.save_every == 0) save(/*scheduled=*/true);
-    // Who asks for an end need not wait for pictures: they are made when the run goes on.
+    // Who asks for an end need not wait for measurements and pictures: they are made when the run goes on.
+    const bool lowest = distance_.due(report.step) && (report.step >= report.steps || !stop_asked()) && measure();
+    if (lowest || report.step % config_.train.save_every == 0) save(lowest);
     if (report.step < report.steps && pictures_due() && !stop_asked()) pictures();
+  }
+
+  bool measurement_owed() {
+    const bool missing = reducer_.rank() == 0 && distance_.due(learner_.steps_done()) &&
+                         !io::JsonLines(folder_.metrics()).holds(learner_.steps_done(), distance_.name());
+    return reducer_.max(missing ? 1 : 0) > 0;
+  }
+
+  // Is the distance of now the lowest so far? Rank 0 decides for all.
+  bool measure() {
+    reducer_.at(cat("measurement after step ", learner_.steps_done()));
+    measured_ = distance_.measure(learner_, figures_);
+    if (log_ && measured_) {
+      log_->write(measured_->step, {{measured_->name, measured_->value}}, "eval/");
+      if (observer_.on_event) observer_.on_event(to_text(*measured_, figures_));
+    }
+    return reducer_.max(log_ && measured_ && measured_->lowest ? 1 : 0) > 0;
   }
 
   learn::StepResult step_of(const data::Batch& batch) {
@@ -252,13 +278,12 @@ class Run {
     });
   }
 
-  // Only scheduled checkpoints compete for `best`: when a run was stopped must not decide which one that is.
-  void save(bool scheduled) {
-    reducer_.first_alone([&] { write_checkpoint(scheduled); });
+  void save(bool lowest = false) {
+    reducer_.first_alone([&] { write_checkpoint(lowest); });
     saved_at_ = learner_.steps_done();
   }
 
-  void write_checkpoint(bool scheduled) {
+  void write_checkpoint(bool lowest) {
     const int64_t step = learner_.steps_done();
     tensors::TensorFile file;
     learner_.save(file);
@@ -282,9 +307,8 @@ class Run {
     info.pseudo_labels_from = supply_.given.origin.made_from;
     info.pseudo_labels_free = supply_.given.origin.label_free;
     checkpoint::describe(file, info);
-    const bool best = scheduled && step > 0 && figures_.is_best();
-    file.tensors["figures"] = figures_.state();
-    folder_.save(file, step, best, config_.train.keep);
+    figures_.save(file);
+    folder_.save(file, step, lowest, config_.train.keep);
   }
 
   void restore() {
@@ -300,25 +324,16 @@ class Run {
       changes_.push_back(said_);
     }
     learner_.load(file, where);
-    figures_.restore(file.at("figures", where), where);
+    figures_.load(file, where);
     saved_at_ = learner_.steps_done();
     reducer_.sum(int64_t{0});  // not before all have read what is there
     reducer_.first_alone([&] {
       notes_ = checkpoint::settle(folder_, *recovery_);
-      settle_best();
+      if (config_.eval.every > 0 && figures_.measure_by(distance_.protocol()))
+        notes_.push_back("distances are measured otherwise than before: which one is the lowest is found anew");
+      const auto note = checkpoint::settle_lowest(folder_, *recovery_, figures_);
+      if (!note.empty()) notes_.push_back(note);
     });
-  }
-
-  void settle_best() {
-    if (figures_.at_best()) {  // perhaps killed before it was called so
-      if (recovery_->best_step != saved_at_) folder_.make_best(recovery_->checkpoint);
-    } else if (recovery_->best_step < 0 && figures_.has_best()) {
-      const auto again = checkpoint::find_best(folder_, figures_);
-      if (again) folder_.make_best(*again);
-      if (!again) figures_.forget_best();
-      notes_.push_back(cat(folder_.best().string(), " is lost: ",
-                           again ? again->filename().string() : "the next checkpoint", " takes its place"));
-    }
   }
 
   void write_config() {
@@ -344,6 +359,8 @@ class Run {
   std::optional<checkpoint::CheckpointInfo> before_;  // of the run that goes on
   Supply supply_;
   learn::Learner learner_;
+  DistanceWatch distance_;
+  std::optional<Measured> measured_;
   std::unique_ptr<RunLog> log_;
   checkpoint::RunFigures figures_;
   double rate_ = 0;

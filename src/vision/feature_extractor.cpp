@@ -6,6 +6,7 @@
 #include "sdg/core/text.h"
 #include "sdg/tensors/weights.h"
 #include "sdg/vision/cifar_resnet.h"
+#include "sdg/vision/clip.h"
 #include "sdg/vision/digit_classifier.h"
 #include "sdg/vision/inception.h"
 #include "sdg/vision/vit.h"
@@ -91,8 +92,15 @@ class VitExtractor : public NetworkExtractor {
     remember(*net_);
     net_->to(device);
     widths_ = {{Layer::kPooled, shape.dim}};
+    patch_ = shape.patch;
   }
   std::string metric_name() const override { return metric_; }
+  int64_t place_width() const override { return dim(); }
+  Tensor places(const Tensor& images, int64_t side) override {
+    return in_batches(images, {side * side, dim()}, [&](const Tensor& batch) {
+      return net_->forward(vit_input_in_floats(batch, side * patch_)).patches;
+    });
+  }
 
  protected:
   Tensor batch_layers(const Tensor& images, const std::vector<Layer>&) override {
@@ -101,7 +109,33 @@ class VitExtractor : public NetworkExtractor {
 
  private:
   std::string metric_;
+  int64_t patch_ = 0;
   Vit net_{nullptr};
+};
+
+class ClipExtractor : public NetworkExtractor {
+ public:
+  ClipExtractor(const std::string& name, const std::filesystem::path& weights, at::Device device)
+      : NetworkExtractor(name, 3, 32,
+                         "shorter side by bicubic in bytes as Pillow's, middle square; CLIP's normalisation", device) {
+    const auto named = clip_weights(tensors::read_weights(weights).tensors);
+    const auto shape = clip_shape(named, weights.string());
+    size_ = shape.side * shape.patch;
+    net_ = ClipImageTower(shape);
+    net_->load_state(named, weights.string());
+    remember(*net_);
+    net_->to(device);
+    widths_ = {{Layer::kPooled, shape.embedding}};
+  }
+
+ protected:
+  Tensor batch_layers(const Tensor& images, const std::vector<Layer>&) override {
+    return net_->forward(clip_input(images, size_));
+  }
+
+ private:
+  int64_t size_ = 0;
+  ClipImageTower net_{nullptr};
 };
 
 const char* const kInceptionUrl =
@@ -141,6 +175,13 @@ Entry vit(const std::string& name, const std::string& metric, PositionResize res
           }};
 }
 
+Entry clip(const std::string& name, const std::string& repository) {
+  return {{name, name + ".safetensors", cat("https://huggingface.co/openai/", repository, " (model.safetensors)")},
+          [=](const std::filesystem::path& weights, at::Device device) {
+            return std::make_unique<ClipExtractor>(name, weights, device);
+          }};
+}
+
 // The one table of extractors.
 const std::vector<Entry>& entries() {
   using enum PositionResize;
@@ -161,6 +202,9 @@ const std::vector<Entry>& entries() {
       vit("dinov2-vitl14", "FD-DINOv2", kOffsetScale, cat(kDinov2Url, "dinov2_vitl14/dinov2_vitl14_pretrain.pth")),
       vit("dinov2-vitl14-reg", "FD-dinov2-vitl14-reg", kAntialiased,
           cat(kDinov2Url, "dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth")),
+      clip("clip-vitb32", "clip-vit-base-patch32"),
+      clip("clip-vitb16", "clip-vit-base-patch16"),
+      clip("clip-vitl14", "clip-vit-large-patch14"),
       {{"digits", "digits_classifier.safetensors", ""},
        [](const std::filesystem::path& weights, at::Device device) {
          return std::make_unique<DigitExtractor>("digits", 1, 512, "bilinear 8x8 grey, antialiased; [0, 1]",
@@ -170,6 +214,10 @@ const std::vector<Entry>& entries() {
   return table;
 }
 }  // namespace
+
+Tensor FeatureExtractor::places(const Tensor& /*images*/, int64_t /*side*/) {
+  throw Error(cat(name(), ": has features of whole images, not of places"));
+}
 
 const std::vector<std::string>& extractor_names() {
   static const std::vector<std::string> names = [] {

@@ -21,18 +21,25 @@ int64_t NetworkExtractor::width(Layer layer) const {
 }
 
 Tensor NetworkExtractor::layers(const Tensor& images, const std::vector<Layer>& wanted) {
-  check_shape(images, {-1, -1, -1, -1}, name_ + ": images");
-  SDG_CHECK(images.scalar_type() == at::kByte, name_, ": images must be uint8 0..255, got ", images.scalar_type());
   int64_t columns = 0;
   for (const auto layer : wanted) {
     SDG_CHECK(width(layer) > 0, name_, ": the network, or its file, has no such layer");
     columns += width(layer);
   }
+  return in_batches(images, {columns}, [&](const Tensor& batch) { return batch_layers(batch, wanted); });
+}
+
+Tensor NetworkExtractor::in_batches(const Tensor& images, at::IntArrayRef shape,
+                                    const std::function<Tensor(const Tensor&)>& one) const {
+  check_shape(images, {-1, -1, -1, -1}, name_ + ": images");
+  SDG_CHECK(images.scalar_type() == at::kByte, name_, ": images must be uint8 0..255, got ", images.scalar_type());
   torch::NoGradGuard no_grad;
   const int64_t n = images.size(0);
-  Tensor out = at::empty({n, columns}, at::TensorOptions(device_).dtype(at::kFloat));
+  auto sizes = shape.vec();
+  sizes.insert(sizes.begin(), n);
+  Tensor out = at::empty(sizes, at::TensorOptions(device_).dtype(at::kFloat));
   const auto part = [&](int64_t first, int64_t count) {
-    out.narrow(0, first, count).copy_(batch_layers(with_channels(images.narrow(0, first, count).to(device_)), wanted));
+    out.narrow(0, first, count).copy_(one(with_channels(images.narrow(0, first, count).to(device_))));
   };
   if (device_.is_cpu()) {
     worker_pool().run(n, [&](int64_t i) { part(i, 1); });

@@ -1,6 +1,7 @@
 #pragma once
 #include <torch/nn/module.h>
 
+#include <functional>
 #include <map>
 
 #include "sdg/vision/feature_extractor.h"
@@ -21,6 +22,8 @@ class NetworkExtractor : public FeatureExtractor {
   /// `channels` and `batch` (of a GPU) as the network wants them; `input` says what its front end does.
   NetworkExtractor(std::string name, int64_t channels, int64_t batch, std::string input, at::Device device);
   virtual Tensor batch_layers(const Tensor& images, const std::vector<Layer>& wanted) = 0;  // uint8 [B, channels, H, W]
+  /// `one` of uint8 [B, channels, H, W] -> [B, shape...]; images spread as `layers` says -> float32 [N, shape...].
+  Tensor in_batches(const Tensor& images, at::IntArrayRef shape, const std::function<Tensor(const Tensor&)>& one) const;
 
   /// To be called once the weights are there. Counters of batches and the layer of Inception's logits, which a file may
   /// lack, do not touch the features.

@@ -86,14 +86,28 @@ void VitImpl::load_state(const std::map<std::string, Tensor>& weights, const std
   load_weights(*this, weights, where);
 }
 
+namespace {
+
+Tensor normalised(const Tensor& bytes) {
+  const Tensor x = bytes.to(at::kFloat) / 255;
+  const Tensor mean = at::tensor({0.485F, 0.456F, 0.406F}, x.options()).view({3, 1, 1});
+  const Tensor deviation = at::tensor({0.229F, 0.224F, 0.225F}, x.options()).view({3, 1, 1});
+  return (x - mean) / deviation;
+}
+
+}  // namespace
+
+Tensor vit_input_in_floats(const Tensor& images, int64_t size) {
+  check_shape(images, {-1, 3, -1, -1}, "vit: images");
+  const Tensor x = normalised(images);
+  return x.size(2) == size && x.size(3) == size ? x : at::upsample_bicubic2d(x, {size, size}, /*align_corners=*/false);
+}
+
 Tensor vit_input(const Tensor& images, int64_t size) {
   check_shape(images, {-1, 3, -1, -1}, "vit: images");
   std::vector<Tensor> resized;
   for (const auto& one : images.cpu().unbind(0)) resized.push_back(image::resize(one.contiguous(), size, size));
-  const Tensor x = at::stack(resized).to(images.device(), at::kFloat) / 255;
-  const Tensor mean = at::tensor({0.485F, 0.456F, 0.406F}, x.options()).view({3, 1, 1});
-  const Tensor deviation = at::tensor({0.229F, 0.224F, 0.225F}, x.options()).view({3, 1, 1});
-  return (x - mean) / deviation;
+  return normalised(at::stack(resized).to(images.device()));
 }
 
 }  // namespace sdg::vision

@@ -4,6 +4,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/vision/vit.h"
+#include "vision/join_attention_impl.h"
 
 namespace sdg::vision {
 namespace {
@@ -47,21 +48,8 @@ std::map<std::string, Tensor> vit_weights(const std::map<std::string, Tensor>& w
     const auto own = own_name(name);
     if (!without_effect(own)) out[own] = tensor;
   }
-  // Query, key and value apart become one matrix.
-  for (int64_t block = 0;; ++block) {
-    const auto at = cat("blocks.", block, ".attn.");
-    if (!out.count(at + "query.weight")) return out;
-    for (const char* kind : {"weight", "bias"}) {
-      std::vector<Tensor> parts;
-      for (const char* which : {"query.", "key.", "value."}) {
-        const auto found = out.find(at + which + kind);
-        if (found == out.end()) continue;  // what is missing is said where the weights are taken
-        parts.push_back(found->second);
-        out.erase(found);
-      }
-      if (parts.size() == 3) out[at + "qkv." + kind] = at::cat(parts);
-    }
-  }
+  join_query_key_value(out, {"query", "key", "value"});
+  return out;
 }
 
 VitShape vit_shape(const std::map<std::string, Tensor>& weights, const std::string& where, int64_t heads,

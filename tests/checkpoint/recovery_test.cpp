@@ -26,6 +26,8 @@ class Recovery : public ::testing::Test {
     config_ = test::tiny_config(data_);
     config_.train.save_every = 2;
     config_.train.keep = 3;
+    config_.eval.every = 2;
+    config_.eval.every_count = 8;
     test::train_quietly(config_, folder_ / "whole");
     test::train_quietly(config_, run_.root(), 8);
     log::set_sink([this](log::Level, std::string_view line) { said_ += std::string(line) + "\n"; });
@@ -49,7 +51,7 @@ class Recovery : public ::testing::Test {
     EXPECT_THAT(start, HasSubstr(cat("going on at step ", from)));
     const checkpoint::RunFolder whole(folder_ / "whole");
     expect_same_tensors(whole.last(), run_.last());
-    expect_same_tensors(whole.best(), run_.best());
+    expect_same_tensors(whole.lowest_fd(), run_.lowest_fd());
   }
 
   const test::TemporaryFolder folder_;
@@ -103,18 +105,18 @@ TEST_F(Recovery, TruncatedFilesArePassedOverUntilASoundOne) {
   EXPECT_THAT(said_, AllOf(HasSubstr("step-00000006.safetensors.damaged"), HasSubstr("steps 5 to 8 are done again")));
 }
 
-TEST_F(Recovery, BestIsTakenWhereNothingNewerIsSound) {
-  const auto best = checkpoint::find_recovery(run_)->best_step;
+TEST_F(Recovery, TheLowestIsTakenWhereNothingNewerIsSound) {
+  const auto lowest = checkpoint::find_recovery(run_)->lowest_step;
   for (const auto& path : run_.numbered()) fs::remove(path);
   fs::remove(run_.last());
-  expect_resumed_as_if_nothing_had_happened(best);
+  expect_resumed_as_if_nothing_had_happened(lowest);
 }
 
 TEST_F(Recovery, WithoutASoundCheckpointNothingIsChanged) {
   for (const auto& path : run_.numbered()) truncate(path);
-  const auto is_best = [&](const fs::path& path) { return fs::equivalent(path, run_.best()); };
+  const auto is_lowest = [&](const fs::path& path) { return fs::equivalent(path, run_.lowest_fd()); };
   const auto numbered_ones = run_.numbered();
-  if (std::none_of(numbered_ones.begin(), numbered_ones.end(), is_best)) truncate(run_.best());
+  if (std::none_of(numbered_ones.begin(), numbered_ones.end(), is_lowest)) truncate(run_.lowest_fd());
   const auto contents = [&] {
     std::map<std::string, std::string> out;
     for (const auto& entry : fs::recursive_directory_iterator(run_.root()))
@@ -128,35 +130,35 @@ TEST_F(Recovery, WithoutASoundCheckpointNothingIsChanged) {
   EXPECT_EQ(before, contents());
 }
 
-TEST_F(Recovery, ALostBestIsFoundAgainAmongTheNumberedOnes) {
-  // The loss climbs after the first steps, so that the best one is none of the newest.
+TEST_F(Recovery, ALostLowestIsFoundAgainAmongTheNumberedOnes) {
+  // Training gets worse, so that the lowest one is none of the newest.
   config_.train.lr = 0.5;
   config_.train.keep = 100;
   fs::remove_all(run_.root());
   fs::remove_all(folder_ / "whole");
   test::train_quietly(config_, folder_ / "whole");
   test::train_quietly(config_, run_.root(), 8);
-  ASSERT_LT(checkpoint::find_recovery(run_)->best_step, 8);
+  ASSERT_LT(checkpoint::find_recovery(run_)->lowest_step, 8);
   said_.clear();
-  fs::remove(run_.best());
+  fs::remove(run_.lowest_fd());
   expect_resumed_as_if_nothing_had_happened(8);
-  EXPECT_THAT(said_, HasSubstr("best.safetensors is lost: step-0000000"));
+  EXPECT_THAT(said_, HasSubstr("lowest_fd.safetensors is lost: step-0000000"));
 }
 
-TEST_F(Recovery, ALostBestIsSaidAndReplaced) {
-  fs::remove(run_.best());
-  tensors::write_tensors(run_.best(), {{{"x", at::zeros({3})}}, {}});  // not the numbered file of the same content
-  flip(run_.best());
+TEST_F(Recovery, ALostLowestIsSaidAndReplaced) {
+  fs::remove(run_.lowest_fd());
+  tensors::write_tensors(run_.lowest_fd(), {{{"x", at::zeros({3})}}, {}});  // not the numbered file of the same content
+  flip(run_.lowest_fd());
   test::train_quietly(config_, run_.root());
-  EXPECT_TRUE(fs::exists(run_.best().string() + ".damaged"));
-  EXPECT_TRUE(tensors::verify_tensors(run_.best()));
+  EXPECT_TRUE(fs::exists(run_.lowest_fd().string() + ".damaged"));
+  EXPECT_TRUE(tensors::verify_tensors(run_.lowest_fd()));
 }
 
 TEST_F(Recovery, AKillBetweenTheNumberedFileAndItsOtherNamesChangesNothing) {
-  // As a kill right after the numbered file leaves it: `last` and `best` are those of the save before.
+  // As a kill right after the numbered file leaves it: `last` and `lowest_fd` are those of the save before.
   io::link_atomically(numbered(6), run_.last());
-  const auto best = checkpoint::find_recovery(run_)->best_step;
-  if (best == 8) io::link_atomically(numbered(6), run_.best());
+  const auto lowest = checkpoint::find_recovery(run_)->lowest_step;
+  if (lowest == 8) io::link_atomically(numbered(6), run_.lowest_fd());
   expect_resumed_as_if_nothing_had_happened(8);
 }
 
@@ -170,7 +172,7 @@ TEST_F(Recovery, ARefusedConfigurationSetsNothingAside) {
 }
 
 TEST_F(Recovery, CheckpointsOfEarlierVersionsAreGoneOnWith) {
-  for (const auto& path : {run_.last(), run_.best(), numbered(4), numbered(6), numbered(8)}) {
+  for (const auto& path : {run_.last(), run_.lowest_fd(), numbered(4), numbered(6), numbered(8)}) {
     auto file = tensors::read_tensors(path);
     file.metadata["format"] = "sdg-checkpoint-1";
     file.metadata.erase("sdg_checksum");

@@ -35,16 +35,16 @@ std::vector<std::string> names(const std::filesystem::path& folder) {
 
 }  // namespace
 
-TEST(RunFolder, KeepsTheNewestNumberedTheLastAndTheBest) {
+TEST(RunFolder, KeepsTheNewestNumberedTheLastAndTheLowest) {
   const test::TemporaryFolder folder;
   const checkpoint::RunFolder run(folder / "run");
   run.create();
   EXPECT_FALSE(run.has_checkpoint());
   for (const int64_t step : {9, 20, 100, 3000, 40000}) run.save(file_of(step), step, step <= 20, 2);
-  EXPECT_THAT(names(run.checkpoints()), UnorderedElementsAre("last.safetensors", "best.safetensors",
+  EXPECT_THAT(names(run.checkpoints()), UnorderedElementsAre("last.safetensors", "lowest_fd.safetensors",
                                                              "step-00003000.safetensors", "step-00040000.safetensors"));
   EXPECT_EQ(step_of(run.last()), 40000);
-  EXPECT_EQ(step_of(run.best()), 20);
+  EXPECT_EQ(step_of(run.lowest_fd()), 20);
   EXPECT_EQ(step_of(run.checkpoints() / "step-00003000.safetensors"), 3000);
 }
 
@@ -59,7 +59,7 @@ TEST(RunFolder, WhateverIsKeptOneDamagedFileIsNotTheWholeRun) {
     EXPECT_TRUE(std::filesystem::equivalent(run.last(), run.checkpoints() / "step-00000002.safetensors"));
     run.save(file_of(3), 3, true, keep);
     EXPECT_THAT(names(run.checkpoints()),
-                UnorderedElementsAre("last.safetensors", "best.safetensors", "step-00000002.safetensors",
+                UnorderedElementsAre("last.safetensors", "lowest_fd.safetensors", "step-00000002.safetensors",
                                      "step-00000003.safetensors"));
     EXPECT_EQ(step_of(run.last()), 3);
   }
@@ -98,6 +98,7 @@ TEST(RunFolder, WhatKilledSavesLeftIsRemovedAndNothingElse) {
   for (const auto* name : {"checkpoints/.step-00000040.safetensors.tmp.4711",
                            "checkpoints/.step-00000040.safetensors.tmp.node-7.4711.0123456789abcdef",
                            "checkpoints/.last.safetensors.tmp.node.1.0", "checkpoints/best.safetensors.link",
+                           "checkpoints/.best.safetensors.tmp.1", "checkpoints/.lowest_fd.safetensors.tmp.1",
                            "pictures/.samples-40.png.tmp.1", ".config.yaml.tmp.1", ".metrics.jsonl.tmp.a.1.2"})
     test::write_text(run.root() / name, "x");
   const std::vector<std::string> others{".notes.txt.tmp.1", ".config.yaml", "x.link"};
@@ -128,9 +129,9 @@ TEST(RunFolder, ASaveThatFailsLeavesTheEarlierCheckpoint) {
   ::waitpid(child, &status, 0);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   EXPECT_EQ(test::read_text(run.last()), bytes);
-  EXPECT_EQ(test::read_text(run.best()), bytes);
+  EXPECT_EQ(test::read_text(run.lowest_fd()), bytes);
   EXPECT_THAT(names(run.checkpoints()),
-              UnorderedElementsAre("last.safetensors", "best.safetensors", "step-00000001.safetensors"));
+              UnorderedElementsAre("last.safetensors", "lowest_fd.safetensors", "step-00000001.safetensors"));
 }
 
 TEST(RunFolder, CannotStandWhereAFileIs) {

@@ -52,7 +52,7 @@ TEST_F(CommandLine, RefusesWhatAConfigurationRefuses) {
   refused("sample --run run --guidance-interval 0.7 0.2 --guidance 2", "--guidance-interval: begin 0.7 is after end");
   refused("sample --run run --cluster -1", "--cluster: expected");
   refused("eval-fid --run run --reference-count -1", "--reference-count: expected");
-  refused("eval-fid --run run --extractor vgg", "--extractor: expected one of");
+  refused("eval-fid --run run --extractor vgg", "extractor must be one of");
   refused("eval-clusters --run run --count 1", "--count: expected");
   refused("clusters --run run --shown 0", "--shown: expected");
   refused("features --run run --times 0.5,nan", "--times: expected a number from 0 to 1");

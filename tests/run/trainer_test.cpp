@@ -74,28 +74,11 @@ TEST_P(TrainingWithSource, AStoppedRunGoesOnAsIfItHadNeverStopped) {
     SCOPED_TRACE(run);
     expect_same_tensors(last("whole"), last(run));
     EXPECT_EQ(figures(folder_ / "whole"), figures(folder_ / run));
-    const checkpoint::RunFolder whole(folder_ / "whole"), other(folder_ / run);
-    expect_same_tensors(whole.best(), other.best());
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sources, TrainingWithSource, ::testing::Values("none", "label", "online", "recluster"),
                          [](const auto& info) { return std::string(info.param); });
-
-TEST_F(Training, AStopDoesNotChangeWhichCheckpointIsBest) {
-  auto config = tiny_config(data_);
-  config.train.lr = 0.5;  // the loss climbs, so early figures are the best ones
-  config.train.save_every = 2;
-  train_quietly(config, folder_ / "whole");
-  for (const int64_t k : {1, 3}) {
-    const auto run = "stopped" + std::to_string(k);
-    train_quietly(config, folder_ / run, k);
-    train_quietly(config, folder_ / run);
-    SCOPED_TRACE(run);
-    expect_same_tensors(last("whole"), last(run));
-    expect_same_tensors(checkpoint::RunFolder(folder_ / "whole").best(), checkpoint::RunFolder(folder_ / run).best());
-  }
-}
 
 TEST_F(Training, ARunStoppedTwiceAndRunAgainWhenFinishedStaysTheSame) {
   const auto config = tiny_config(data_);

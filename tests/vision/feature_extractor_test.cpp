@@ -12,6 +12,7 @@
 #include "sdg/core/rng.h"
 #include "sdg/tensors/tensor_file.h"
 #include "sdg/vision/cifar_resnet.h"
+#include "sdg/vision/clip.h"
 #include "sdg/vision/inception.h"
 #include "sdg/vision/vit.h"
 #include "vision/formula_inception.h"
@@ -63,6 +64,10 @@ TEST(FeatureExtractor, OnlyInceptionIsCalledFid) {
   const auto vit = state_of(*Vit(tiny_vit()));
   for (const std::string& name : extractor_names())
     if (name.starts_with("dino")) tensors::write_tensors(folder / (name + ".safetensors"), vit);
+  const auto clip = state_of(*ClipImageTower(
+      ClipShape{.dim = 64, .depth = 1, .heads = 1, .patch = 16, .hidden = 32, .side = 2, .embedding = 8}));
+  for (const std::string& name : extractor_names())
+    if (name.starts_with("clip")) tensors::write_tensors(folder / (name + ".safetensors"), clip);
   const Variable place("SDG_WEIGHTS", folder.path().string());
   int fids = 0;
   for (const std::string& name : extractor_names()) {
@@ -195,8 +200,8 @@ TEST(FeatureExtractor, UnknownNamesAndWrongImagesAreRefused) {
   EXPECT_EQ(
       message,
       "extractor must be one of inception, inception-tf1, cifar-resnet20, cifar-resnet56, dino-vits16, dino-vitb16, "
-      "dinov2-vits14, dinov2-vitb14, dinov2-vitl14, dinov2-vitl14-reg, digits, torchscript:SIZE,RESIZE,MEAN,DEVIATION; "
-      "got vgg");
+      "dinov2-vits14, dinov2-vitb14, dinov2-vitl14, dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, digits, "
+      "torchscript:SIZE,RESIZE,MEAN,DEVIATION; got vgg");
   EXPECT_THROW(make_extractor("digits", "no_such_file.safetensors"), Error);
   const auto digits = make_extractor("digits", "");
   EXPECT_THROW(digits->features(at::zeros({2, 1, 8, 8})), Error);             // not uint8

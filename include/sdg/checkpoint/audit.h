@@ -33,6 +33,9 @@ Stage condition_stage(const recipe::RunConfig& config, const std::string& from, 
 /// Images were seen through an autoencoder.
 Stage latents_stage(const data::LatentCard& card);
 
+/// Features were aligned with an outside network's (align.*): what those saw of labels reaches the weights.
+Stage alignment_stage(const recipe::AlignOptions& align);
+
 /// The weights began at random.
 Stage random_start_stage();
 

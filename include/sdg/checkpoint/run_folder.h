@@ -15,7 +15,8 @@ namespace sdg::checkpoint {
 ///   log.txt                what was said on the terminal, with times
 ///   tensorboard/           the same figures and pictures for TensorBoard
 ///   pictures/              sample grids and cluster sheets by step
-///   checkpoints/           last.safetensors, best.safetensors, step-NNNNNNNN.safetensors; NAME.damaged: see recovery.h
+///   checkpoints/           last.safetensors, step-NNNNNNNN.safetensors, with eval.every lowest_fd.safetensors;
+///                          NAME.damaged: see recovery.h
 class RunFolder {
  public:
   explicit RunFolder(std::filesystem::path root);
@@ -36,23 +37,27 @@ class RunFolder {
   std::filesystem::path pictures() const { return root_ / "pictures"; }
   std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
   std::filesystem::path last() const { return checkpoints() / "last.safetensors"; }
-  std::filesystem::path best() const { return checkpoints() / "best.safetensors"; }
+  /// The one with the lowest distance of those that were measured while training (eval.every).
+  std::filesystem::path lowest_fd() const { return checkpoints() / "lowest_fd.safetensors"; }
+  /// What earlier versions kept: the one with the lowest smoothed training loss. It is read where nothing newer is
+  /// sound, and left as it is.
+  std::filesystem::path earlier_best() const { return checkpoints() / "best.safetensors"; }
 
-  /// A checkpoint of any of the three kinds: a run without `last` is none that has not begun.
+  /// A checkpoint of any of these kinds: a run without `last` is none that has not begun.
   bool has_checkpoint() const;
   /// The step in a name of exactly the form step-NNNNNNNN.safetensors; files of other names are not ours.
   static std::optional<int64_t> numbered_step(const std::string& name);
   /// The numbered checkpoints, oldest first.
   std::vector<std::filesystem::path> numbered() const;
 
-  /// Writes the numbered checkpoint of `step`, makes `last` (and `best`) the same file, see below, then removes older
-  /// numbered ones beyond `keep`, but never the one before: one damaged file must not be the whole run. Each name is
-  /// replaced atomically.
-  void save(const tensors::TensorFile& file, int64_t step, bool best, int64_t keep) const;
+  /// Writes the numbered checkpoint of `step`, makes `last` (and where it is the lowest `lowest_fd`) the same file, see
+  /// below, then removes older numbered ones beyond `keep`, but never the one before: one damaged file must not be the
+  /// whole run. Each name is replaced atomically.
+  void save(const tensors::TensorFile& file, int64_t step, bool lowest, int64_t keep) const;
   /// `last` becomes the same file as `checkpoint` by hard link, which costs nothing; a copy of it where no other
   /// numbered checkpoint is there to fall back on, or where the file system has no links.
   void make_last(const std::filesystem::path& checkpoint) const;
-  void make_best(const std::filesystem::path& checkpoint) const;
+  void make_lowest_fd(const std::filesystem::path& checkpoint) const;
 
   /// Removes the hidden files that killed saves of this run left. Only for who holds the folder's lock.
   void remove_temporaries() const;

@@ -24,6 +24,8 @@ class BadStep : public Error {
   using Error::Error;
 };
 
+struct AlignmentTarget;
+
 /// The state of training and one step of it; knows no files. A step is a function of (state, batch): all draws are
 /// keyed by the batch's global sample counters, and the gradients of the shards are summed in a fixed order, so the
 /// result does not depend on threads. Over ranks each has a learner and steps with its own images of one global batch;
@@ -32,14 +34,16 @@ class Learner {
  public:
   /// `ids` int64 [data set size]: the condition index of each image for the index sources; undefined otherwise (and
   /// for source recluster, which sets them later). `classes`: number of such indices. `images`: size of the data set.
-  /// `reducer` must outlive this. With `stored` conditions the indices are rows of these.
+  /// `reducer` must outlive this. With `stored` conditions the indices are rows of these. `target` is what
+  /// align.extractor names; null where that is none.
   Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
           int64_t images = Agreement::kRemembered, Reducer& reducer = Reducer::local(),
-          std::shared_ptr<const network::StoredConditions> stored = nullptr);
+          std::shared_ptr<const network::StoredConditions> stored = nullptr,
+          std::shared_ptr<const AlignmentTarget> target = nullptr);
   /// With networks and draws of the caller's, which must be what `config` describes.
   Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
           network::Network student, network::Network teacher, DrawFn draws, int64_t images = Agreement::kRemembered,
-          Reducer& reducer = Reducer::local());
+          Reducer& reducer = Reducer::local(), std::shared_ptr<const AlignmentTarget> target = nullptr);
 
   /// Source recluster: the indices from the next step on; sampling's prior is their histogram.
   void set_ids(const Tensor& ids);

@@ -25,7 +25,8 @@ struct LearnerState {
   network::Network student;  ///< what is trained
   network::Network teacher;  ///< its average, which assigns clusters and samples
   network::FlatParameters flat, teacher_flat;
-  std::vector<Tensor> model_parameters, head_parameters;  ///< of the student, in flat's order: the network's first
+  std::vector<Tensor> model_parameters, head_parameters;  ///< of the student, in flat's order: the network's first, to
+                                                          ///< which a projector's count
   int64_t model_size = 0;                                 ///< of flat, what belongs to the network
   Beginnings beginnings;
   int64_t steps_done = 0;

@@ -1,7 +1,9 @@
 #pragma once
 #include <string>
+#include <vector>
 
 #include "sdg/core/tensor.h"
+#include "sdg/learn/parameter_groups.h"
 #include "sdg/recipe/options.h"
 
 namespace sdg::learn {
@@ -13,10 +15,11 @@ double learning_rate(const recipe::TrainOptions& options, int64_t step);
 /// Decay of the weight average at its n-th update (n from 0): min(options.ema, (1 + n) / (10 + n)).
 double ema_decay(const recipe::TrainOptions& options, int64_t n);
 
-/// AdamW (Loshchilov & Hutter 2019) on one flat tensor; the arithmetic is LibTorch's fused kernel.
+/// AdamW (Loshchilov & Hutter 2019) on one flat tensor; the arithmetic is LibTorch's fused kernel, one call a group.
 class AdamW {
  public:
-  AdamW(const recipe::TrainOptions& options, const Tensor& values);
+  /// `groups` must cover the values; none is one of all, with options.weight_decay.
+  AdamW(const recipe::TrainOptions& options, const Tensor& values, std::vector<ParameterGroup> groups = {});
 
   /// Scales the gradient down to options.clip if it is longer, then updates `values` in place. Returns the norm before
   /// clipping. Throws Error, leaving everything as it was, if the gradient is not finite or the update would not be.
@@ -27,8 +30,10 @@ class AdamW {
 
  private:
   bool may_leave_range(double norm, double lr) const;
+  void update(const ParameterGroup& group, const Tensor& values, const Tensor& gradient, double lr);
 
   recipe::TrainOptions options_;
+  std::vector<ParameterGroup> groups_;
 };
 
 }  // namespace sdg::learn

@@ -15,6 +15,7 @@ struct StepResult {
   double cluster_window = 0;  ///< that cluster loss within the window, unweighted
   double cluster_weight = 0;
   double dispersive_loss = 0;  ///< unweighted; 0 where it is off
+  double alignment_loss = 0;   ///< unweighted, in [-1, 1]; 0 where it is off
   double grad_norm = 0;        ///< before clipping
   double lr = 0;
   bool conditioned = false;  ///< did the network get conditions

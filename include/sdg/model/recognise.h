@@ -48,6 +48,8 @@ std::optional<Recognised> recognise(const Tensors& tensors, const std::string& f
 
 /// Names that belong to the prototype head, not to the backbone: "projection_head.", "prototypes.", "feature_norm.".
 const std::vector<std::string>& head_names();
+/// Of what only training needs: "projector.", which aligns features with another network's.
+bool is_projector_name(const std::string& name);
 
 /// pos_embed [1, E + g*g, D] of a transformer trained on a grid of side g for one of side `side`: the first `extra`
 /// rows stay, the rest is a picture that is resized bilinearly, as U-ViT's code does.

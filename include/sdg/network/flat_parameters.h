@@ -10,6 +10,13 @@
 
 namespace sdg::network {
 
+/// The part [begin, end) of a flat tensor that belongs to one parameter.
+struct NamedRange {
+  std::string name;
+  int64_t begin = 0, end = 0;
+  int64_t dimensions = 0;  ///< of the parameter
+};
+
 /// The trained parameters of several modules as one contiguous float tensor, of which each parameter is a view.
 /// One tensor makes the optimizer, the average, clipping and the sum of shard gradients one kernel each.
 class FlatParameters {
@@ -22,6 +29,8 @@ class FlatParameters {
 
   const std::vector<Tensor>& parameters() const { return parameters_; }
   const std::vector<std::string>& names() const { return names_; }
+  /// Where in the flat tensor each lies, in their order, without gaps.
+  std::vector<NamedRange> ranges() const;
   /// [P]
   const Tensor& values() const { return values_; }
   Tensor& values() { return values_; }

@@ -6,15 +6,18 @@
 #include "sdg/core/precision.h"
 #include "sdg/flow/prediction_table.h"
 #include "sdg/model/velocity_model.h"
+#include "sdg/network/projector.h"
 #include "sdg/network/stored_conditions.h"
 #include "sdg/recipe/run_config.h"
 
 namespace sdg::network {
 
-/// The backbone and, where features are clustered online, the head that clusters them.
+/// The backbone and, where features are clustered online, the head that clusters them; while training with an
+/// alignment also its projector.
 struct Network {
   std::shared_ptr<model::VelocityModel> model;
   cluster::PrototypeHead head{nullptr};
+  Projector projector{nullptr};
   flow::PredictionTable predictions;               ///< from the model's answers to velocities
   std::shared_ptr<const StoredConditions> stored;  ///< where conditions are rows of these; null elsewhere
   Precision precision = Precision::kFloat32;       ///< in which the model computes
@@ -30,7 +33,8 @@ struct Network {
                                                   const model::Condition& condition) const;
   void to(const at::Device& device);
   void set_training(bool training);
-  /// Every parameter and buffer under `prefix` + public name (the head's as projection_head.* and prototypes.weight).
+  /// Every parameter and buffer under `prefix` + public name (the head's as projection_head.* and prototypes.weight,
+  /// the projector's as projector.*).
   std::map<std::string, Tensor> tensors(const std::string& prefix) const;
   /// Copies values from `tensors`; throws Error, naming `where`, for missing or misshapen ones.
   void load(const std::map<std::string, Tensor>& tensors, const std::string& prefix, const std::string& where);
@@ -46,6 +50,12 @@ struct Network {
 /// On the meta device there is no head: LibTorch's own modules cannot be made there.
 Network build_network(const recipe::RunConfig& config, int64_t classes, const at::Device& device,
                       std::shared_ptr<const StoredConditions> stored = nullptr);
+
+/// Gives the network a projector onto features of `width`. Throws UsageError for a depth that it does not have.
+void add_projector(const recipe::RunConfig& config, Network& network, int64_t width, const at::Device& device);
+
+/// Block whose tokens are aligned (align.depth).
+int64_t alignment_depth(const recipe::RunConfig& config, const model::VelocityModel& model);
 
 /// Block whose tokens are clustered.
 int64_t feature_depth(const recipe::RunConfig& config, const model::VelocityModel& model);

@@ -52,6 +52,15 @@ constexpr auto names_of(NullToken) {
   return std::array{"shared", "separate"};
 }
 
+/// Which parameters weight decay leaves alone.
+enum class NoDecay {
+  kNone,
+  kNormsBiases,  ///< those of one dimension: scales and shifts of norms, biases
+};
+constexpr auto names_of(NoDecay) {
+  return std::array{"none", "norms_biases"};
+}
+
 /// How long, how fast and how the network's weights move.
 struct TrainOptions {
   int64_t steps = 2000;
@@ -60,6 +69,8 @@ struct TrainOptions {
   Schedule schedule = Schedule::kCosine;
   int64_t warmup = 100;
   double beta1 = 0.9, beta2 = 0.99, eps = 1e-8, weight_decay = 0;
+  NoDecay no_decay = NoDecay::kNone;
+  double head_lr = 1;
   double clip = 1.0;
   double ema = 0.995;
   Teacher teacher = Teacher::kAverage;
@@ -88,10 +99,23 @@ struct ConditionOptions {
   void visit(config::Fields& fields);
 };
 
+/// With which features of an outside network those of the trained one are aligned (REPA, arXiv 2410.06940).
+struct AlignOptions {
+  std::string extractor = kNoExtractor;
+  std::string weights;
+  double weight = 0.5;
+  int64_t depth = -1;
+  int64_t hidden = 2048;
+  static constexpr const char* kNoExtractor = "none";
+  bool on() const { return extractor != kNoExtractor; }
+  void visit(config::Fields& fields);
+};
+
 /// How samples of a run are measured.
 struct EvalOptions {
   std::string extractor = "digits";
   std::string weights;
+  int64_t every = 0, every_count = 0;
   int64_t count = 1500;
   std::string reference;
   int64_t cluster_images = 5000;

@@ -22,6 +22,7 @@ struct RunConfig {
   ConditionOptions condition;
   cluster::ClusterOptions cluster;
   TrainOptions train;
+  AlignOptions align;
   sample::SampleOptions sample;
   EvalOptions eval;
   std::string config_dir;  ///< folder of the file it was read from; data paths are tried there first (not an option)

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "sdg/checkpoint/run_folder.h"
@@ -8,13 +9,22 @@
 
 namespace sdg::run {
 
+/// A distance of drawn images to the reference, measured while training (eval.every).
+struct Measured {
+  std::string name;  ///< "FD-digits", as of the extractor
+  double value = 0;
+  int64_t step = 0;
+  bool lowest = false;  ///< so far: its checkpoint is kept
+};
+
 /// What an onlooker learns after each step.
 struct StepReport {
   int64_t step = 0;   ///< steps done
   int64_t steps = 0;  ///< of how many
   learn::StepResult result;
-  double smooth_loss = 0;        ///< running mean of the flow loss
-  double images_per_second = 0;  ///< of the last steps, pictures and checkpoints left out
+  double smooth_loss = 0;            ///< running mean of the flow loss
+  double images_per_second = 0;      ///< of the last steps, pictures, checkpoints and measurements left out
+  std::optional<Measured> measured;  ///< the last one of this process
 };
 
 /// Callbacks of a run; each may be empty.

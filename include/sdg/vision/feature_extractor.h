@@ -39,6 +39,12 @@ class FeatureExtractor {
   /// gradients. Throws Error where the network has no such layer.
   virtual Tensor layers(const Tensor& images, const std::vector<Layer>& wanted) = 0;
   Tensor features(const Tensor& images) { return layers(images, {Layer::kPooled}); }
+  /// Width of the features of places; 0 where the network has only features of whole images.
+  virtual int64_t place_width() const { return 0; }
+  /// Of vision transformers: images as above -> float32 [N, side * side, place_width()], the patch tokens after the
+  /// final norm, row by row, of images brought to side by side patches as REPA does (bicubic, of normalised pixels, no
+  /// antialias). Throws Error for other networks.
+  virtual Tensor places(const Tensor& images, int64_t side);
   /// So that std::ref of an extractor is a function from images to features (metrics/features.h).
   Tensor operator()(const Tensor& images) { return features(images); }
 };

@@ -88,4 +88,8 @@ VitShape vit_shape(const std::map<std::string, Tensor>& weights, const std::stri
 /// ImageNet's mean and deviation taken out (dgm-eval's front end of DINOv2).
 Tensor vit_input(const Tensor& images, int64_t size);
 
+/// The same with mean and deviation taken out first, then each side to `size` by PyTorch's bicubic of floats, without
+/// antialias (REPA's front end).
+Tensor vit_input_in_floats(const Tensor& images, int64_t size);
+
 }  // namespace sdg::vision

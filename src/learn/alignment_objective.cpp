@@ -1,0 +1,54 @@
+#include "sdg/learn/alignment_objective.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "learn/number_text.h"
+#include "sdg/core/error.h"
+#include "sdg/learn/step_result.h"
+
+namespace sdg::learn {
+
+AlignmentObjective::AlignmentObjective(const LearnerState& state, std::shared_ptr<const AlignmentTarget> target)
+    : state_(state),
+      target_(std::move(target)),
+      depth_(network::alignment_depth(state.config, *state.student.model)),
+      side_(std::llround(std::sqrt(static_cast<double>(state.student.model->feature_tokens(depth_))))) {
+  SDG_ASSERT(target_ && state.student.projector, "an alignment without a target");
+  const auto tokens = state.student.model->feature_tokens(depth_);
+  SDG_CHECK_USAGE(!target_->places || side_ * side_ == tokens, "align.extractor: ", target_->name,
+                  " has a feature for every place of a square, and block ", depth_, " has ", tokens, " tokens");
+}
+
+void AlignmentObjective::begin(int64_t shards) {
+  sum_.begin(state_.flat, state_.reducer);
+  asked_.assign(static_cast<size_t>(shards), 0);
+}
+
+void AlignmentObjective::before_pass(Shard& shard) {
+  auto& depths = shard.forward.feature_depths;
+  asked_[static_cast<size_t>(shard.number)] = depths.size();
+  depths.push_back(depth_);
+  shard.keep_graph = true;
+}
+
+void AlignmentObjective::after_pass(Shard& shard) {
+  const auto& tokens = shard.output.all_features.at(asked_[static_cast<size_t>(shard.number)]);  // [n, T, D]
+  const auto places = tokens.slice(1, state_.student.model->extra_tokens());                     // [n, L, D]
+  const auto features = target_->features(shard.x, side_);                                       // [n, L or 1, Z]
+  const auto losses = network::alignment_losses(state_.student.projector, places, features);     // [n]
+  const auto loss = losses.sum() * (state_.config.align.weight / static_cast<double>(shard.batch));
+  sum_.add(
+      shard.number, loss.item<double>(),
+      torch::autograd::grad({loss}, state_.model_parameters, {}, /*retain_graph=*/true, false, /*allow_unused=*/true));
+}
+
+Contribution AlignmentObjective::join(StepResult& result) {
+  auto out = sum_.take();
+  result.alignment_loss = out.loss / state_.config.align.weight;
+  SDG_CHECK(std::isfinite(out.loss), "the alignment loss is ", number_text(out.loss));
+  return out;
+}
+
+}  // namespace sdg::learn
