@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Measures what docs/scale.md says of ranks on this machine: equal weights and assignments on 1, 2 and 4 ranks, memory, bytes and time a step, a rank
 killed and one stopped, restarts with another number of ranks. Prints the tables as Markdown.
-   .venv/bin/python tools/ranks_check.py [PROGRAM [PARTS]]      default build/release/sdg, all parts (equality costs losses going_on): a quarter of an hour"""
+   .venv/bin/python tools/ranks_check.py [PROGRAM [PARTS]]      default build/release/sdg, all parts (equality costs memory model losses going_on): half an hour"""
 import json
+import math
 import os
 import pathlib
 import platform
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,9 +19,12 @@ from safetensors.torch import load_file
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SDG = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release/sdg").resolve()
 STEPS = 50
+SMALL = 18  # exchanges of a few bytes a step, with two views and clustering
 DIGITS = ["--config", str(ROOT / "configs/digits.yaml"), "--set", "device=cpu", "--set", "train.picture_every=0", "--set", "condition.change=0.4"]
 # The same with 19 M parameters, to see what bytes cost.
 LARGE = DIGITS + [f"--set={o}" for o in ("model.dim=512", "model.depth=5", "model.heads=8", "train.batch=16", "train.shard=4")]
+# And with as many shards a rank as an ordinary batch has; no clustering, so that no step looks through the average.
+SHARDS = LARGE + ["--set", "condition.source=none", "--set", "train.batch=32"]
 
 
 def command(ranks, run, options, patience=None, restarts=0):
@@ -66,18 +71,25 @@ def loopback_bytes():
 
 def train(ranks, run, options):
     """Runs to the end; seconds, peak MB of the largest rank, bytes over the loopback device."""
-    before, begin, most = loopback_bytes(), time.time(), 0
+    seconds, peaks, moved = train_and_watch(ranks, run, options)
+    return seconds, max(peaks.values()), moved
+
+
+def train_and_watch(ranks, run, options):
+    """The same with the peak of each rank."""
+    before, begin, peaks = loopback_bytes(), time.time(), {0: 0}
     program = start(command(ranks, run, options))
     while program.poll() is None:
         try:
-            most = max([most] + [peak(p) for p in processes_of(program).values()])
+            for rank, process in processes_of(program).items():
+                peaks[rank] = max(peaks.get(rank, 0), peak(process))
         except OSError:
             pass
         time.sleep(0.05)
     error = program.stderr.read()
     if program.returncode != 0:
         sys.exit(f"{' '.join(command(ranks, run, options))} ended with {program.returncode}: {error}")
-    return time.time() - begin, most, loopback_bytes() - before
+    return time.time() - begin, peaks, loopback_bytes() - before
 
 
 def checkpoint(run):
@@ -147,6 +159,90 @@ def costs(folder):
             print(f"| {title} | {ranks} | {1000 * seconds:.0f} | {moved:,.0f} | {memory:.0f} |", flush=True)
 
 
+def memory(folder):
+    """With and without train.shard_state, where it is known; the first rank also brings checkpoints together."""
+    program = subprocess.run([str(SDG), "config", "--help-options"], capture_output=True, text=True).stdout
+    print("| ranks | train.shard_state | peak of the first rank, MB | largest peak of the others, MB | bytes over the loopback a step |\n| ---: | --- | ---: | ---: | ---: |")
+    for ranks in (1, 2, 4):
+        for sharded in (False, True) if ranks > 1 and "shard_state" in program else (False,):
+            options = SHARDS + (["--set", "train.shard_state=true"] if sharded else [])
+            moved = []
+            for steps in (2, 6):
+                run = folder / f"m{ranks}{sharded}{steps}"
+                _, peaks, bytes_moved = train_and_watch(ranks, run, options + ["--set", f"train.steps={steps}"])
+                moved.append(bytes_moved)
+            others = max([peaks[rank] for rank in peaks if rank > 0], default=0)
+            print(f"| {ranks} | {'yes' if sharded else 'no'} | {peaks[0]:.0f} | {f'{others:.0f}' if others else '–'} | {(moved[1] - moved[0]) / 4:,.0f} |", flush=True)
+
+
+EXCHANGE = r"""
+import json, sys, time, torch, torch.distributed as dist
+torch.set_num_threads(1)
+rank, ranks, port, parameters = (int(a) for a in sys.argv[1:5])
+dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=ranks)
+chunk = 2**21 // ranks
+piece = (parameters + ranks - 1) // ranks
+def hand_out():
+    for first in range(0, piece, chunk):
+        n = min(chunk, piece - first)
+        dist.all_to_all_single(torch.empty(n * ranks), torch.ones(n * ranks))
+def gather():
+    for first in range(0, piece, chunk):
+        n = min(chunk, piece - first)
+        dist.all_gather([torch.empty(n) for _ in range(ranks)], torch.ones(n))
+def small():
+    dist.all_gather([torch.empty(8) for _ in range(ranks)], torch.ones(8))
+def seconds(work, times):
+    work()
+    dist.barrier()
+    begin = time.time()
+    for _ in range(times):
+        work()
+    return (time.time() - begin) / times
+out = {"hand_out": seconds(hand_out, 5), "gather": seconds(gather, 5), "small": seconds(small, 200)}
+if rank == 0:
+    print(json.dumps(out))
+dist.barrier()
+"""
+
+
+def messages(ranks, parameters):
+    """Seconds of the exchange of one shard's gradient, of gathering the sum, and of a small message, by c10d with Gloo as the program uses it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = [subprocess.Popen([sys.executable, "-c", EXCHANGE, str(rank), str(ranks), str(port), str(parameters)], stdout=subprocess.PIPE, text=True,
+                                  env={**os.environ, "OMP_NUM_THREADS": "1"}) for rank in range(ranks)]
+    texts = [process.communicate()[0] for process in processes]
+    return json.loads(texts[0])
+
+
+def parameters_of(options):
+    text = subprocess.run([str(SDG), "train", "--dry-run"] + options, capture_output=True, text=True, check=True).stdout
+    return int(next(line for line in text.splitlines() if line.startswith("# parameters")).split()[-1].replace(",", ""))
+
+
+def model(folder):
+    """The step of 1 rank and the exchange alone are measured; steps of 2 and 4 ranks follow from them, and are measured too."""
+    print("| network | ranks | compute, ms | gradient, ms | small exchanges, ms | step by the model, ms | step measured, ms | error |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    cores = os.cpu_count()
+    for title, what, batch, shard in (("digits.yaml", DIGITS, 128, 32), ("19 M parameters", LARGE, 16, 4)):
+        parameters = parameters_of(what)
+        alone, _, _ = seconds_a_step(1, folder, what)
+        for ranks in (2, 4):
+            shards = math.ceil(batch / shard / ranks)
+            # A rank's shards, on its core or its part of one.
+            compute = alone * shards * shard / batch * max(1, ranks / cores)
+            times = messages(ranks, parameters)
+            gradient = shards * times["hand_out"] + times["gather"]
+            small = SMALL * times["small"]
+            measured, _, _ = seconds_a_step(ranks, folder, what)
+            predicted = compute + gradient + small
+            print(f"| {title} | {ranks} | {1000 * compute:.0f} | {1000 * gradient:.1f} | {1000 * small:.1f} | {1000 * predicted:.0f} | {1000 * measured:.0f} |"
+                  f" {100 * (predicted / measured - 1):+.0f} % |", flush=True)
+
+
 def losses(folder):
     print("| rank 1 of 2 | seconds until all have ended | exit code | what the first rank says | weights after going on, against one process |\n| --- | ---: | ---: | --- | ---: |")
     whole = folder / "whole"
@@ -170,7 +266,7 @@ def going_on(folder):
         print(f"| {ranks} | {difference(folder / 'stop-one', run)[0]:g} |", flush=True)
 
 
-PARTS = {"equality": equality, "costs": costs, "losses": losses, "going_on": going_on}
+PARTS = {"equality": equality, "costs": costs, "memory": memory, "model": model, "losses": losses, "going_on": going_on}
 
 
 def main():

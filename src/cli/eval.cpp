@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/declared.h"
+#include "cli/joined_ranks.h"
 #include "cli/measured.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
@@ -25,6 +26,7 @@ struct Arguments : MeasuredArguments {
   evaluate::ScoreOptions score;
   int64_t keep = evaluate::Wanted().keep;
   bool json = false;
+  RankArguments ranks;
 };
 
 constexpr const char* kExamples =
@@ -34,7 +36,7 @@ constexpr const char* kExamples =
 
 evaluate::Side measured_side(const Arguments& arguments, const std::optional<checkpoint::Trained>& run,
                              vision::FeatureExtractor& extractor, const std::vector<evaluate::Metric>& metrics,
-                             const at::Device& device, std::optional<sample::SampleOptions>& drawn) {
+                             const at::Device& device, std::optional<sample::SampleOptions>& drawn, Reducer& ranks) {
   auto wanted = evaluate::wanted_of(metrics, true);
   wanted.keep = arguments.keep;
   evaluate::Side out;
@@ -43,14 +45,15 @@ evaluate::Side measured_side(const Arguments& arguments, const std::optional<che
       return evaluate::stored_side(arguments.images, extractor, metrics, true);
     ProgressBar bar("images", "img/s");
     out = evaluate::gather(evaluate::path_feed(arguments.images, {.size = arguments.reference.size}, bar.callback()),
-                           extractor, wanted);
+                           extractor, wanted, ranks);
     out.text = arguments.images;
     return out;
   }
-  const auto request = request_of(arguments.sampling, *run, run->info.config.eval.count, device);
+  auto request = request_of(arguments.sampling, *run, run->info.config.eval.count, device);
+  request.ranks = &ranks;
   drawn = request.sample;
   ProgressBar bar("sample", "img/s");
-  out = evaluate::gather(evaluate::sample_feed(*run, request, device, bar.callback()), extractor, wanted);
+  out = evaluate::gather(evaluate::sample_feed(*run, request, device, bar.callback()), extractor, wanted, ranks);
   out.text = run->path;
   return out;
 }
@@ -126,6 +129,7 @@ void print(const std::vector<evaluate::Score>& scores, const evaluate::Protocol&
 
 int execute(const Arguments& arguments, const CLI::App& app) {
   check_measured(arguments, app);
+  auto& ranks = join_ranks(arguments.ranks, arguments.sampling.device);
   const auto device = parse_device(arguments.sampling.device);
   const auto run = run_of(arguments, app, device);
   const auto* info = run ? &run->info : nullptr;
@@ -138,9 +142,13 @@ int execute(const Arguments& arguments, const CLI::App& app) {
   if (!arguments.images.empty() && evaluate::holds_statistics(arguments.images))
     stored = evaluate::stored_side(arguments.images, *extractor, metrics, true);
   evaluate::Side reference;
-  if (referred) reference = reference_side(arguments.reference, info, *extractor, metrics, arguments.keep);
+  if (referred) reference = reference_side(arguments.reference, info, *extractor, metrics, arguments.keep, ranks);
   std::optional<sample::SampleOptions> drawn;
-  const auto measured = stored ? *stored : measured_side(arguments, run, *extractor, metrics, device, drawn);
+  const auto measured = stored ? *stored : measured_side(arguments, run, *extractor, metrics, device, drawn, ranks);
+  if (ranks.rank() > 0) {  // has drawn and looked at images for the first
+    leave_ranks();
+    return 0;
+  }
   if (referred)
     check_sizes(measured.pooled, measured.text, measured.stored, {reference.pooled, reference.text, reference.stored});
   const auto scores = evaluate::score(metrics, measured, reference, *extractor, arguments.score);
@@ -152,6 +160,7 @@ int execute(const Arguments& arguments, const CLI::App& app) {
     std::printf("%s\n", io::json_text(result).c_str());
   else
     print(scores, protocol, measured, reference);
+  leave_ranks();
   return 0;
 }
 
@@ -187,6 +196,7 @@ Command eval_command() {
                     "Default: 50000.");
             app.add_option("--save", arguments->save, "also write the values and their protocol, for sdg compare")
                 ->type_name("FILE.json");
+            declare_ranks(app, arguments->ranks);
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments, &app] { return execute(*arguments, app); };
           }};

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/declared.h"
+#include "cli/joined_ranks.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
@@ -22,6 +23,7 @@ struct Arguments {
   SamplingArguments source;
   std::optional<int64_t> count;
   bool json = false;
+  RankArguments ranks;
 };
 
 constexpr const char* kExamples =
@@ -31,11 +33,11 @@ constexpr const char* kExamples =
 // Clusters of source online are what the head says now, those of other sources are stored.
 evaluate::ClusterReport report_of(const checkpoint::Trained& trained, const data::OpenedData& opened,
                                   const data::Dataset& dataset, const std::optional<int64_t>& count,
-                                  const at::Device& device, ProgressBar& bar) {
+                                  const at::Device& device, ProgressBar& bar, Reducer& ranks) {
   const auto& config = trained.info.config;
   if (recipe::facts_of(config).online) {
     return evaluate::evaluate_clusters(config, trained.network, dataset, {opened.labels.get(), opened.masks.get()},
-                                       device, bar.callback());
+                                       device, bar.callback(), ranks);
   }
   SDG_CHECK_USAGE(!recipe::facts_of(config).labels, trained.path,
                   ": condition.source is label, there are no clusters to score");
@@ -53,6 +55,7 @@ evaluate::ClusterReport report_of(const checkpoint::Trained& trained, const data
 }
 
 int execute(const Arguments& arguments) {
+  auto& ranks = join_ranks(arguments.ranks, arguments.source.device);
   const auto device = parse_device(arguments.source.device);
   auto trained = load(arguments.source, device);
   if (arguments.count) trained.info.config.eval.cluster_images = *arguments.count;
@@ -62,8 +65,11 @@ int execute(const Arguments& arguments) {
   checkpoint::check_own_data(trained, opened);
   const data::Dataset dataset(opened, config.data);
   ProgressBar bar("clusters", "img/s");
-  const auto report = report_of(trained, opened, dataset, arguments.count, device, bar);
+  const auto report = report_of(trained, opened, dataset, arguments.count, device, bar, ranks);
   bar.finish();
+  const bool first = ranks.rank() == 0;
+  leave_ranks();
+  if (!first) return 0;
   const auto& scores = report.scores;
   const auto clusters = recipe::facts_of(config).own_clusters ? config.cluster.clusters : trained.info.classes;
   if (arguments.json) {
@@ -119,6 +125,7 @@ Command eval_clusters_command() {
             declare(app, "--count", arguments->count, declared("eval.cluster_images"),
                     "Default: the run's eval.cluster_images, or all images where the assignment is stored.");
             declare_device(app, arguments->source.device);
+            declare_ranks(app, arguments->ranks);
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments] { return execute(*arguments); };
           }};

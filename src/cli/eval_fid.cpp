@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 struct Arguments : MeasuredArguments {
   std::string save_statistics;
   bool json = false;
-  double patience = 60;
+  RankArguments ranks;
 };
 
 constexpr const char* kExamples =
@@ -36,13 +36,13 @@ struct Measured {
   sample::SampleOptions how;  // of what was drawn
 };
 
-Measured measure_images(const Arguments& arguments, vision::FeatureExtractor& extractor) {
+Measured measure_images(const Arguments& arguments, vision::FeatureExtractor& extractor, Reducer& ranks) {
   Measured out;
   out.text = arguments.images;
   out.stored = evaluate::holds_statistics(arguments.images);
   ProgressBar bar("images", "img/s");
   const auto size = out.stored ? 0 : arguments.reference.size;
-  out.statistics = evaluate::measure(arguments.images, extractor, {.size = size}, bar.callback());
+  out.statistics = evaluate::measure(arguments.images, extractor, {.size = size}, bar.callback(), ranks);
   return out;
 }
 
@@ -54,8 +54,8 @@ Measured measure_drawn(const Arguments& arguments, const checkpoint::Trained& tr
   out.how = request.sample;
   request.ranks = &ranks;
   ProgressBar bar("sample", "img/s");
-  out.statistics = evaluate::gaussian_of(evaluate::sample_feed(trained, request, device, bar.callback()), extractor);
-  generate::dismiss(request);
+  out.statistics =
+      evaluate::gaussian_of(evaluate::sample_feed(trained, request, device, bar.callback()), extractor, ranks);
   return out;
 }
 
@@ -111,24 +111,21 @@ void check_statistics_file(const std::string& path) {
 int execute(const Arguments& arguments, const CLI::App& app) {
   if (!arguments.save_statistics.empty()) check_statistics_file(arguments.save_statistics);
   check_measured(arguments, app);
-  auto& ranks = join_ranks(arguments.patience);
+  auto& ranks = join_ranks(arguments.ranks, arguments.sampling.device);
   const auto device = parse_device(arguments.sampling.device);
   const bool from_images = !arguments.images.empty();
   const auto run = run_of(arguments, app, device);
   const auto* info = run ? &run->info : nullptr;
-  SDG_CHECK_USAGE(!from_images || ranks.ranks() == 1, "--images: is measured by one process, and ", ranks.ranks(),
-                  " were started; start it without torchrun, srun or sdg launch");
-  if (ranks.rank() > 0) {  // the first measures, the others draw with it
-    auto request = request_of(arguments.sampling, *run, run->info.config.eval.count, device);
-    request.ranks = &ranks;
-    return help_draw(*run, request, device);
-  }
   const auto extractor = extractor_of(arguments.reference, info ? &info->config.eval : nullptr, device);
 
   // The reference first: a wrong path should not cost the time of sampling.
-  const auto reference = reference_of(arguments.reference, info, *extractor);
-  const auto measured =
-      from_images ? measure_images(arguments, *extractor) : measure_drawn(arguments, *run, *extractor, device, ranks);
+  const auto reference = reference_of(arguments.reference, info, *extractor, ranks);
+  const auto measured = from_images ? measure_images(arguments, *extractor, ranks)
+                                    : measure_drawn(arguments, *run, *extractor, device, ranks);
+  if (ranks.rank() > 0) {  // has drawn and looked at images for the first
+    leave_ranks();
+    return 0;
+  }
   check_sizes(measured.statistics, measured.text, measured.stored, reference);
   const double distance = metrics::frechet_distance(measured.statistics, reference.statistics);
   if (!arguments.save_statistics.empty()) metrics::write_statistics(arguments.save_statistics, measured.statistics);
@@ -147,7 +144,7 @@ Command eval_fid_command() {
             app.add_option("--save-statistics", arguments->save_statistics,
                            "also write mu and sigma of the measured images, with what they were made with")
                 ->type_name("FILE.npz");
-            declare_patience(app, arguments->patience);
+            declare_ranks(app, arguments->ranks);
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments, &app] { return execute(*arguments, app); };
           }};

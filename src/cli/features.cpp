@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 
 #include "cli/command.h"
 #include "cli/declared.h"
+#include "cli/joined_ranks.h"
 #include "cli/process.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
@@ -34,6 +36,7 @@ struct Arguments {
   std::vector<double> times;
   int64_t count = 0, clusters = 0, neighbours = 20, seed = 0;
   bool probes_chosen = false;  // was --neighbours given
+  RankArguments ranks;
 };
 
 constexpr int64_t kCount = 2000;
@@ -226,7 +229,7 @@ study::Tap stored_tap(const Arguments& arguments, const checkpoint::Trained& tra
   return study::taps_of(options, trained).front();
 }
 
-int store(const Arguments& arguments, const checkpoint::Trained& trained, const at::Device& device) {
+int store(const Arguments& arguments, const checkpoint::Trained& trained, const at::Device& device, Reducer& ranks) {
   const auto tap = stored_tap(arguments, trained);
   const auto options = data_options(arguments.data, trained);
   const auto opened = opened_data(arguments, options, trained);
@@ -234,12 +237,14 @@ int store(const Arguments& arguments, const checkpoint::Trained& trained, const 
   const auto count = arguments.count > 0 ? arguments.count : dataset.size();
   const auto indices = network::evaluation_subset(dataset.size(), count, 0);
   ProgressBar bar("features", "img/s");
-  const bool whole = study::store_features(arguments.store, trained, arguments.source.weights, opened, dataset, indices,
-                                           tap, device, bar.callback(), [] { return caught_signal() != 0; });
+  const bool whole = study::store_features(
+      arguments.store, trained, arguments.source.weights, opened, dataset, indices, tap, device, bar.callback(),
+      [] { return caught_signal() != 0; }, ranks);
   bar.finish();
+  leave_ranks();
   if (!whole) {
     say(cat("stopped; the same command goes on"));
-    return 128 + caught_signal();
+    return 128 + (caught_signal() ? caught_signal() : SIGTERM);  // another rank's
   }
   say(cat("wrote ", arguments.store, ": features of ", indices.size(), " images after block ", tap.depth, " at time ",
           tap.time, ", ", tap.pooling));
@@ -247,10 +252,15 @@ int store(const Arguments& arguments, const checkpoint::Trained& trained, const 
 }
 
 int execute(const Arguments& arguments) {
+  auto& ranks = join_ranks(arguments.ranks, arguments.source.device);
+  SDG_CHECK_USAGE(ranks.ranks() == 1 || !arguments.store.empty(),
+                  "sdg features: only --store is done by several "
+                  "processes, and ",
+                  ranks.ranks(), " were started; measure without torchrun, srun or sdg launch");
   const auto device = parse_device(arguments.source.device);
   auto trained = load(arguments.source, device);
   catch_signals();
-  if (!arguments.store.empty()) return store(arguments, trained, device);
+  if (!arguments.store.empty()) return store(arguments, trained, device, ranks);
   Report report(arguments, trained, device);
   const auto folder = results_folder(arguments, trained);
   const io::FolderLock lock(folder, "sdg features");
@@ -292,6 +302,7 @@ Command features_command() {
                            "instead of measuring, write the features of one tap (default: the run's) of all images")
                 ->type_name("FILE.safetensors");
             declare_device(app, source.device);
+            declare_ranks(app, arguments->ranks);
             return [arguments, &app] {
               if (!arguments->store.empty())
                 refuse(app, {"--clusters", "--neighbours", "--seed", "--out"},

@@ -5,9 +5,11 @@
 #include <memory>
 #include <optional>
 
+#include "cli/declared.h"
 #include "cli/process.h"
 #include "cli/terminal.h"
 #include "cli/visible_device.h"
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/io/signal_safe.h"
 #include "sdg/ranks/ranks.h"
@@ -41,11 +43,15 @@ std::optional<ranks::Place> place_if_any() {
 
 }  // namespace
 
-void declare_patience(CLI::App& app, double& seconds) {
-  app.add_option("--patience", seconds,
-                 "over several ranks: seconds after which a rank that does not come ends the run on all; default 60")
+void declare_ranks(CLI::App& app, RankArguments& arguments) {
+  app.add_option("--patience", arguments.patience,
+                 cat("over several ranks: seconds after which a rank that does not come ends the run on all; default ",
+                     arguments.patience))
       ->type_name("S")
       ->check(CLI::Range(2.0, 86400.0));
+  declare(app, "--exchange", arguments.exchange,
+          own<ranks::Exchange>({.help = "over several ranks: how tensors on GPUs go from one to the other: nccl, gloo "
+                                        "(through main memory) or auto, which is nccl where this build has it"}));
 }
 
 void see_own_device() {
@@ -55,12 +61,20 @@ void see_own_device() {
   ::setenv("CUDA_VISIBLE_DEVICES", visible_device(visible ? visible : "", place->local_rank).c_str(), 1);
 }
 
-Reducer& join_ranks(double patience) {
+Reducer& join_ranks(const RankArguments& arguments, const std::string& device) {
   auto& all = joined();
   all.place = ranks::place_from_environment();
   if (!one_of_several()) return Reducer::local();
   if (all.place->rank > 0) fall_silent();
-  all.reducer = ranks::connect(*all.place, std::chrono::milliseconds(static_cast<int64_t>(patience * 1000)));
+  all.reducer = ranks::connect(*all.place, std::chrono::milliseconds(static_cast<int64_t>(arguments.patience * 1000)));
+  const auto chosen = ranks::choose_exchange(arguments.exchange, parse_device(device), ranks::why_no_nccl());
+  const auto all_chosen = all.reducer->all_gather_alike(at::full({1}, chosen.nccl ? 1 : 0, at::kLong));
+  SDG_CHECK_USAGE(
+      at::equal(all_chosen, at::full_like(all_chosen, all_chosen[0].item<int64_t>())),
+      "some ranks would exchange by NCCL and some through main memory: they need one --exchange, devices of "
+      "one kind and one build");
+  if (chosen.nccl) ranks::exchange_on_gpus(*all.reducer);
+  if (!chosen.note.empty()) warn(chosen.note);
   return *all.reducer;
 }
 

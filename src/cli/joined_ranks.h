@@ -1,23 +1,32 @@
 #pragma once
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <exception>
+#include <string>
 
 #include "sdg/checkpoint/checkpoint.h"
 #include "sdg/core/reducer.h"
 #include "sdg/generate/generate.h"
+#include "sdg/ranks/ranks.h"
 
 /// The other processes that work on the same command, where torchrun, srun or `sdg launch` started several.
 namespace sdg::cli {
 
-/// Declares --patience, the seconds for which a rank waits for another one.
-void declare_patience(CLI::App& app, double& seconds);
+/// How a command works with other ranks.
+struct RankArguments {
+  double patience = std::chrono::duration<double>(ranks::kPatience).count();  ///< seconds a rank waits for another one
+  ranks::Exchange exchange = ranks::Exchange::kAuto;
+};
+
+/// Declares --patience and --exchange: that the command can be started as several ranks.
+void declare_ranks(CLI::App& app, RankArguments& arguments);
 
 /// Call before anything asks for devices: where there are several ranks, each sees one GPU of its machine only.
 void see_own_device();
 
-/// Meets the other ranks, if there are any; a rank other than the first falls silent. Call once. It lasts until
-/// leave_ranks().
-Reducer& join_ranks(double patience);
+/// Meets the other ranks, if there are any; a rank other than the first falls silent. `device` is the name of the one
+/// that this command computes on. Call once. It lasts until leave_ranks().
+Reducer& join_ranks(const RankArguments& arguments, const std::string& device);
 /// The command has ended well.
 void leave_ranks();
 

@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/declared.h"
+#include "cli/joined_ranks.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
@@ -34,6 +35,7 @@ struct Arguments {
   conditions::OfflineKmeans how;
   int64_t seed = 0;
   bool json = false;
+  RankArguments ranks;
 };
 
 constexpr const char* kExamples =
@@ -87,7 +89,7 @@ Features from_file(const Arguments& arguments) {
   return out;
 }
 
-Features from_network(const Arguments& arguments) {
+Features from_network(const Arguments& arguments, Reducer& ranks) {
   const auto device = parse_device(arguments.device);
   const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
   const auto trained = checkpoint::load_trained(path, device, arguments.weights);
@@ -113,7 +115,9 @@ Features from_network(const Arguments& arguments) {
   ProgressBar bar("features", "img/s");
   const auto all = rng::consecutive(0, dataset.size());
   const auto own = network::own_tap(config, *trained.network.model);
-  out.values = network::extract_features(config, trained.network, dataset, all, {own}, device, bar.callback()).front();
+  out.values = network::extract_features(config, trained.network, dataset, all, {own}, device, bar.callback(),
+                                         rng::Purpose::kTeacherNoise, ranks)
+                   .front();
   out.labels = labels_of(opened);
   if (out.labels.defined()) out.labels = out.labels.index_select(0, at::tensor(dataset.shown(all)));
   return out;
@@ -156,7 +160,8 @@ void print(const Arguments& arguments, const conditions::PseudoLabels& labels, c
 int execute(const Arguments& arguments) {
   SDG_CHECK_USAGE(fs::path(arguments.out).extension() == ".safetensors",
                   "--out: the name must end in .safetensors, got ", arguments.out);
-  const auto features = arguments.features.empty() ? from_network(arguments) : from_file(arguments);
+  auto& ranks = join_ranks(arguments.ranks, arguments.device);
+  const auto features = arguments.features.empty() ? from_network(arguments, ranks) : from_file(arguments);
   auto how = arguments.how;
   how.kmeans.clusters = arguments.clusters.value_or(features.clusters);
   how.kmeans.seed = static_cast<uint64_t>(arguments.seed);
@@ -164,9 +169,12 @@ int execute(const Arguments& arguments) {
                   features.values.size(0), " images");
   const auto start = std::chrono::steady_clock::now();
   ProgressBar bar("k-means", how.kmeans.minibatch > 0 ? "passes/s" : "iterations/s");
-  const auto labels = conditions::cluster_features(features.values, how, bar.callback());
+  const auto labels = conditions::cluster_features(features.values, how, bar.callback(), ranks);
   bar.finish();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const bool first = ranks.rank() == 0;
+  leave_ranks();
+  if (!first) return 0;
   tensors::write_tensors(arguments.out, conditions::pseudo_label_file(labels, features.origin));
   print(arguments, labels, study::cluster_sizes(labels.ids, labels.clusters), features, seconds);
   say(cat("wrote ", arguments.out,
@@ -230,6 +238,7 @@ Command kmeans_command() {
             auto arguments = std::make_shared<Arguments>();
             declare_features(app, *arguments);
             declare_clustering(app, *arguments);
+            declare_ranks(app, arguments->ranks);
             app.add_option("--out", arguments->out, "file to write; condition.source file takes it")->type_name("FILE");
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments, &app] {

@@ -15,7 +15,7 @@ namespace {
 
 struct Arguments {
   int64_t ranks = 0, restarts = 0;
-  double grace = 10;
+  double grace = std::chrono::duration<double>(ranks::kGrace).count();
 };
 
 constexpr const char* kExamples =
@@ -69,7 +69,8 @@ Command launch_command() {
                 ->type_name("N")
                 ->check(CLI::NonNegativeNumber);
             app.add_option("--grace", arguments->grace,
-                           "seconds in which the others may end by themselves once one has failed; default 10")
+                           cat("seconds in which the others may end by themselves once one has failed; default ",
+                               arguments->grace))
                 ->type_name("S")
                 ->check(CLI::Range(0.0, 86400.0));
             app.prefix_command();

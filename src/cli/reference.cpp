@@ -78,7 +78,7 @@ auto with_reference_feed(const ReferenceArguments& arguments, const checkpoint::
 }  // namespace
 
 Reference reference_of(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
-                       vision::FeatureExtractor& extractor) {
+                       vision::FeatureExtractor& extractor, Reducer& ranks) {
   Reference out;
   const auto path = reference_path(arguments, run);
   if (!path.empty() && evaluate::holds_statistics(path)) {
@@ -88,21 +88,21 @@ Reference reference_of(const ReferenceArguments& arguments, const checkpoint::Ch
     return out;
   }
   out.statistics = with_reference_feed(arguments, run, path, out.text, [&](const metrics::ImageFeed& feed) {
-    return evaluate::gaussian_of(feed, extractor);
+    return evaluate::gaussian_of(feed, extractor, ranks);
   });
   return out;
 }
 
 evaluate::Side reference_side(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
                               vision::FeatureExtractor& extractor, const std::vector<evaluate::Metric>& metrics,
-                              int64_t keep) {
+                              int64_t keep, Reducer& ranks) {
   const auto path = reference_path(arguments, run);
   if (!path.empty() && evaluate::holds_statistics(path)) return evaluate::stored_side(path, extractor, metrics, false);
   auto wanted = evaluate::wanted_of(metrics, false);
   wanted.keep = keep;
   std::string text;
   auto out = with_reference_feed(arguments, run, path, text, [&](const metrics::ImageFeed& feed) {
-    return evaluate::gather(feed, extractor, wanted);
+    return evaluate::gather(feed, extractor, wanted, ranks);
   });
   out.text = text;
   return out;

@@ -34,14 +34,15 @@ struct Reference {
 };
 
 /// Of the path that the arguments name, else of the run's eval.reference, else of the run's training data, seen as the
-/// model sees them. `run` may be null where a path is named. Shows its progress.
+/// model sees them. `run` may be null where a path is named. Shows its progress. Over ranks rank 0's, nothing
+/// elsewhere.
 Reference reference_of(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
-                       vision::FeatureExtractor& extractor);
+                       vision::FeatureExtractor& extractor, Reducer& ranks = Reducer::local());
 
 /// The reference as metrics other than the Fréchet distance take it; as reference_of otherwise.
 evaluate::Side reference_side(const ReferenceArguments& arguments, const checkpoint::CheckpointInfo* run,
                               vision::FeatureExtractor& extractor, const std::vector<evaluate::Metric>& metrics,
-                              int64_t keep);
+                              int64_t keep, Reducer& ranks = Reducer::local());
 
 /// Images of one size against images of another: refused where one side are stored statistics, which were made for
 /// their size, else warned of. `what` names the measured images.

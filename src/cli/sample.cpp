@@ -26,7 +26,7 @@ struct Arguments {
   std::string out = "samples", npz, latents, from, mask, between, trace;
   double strength = 1;
   bool overwrite = false, json = false;
-  double patience = 60;
+  RankArguments ranks;
 };
 
 constexpr const char* kExamples =
@@ -104,7 +104,7 @@ int draw(const Arguments& arguments, const checkpoint::Trained& trained, const g
 }
 
 int execute(const Arguments& arguments) {
-  auto& ranks = join_ranks(arguments.patience);
+  auto& ranks = join_ranks(arguments.ranks, arguments.sampling.device);
   const auto device = parse_device(arguments.sampling.device);
   const auto trained = load(arguments.sampling, device);
   std::string decoder;
@@ -166,7 +166,7 @@ Command sample_command() {
             ->excludes(npz)
             ->excludes(latents);
         app.add_flag("--json", arguments->json, "one JSON object on standard output: what was drawn, and how");
-        declare_patience(app, arguments->patience);
+        declare_ranks(app, arguments->ranks);
         return [arguments] { return execute(*arguments); };
       }};
 }

@@ -26,7 +26,7 @@ struct Arguments {
   std::vector<std::string> resume;
   bool dry_run = false;
   network::Machine machine;
-  double patience = 60;
+  RankArguments ranks;
 };
 
 constexpr const char* kExamples =
@@ -113,7 +113,7 @@ int execute(const Arguments& arguments) {
   if (arguments.dry_run) return dry_run(config, run, arguments.machine);
 
   const checkpoint::RunFolder folder(run);
-  auto& ranks = join_ranks(arguments.patience);
+  auto& ranks = join_ranks(arguments.ranks, config.device);
   ProgressBar bar("train", "img/s", static_cast<double>(config.train.batch));
   run::Observer observer;
   // Not before: a run that is refused leaves no folder behind.
@@ -186,7 +186,7 @@ Command train_command() {
             ->needs("--dry-run")
             ->check(CLI::PositiveNumber)
             ->type_name("X");
-        declare_patience(app, arguments->patience);
+        declare_ranks(app, arguments->ranks);
         app.add_option("--set", arguments->set,
                        "override one option (repeatable); all options: sdg config --help-options")
             ->type_name("KEY=VALUE")

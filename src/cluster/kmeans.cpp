@@ -13,7 +13,7 @@
 
 namespace sdg::cluster {
 
-KmeansResult kmeans(const Tensor& x_in, const KmeansOptions& options, const Progress& progress) {
+KmeansResult kmeans(const Tensor& x_in, const KmeansOptions& options, const Progress& progress, Reducer& reducer) {
   const at::NoGradGuard no_grad;
   check_shape(x_in, {-1, -1}, "kmeans: x");
   SDG_CHECK(options.clusters >= 1, "kmeans: clusters must be at least 1, got ", options.clusters);
@@ -35,10 +35,10 @@ KmeansResult kmeans(const Tensor& x_in, const KmeansOptions& options, const Prog
     };
     const auto from = options.minibatch > 0 ? sample_for_start(x, options.clusters, options.minibatch, stream) : x;
     auto centroids = options.start == KmeansStart::kRandom ? random_rows(from, options.clusters, stream)
-                                                           : plus_plus(from, options.clusters, stream);
+                                                           : plus_plus(from, options.clusters, stream, reducer);
     auto result = options.minibatch > 0
-                      ? minibatch_kmeans(x, centroids, options.minibatch, options.iterations, stream, step)
-                      : lloyd(x, centroids, options.iterations, step);
+                      ? minibatch_kmeans(x, centroids, options.minibatch, options.iterations, stream, step, reducer)
+                      : lloyd(x, centroids, options.iterations, step, reducer);
     if (progress) progress((restart + 1) * options.iterations, total);
     if (result.inertia < best.inertia) best = result;
   }

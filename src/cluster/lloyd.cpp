@@ -52,14 +52,15 @@ Tensor means(const Tensor& x, const Tensor& index, const Tensor& centroids) {
   return at::where(counts > 0, (sums / counts.clamp_min(1)).to(at::kFloat), centroids);
 }
 
-KmeansResult lloyd(const Tensor& x, Tensor centroids, int64_t iterations, const std::function<void(int64_t)>& step) {
+KmeansResult lloyd(const Tensor& x, Tensor centroids, int64_t iterations, const std::function<void(int64_t)>& step,
+                   Reducer& reducer) {
   KmeansResult result;
-  auto nearest = find_nearest(x, centroids);
+  auto nearest = find_nearest(x, centroids, reducer);
   while (result.iterations < iterations) {
     ++result.iterations;
     reseed_empty(nearest, centroids.size(0));
     centroids = means(x, nearest.index, centroids);
-    const auto next = find_nearest(x, centroids);
+    const auto next = find_nearest(x, centroids, reducer);
     const bool settled = at::equal(next.index, nearest.index);
     nearest = next;
     if (step) step(result.iterations);
@@ -71,10 +72,10 @@ KmeansResult lloyd(const Tensor& x, Tensor centroids, int64_t iterations, const 
   return result;
 }
 
-KmeansResult assign_all(const Tensor& x, Tensor centroids) {
-  const auto nearest = find_nearest(x, centroids);
+KmeansResult assign_all(const Tensor& x, Tensor centroids, Reducer& reducer) {
+  const auto nearest = find_nearest(x, centroids, reducer);
   const auto counts = at::bincount(nearest.index, {}, centroids.size(0));
-  if (counts.eq(0).any().item<bool>()) return lloyd(x, std::move(centroids), 1, {});
+  if (counts.eq(0).any().item<bool>()) return lloyd(x, std::move(centroids), 1, {}, reducer);
   KmeansResult result;
   result.centroids = std::move(centroids);
   result.assignments = nearest.index;

@@ -46,7 +46,7 @@ Tensor sample_for_start(const Tensor& x, int64_t clusters, int64_t batch, const 
 }
 
 KmeansResult minibatch_kmeans(const Tensor& x, const Tensor& start, int64_t batch, int64_t passes,
-                              const rng::Stream& stream, const std::function<void(int64_t)>& step) {
+                              const rng::Stream& stream, const std::function<void(int64_t)>& step, Reducer& reducer) {
   auto centroids = start.to(at::kDouble);
   auto counts = at::zeros({centroids.size(0)}, centroids.options());
   double last = std::numeric_limits<double>::infinity();
@@ -60,7 +60,7 @@ KmeansResult minibatch_kmeans(const Tensor& x, const Tensor& start, int64_t batc
     Nearest nearest;
     for (int64_t begin = 0; begin < x.size(0); begin += batch) {
       block = rows_of(x, order, begin, std::min(x.size(0), begin + batch));
-      nearest = find_nearest(block, centroids.to(at::kFloat));
+      nearest = find_nearest(block, centroids.to(at::kFloat), reducer);
       follow(centroids, counts, block, nearest.index);
       inertia += nearest.distance.sum(at::kDouble).item<double>();
     }
@@ -69,7 +69,7 @@ KmeansResult minibatch_kmeans(const Tensor& x, const Tensor& start, int64_t batc
     if (inertia > 0.999 * last) break;
     last = inertia;
   }
-  auto result = assign_all(x, centroids.to(at::kFloat));
+  auto result = assign_all(x, centroids.to(at::kFloat), reducer);
   result.iterations = done;
   return result;
 }

@@ -8,7 +8,8 @@ namespace sdg::cluster {
 /// centroids that a whole pass gave nothing restart at the farthest rows of its last batch. Ends when a pass lowers the
 /// mean squared distance by less than a thousandth, or after `passes`; then all of x is assigned.
 KmeansResult minibatch_kmeans(const Tensor& x, const Tensor& centroids, int64_t batch, int64_t passes,
-                              const rng::Stream& stream, const std::function<void(int64_t)>& step);
+                              const rng::Stream& stream, const std::function<void(int64_t)>& step,
+                              Reducer& reducer = Reducer::local());
 /// Rows from which the first centroids are chosen: enough for K of them, far fewer than a large x.
 Tensor sample_for_start(const Tensor& x, int64_t clusters, int64_t batch, const rng::Stream& stream);
 }  // namespace sdg::cluster

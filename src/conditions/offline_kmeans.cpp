@@ -8,11 +8,12 @@
 
 namespace sdg::conditions {
 
-PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress) {
+PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress,
+                              Reducer& reducer) {
   auto x = features;
   if (options.standardize) x = cluster::Standardizer::fit(x).apply(x);
   if (options.l2) x = x / x.norm(2, {1}, true).clamp_min(1e-12);
-  const auto result = cluster::kmeans(x, options.kmeans, progress);
+  const auto result = cluster::kmeans(x, options.kmeans, progress, reducer);
   return {result.assignments.cpu(), options.kmeans.clusters, result.inertia, result.iterations};
 }
 

@@ -31,7 +31,7 @@ Tensor recluster(const recipe::RunConfig& config, const network::Network& networ
   OfflineKmeans options;
   options.kmeans.clusters = config.cluster.clusters;
   options.kmeans.seed = recipe::seed_of(config);
-  const auto ids = cluster_features(features, options).ids;
+  const auto ids = cluster_features(features, options, {}, reducer).ids;
   return reducer.broadcast(previous.defined() ? keep_numbers(ids, previous, config.cluster.clusters) : ids);
 }
 

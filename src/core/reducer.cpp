@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <numeric>
 
 #include "sdg/core/error.h"
 
@@ -17,7 +18,11 @@ class Local : public Reducer {
 
  private:
   void reduce_into(Tensor&, Op) override {}
-  Tensor gathered(const Tensor& rows) override { return rows; }
+  Tensor gathered(const Tensor& rows, const std::vector<int64_t>&) override { return rows; }
+  Tensor gathered_alike(const Tensor& own) override { return own; }
+  Tensor exchanged(const Tensor& values, const std::vector<int64_t>&, const std::vector<int64_t>&) override {
+    return values;
+  }
   void broadcast_into(Tensor&, int64_t) override {}
 };
 
@@ -50,12 +55,22 @@ Tensor Reducer::all_reduce(Tensor values, Op op) {
   return values;
 }
 
-Tensor Reducer::all_gather(const Tensor& rows) {
+Tensor Reducer::all_gather(const Tensor& rows, const std::vector<int64_t>& counts) {
   check(rows, "all_gather");
   SDG_CHECK(rows.dim() >= 1, "reducer: all_gather takes rows [n, ...], got a scalar");
+  const bool told = counts.size() == static_cast<size_t>(ranks_);
+  SDG_CHECK(counts.empty() || (told && counts[static_cast<size_t>(rank_)] == rows.size(0)), "reducer: all_gather of ",
+            rows.size(0), " rows does not fit the counts of ", counts.size(), " ranks");
   if (ranks_ == 1) return rows;
   const at::NoGradGuard no_grad;
-  return gathered(rows);
+  return gathered(rows, counts);
+}
+
+Tensor Reducer::all_gather_alike(const Tensor& own) {
+  check(own, "all_gather_alike");
+  if (ranks_ == 1) return own.unsqueeze(0);
+  const at::NoGradGuard no_grad;
+  return gathered_alike(own);
 }
 
 Tensor Reducer::broadcast(Tensor values, int64_t root) {
@@ -67,23 +82,16 @@ Tensor Reducer::broadcast(Tensor values, int64_t root) {
   return values;
 }
 
-Tensor Reducer::sum_in_order(const std::vector<Tensor>& parts) {
-  SDG_CHECK(!parts.empty(), "reducer: sum_in_order got no part");
+Tensor Reducer::all_to_all(const Tensor& values, const std::vector<int64_t>& to, const std::vector<int64_t>& from) {
+  check(values, "all_to_all");
+  const auto ranks = static_cast<size_t>(ranks_);
+  SDG_CHECK(values.dim() == 1 && to.size() == ranks && from.size() == ranks &&
+                std::accumulate(to.begin(), to.end(), int64_t{0}) == values.size(0),
+            "reducer: all_to_all takes a piece of values [n] for each of ", ranks_, " ranks, got ", to.size(),
+            " pieces of ", to_string(values.sizes()));
+  if (ranks_ == 1) return values;
   const at::NoGradGuard no_grad;
-  auto sum = parts.front();
-  if (ranks_ > 1) {
-    for (const auto& part : parts) check(part, "sum_in_order");
-    sum_in_order_into(sum, parts);
-  } else {
-    for (size_t i = 1; i < parts.size(); ++i) sum.add_(parts[i]);
-  }
-  return sum;
-}
-
-void Reducer::sum_in_order_into(Tensor& sum, const std::vector<Tensor>& parts) {
-  const auto all = gathered(at::stack(parts));
-  sum.copy_(all[0]);
-  for (int64_t i = 1; i < all.size(0); ++i) sum.add_(all[i]);
+  return exchanged(values, to, from);
 }
 
 void Reducer::first_alone(const std::function<void()>& work) {
@@ -141,19 +149,13 @@ std::vector<std::string> all_gather_texts(const std::string& text, Reducer& redu
   return out;
 }
 
-RowRange own_rows(int64_t count, const Reducer& reducer) {
-  const auto begin = [&](int64_t rank) {
-    return rank * (count / reducer.ranks()) + std::min(rank, count % reducer.ranks());
-  };
-  return {begin(reducer.rank()), begin(reducer.rank() + 1)};
+RowRange own_rows(int64_t count, int64_t rank, int64_t ranks) {
+  const auto begin = [&](int64_t of) { return of * (count / ranks) + std::min(of, count % ranks); };
+  return {begin(rank), begin(rank + 1)};
 }
 
-std::vector<int64_t> own_items(const std::vector<int64_t>& items, const Reducer& reducer) {
-  if (reducer.ranks() == 1) return items;
-  std::vector<int64_t> own;
-  const auto step = static_cast<size_t>(reducer.ranks());
-  for (auto i = static_cast<size_t>(reducer.rank()); i < items.size(); i += step) own.push_back(items[i]);
-  return own;
+RowRange own_rows(int64_t count, const Reducer& reducer) {
+  return own_rows(count, reducer.rank(), reducer.ranks());
 }
 
 }  // namespace sdg

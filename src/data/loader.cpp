@@ -29,7 +29,8 @@ struct Pending {
 struct Loader::State {
   const Dataset& dataset;
   LoaderOptions options;
-  RowRange share;
+  std::vector<int64_t> rows;  // of each batch
+  int64_t share;              // their number
   EpochOrder order;
   int64_t run_of_rows;
 
@@ -43,17 +44,18 @@ struct Loader::State {
   State(const Dataset& data, const LoaderOptions& wanted, int64_t first_sample)
       : dataset(data),
         options(wanted),
-        share(wanted.share.size() > 0 ? wanted.share : RowRange{0, wanted.batch}),
+        rows(wanted.rows.empty() ? rng::consecutive(0, std::max<int64_t>(0, wanted.batch)) : wanted.rows),
+        share(static_cast<int64_t>(rows.size())),
         order(wanted.seed, data.size(), wanted.order.value_or(order_kind(data.size()))),
         next_sample(first_sample) {
     SDG_CHECK(options.batch > 0, "loader: batch must be at least 1, got ", options.batch);
     SDG_CHECK(options.threads >= 0, "loader: threads must be at least 0, got ", options.threads);
     SDG_CHECK(options.prefetch > 0, "loader: prefetch must be at least 1, got ", options.prefetch);
     SDG_CHECK(first_sample >= 0, "loader: the first sample must be at least 0, got ", first_sample);
-    SDG_CHECK(share.begin >= 0 && share.end <= options.batch, "loader: a share of rows ", share.begin, " to ",
-              share.end, " of a batch of ", options.batch);
+    SDG_CHECK(std::is_sorted(rows.begin(), rows.end()) && rows.front() >= 0 && rows.back() < options.batch,
+              "loader: rows ", rows.front(), " to ", rows.back(), " of a batch of ", options.batch);
     // Several runs a thread even out images that take longer than others.
-    run_of_rows = std::max<int64_t>(1, share.size() / (4 * std::max<int64_t>(1, options.threads)));
+    run_of_rows = std::max<int64_t>(1, share / (4 * std::max<int64_t>(1, options.threads)));
     try {
       for (int64_t i = 0; i < options.threads; ++i) threads.emplace_back([this] { serve(); });
     } catch (...) {
@@ -79,9 +81,9 @@ struct Loader::State {
     auto& pending = queue.emplace_back(std::make_shared<Pending>());
     try {
       const int64_t size = dataset.image_size();
-      pending->batch.sample = rng::consecutive(next_sample + share.begin, share.size());
-      pending->batch.index.resize(static_cast<size_t>(share.size()));
-      pending->batch.x = at::empty({share.size(), dataset.channels(), size, size}, at::kFloat);
+      for (const auto row : rows) pending->batch.sample.push_back(next_sample + row);
+      pending->batch.index.resize(rows.size());
+      pending->batch.x = at::empty({share, dataset.channels(), size, size}, at::kFloat);
     } catch (...) {
       pending->failure = std::current_exception();
       ready.notify_all();
@@ -94,23 +96,23 @@ struct Loader::State {
   void load_rows(Batch& batch, int64_t first, int64_t count) {
     const auto samples = at::IntArrayRef(batch.sample).slice(static_cast<size_t>(first), static_cast<size_t>(count));
     const auto& source = dataset.samples();
-    const Tensor rows = batch.x.narrow(0, first, count);  // [count, C, S, S]
+    const Tensor x = batch.x.narrow(0, first, count);  // [count, C, S, S]
     Draws draws;
     if (options.flip)
       draws.mirrored = rng::uniform({options.seed, rng::Purpose::kFlip, 0}, samples, {1}).lt(0.5).squeeze(1);
     if (source.has_noise())
-      draws.noise = rng::normal({options.seed, rng::Purpose::kLatent, 0}, samples, rows.sizes().slice(1));
+      draws.noise = rng::normal({options.seed, rng::Purpose::kLatent, 0}, samples, x.sizes().slice(1));
     std::vector<int64_t> indices;
     for (const int64_t sample : samples) indices.push_back(order.image_of(sample));
     // What replaces a broken image comes with its own index, and so with its own label and memory.
-    const auto taken = source.read_rows(indices, rows, draws);
+    const auto taken = source.read_rows(indices, x, draws);
     std::copy(taken.begin(), taken.end(), batch.index.begin() + first);
   }
 
   // The oldest batch with rows nobody has taken; starts a new one while there is room. Null if there is nothing to do.
   std::shared_ptr<Pending> find_work() {
     for (const auto& pending : queue) {
-      if (pending->taken < share.size() && !pending->failure) return pending;
+      if (pending->taken < share && !pending->failure) return pending;
     }
     if (static_cast<int64_t>(queue.size()) >= options.prefetch) return nullptr;
     const auto& pending = start_batch();
@@ -124,7 +126,7 @@ struct Loader::State {
       std::shared_ptr<Pending> pending;
       room.wait(lock, [&] { return stop || (pending = find_work()) != nullptr; });
       if (stop) return;
-      const int64_t first = pending->taken, count = std::min(run_of_rows, share.size() - first);
+      const int64_t first = pending->taken, count = std::min(run_of_rows, share - first);
       pending->taken += count;
       lock.unlock();
       std::exception_ptr failure;
@@ -136,14 +138,14 @@ struct Loader::State {
       lock.lock();
       pending->done += count;
       if (failure && !pending->failure) pending->failure = failure;
-      if (pending->failure || pending->done == share.size()) ready.notify_all();
+      if (pending->failure || pending->done == share) ready.notify_all();
     }
   }
 
   Batch next() {
     std::unique_lock lock(mutex);
     if (threads.empty()) load_here();
-    ready.wait(lock, [&] { return !queue.empty() && (queue.front()->failure || queue.front()->done == share.size()); });
+    ready.wait(lock, [&] { return !queue.empty() && (queue.front()->failure || queue.front()->done == share); });
     if (queue.front()->failure) std::rethrow_exception(queue.front()->failure);
     Batch batch = std::move(queue.front()->batch);
     queue.pop_front();
@@ -156,8 +158,8 @@ struct Loader::State {
     if (queue.empty()) start_batch();
     Pending& pending = *queue.front();
     if (pending.failure) return;
-    load_rows(pending.batch, 0, share.size());
-    pending.done = share.size();
+    load_rows(pending.batch, 0, share);
+    pending.done = share;
   }
 };
 

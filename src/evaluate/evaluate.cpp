@@ -9,11 +9,11 @@
 namespace sdg::evaluate {
 ClusterReport evaluate_clusters(const recipe::RunConfig& config, const network::Network& network,
                                 const data::Dataset& dataset, const Truth& truth, const at::Device& device,
-                                const Progress& progress) {
+                                const Progress& progress, Reducer& reducer) {
   ClusterReport report;
   report.indices = network::evaluation_subset(dataset, config.eval.cluster_images, 0);
   report.images = static_cast<int64_t>(report.indices.size());
-  report.assignments = network::assign_clusters(config, network, dataset, report.indices, device, progress);
+  report.assignments = network::assign_clusters(config, network, dataset, report.indices, device, progress, reducer);
   report.used = std::get<0>(at::_unique(report.assignments)).size(0);
   if (truth.masks && network::patch_level(config)) {
     report.segmentation =

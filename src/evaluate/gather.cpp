@@ -26,7 +26,8 @@ Wanted wanted_of(const std::vector<Metric>& metrics, bool measured) {
   return out;
 }
 
-Side gather(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor, const Wanted& wanted) {
+Side gather(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor, const Wanted& wanted,
+            Reducer& reducer) {
   using vision::Layer;
   std::vector<Layer> layers;
   std::vector<std::unique_ptr<metrics::ColumnsOf>> columns;
@@ -56,13 +57,16 @@ Side gather(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor,
   io::Digest digest;
   const auto seen = [&](const std::function<void(const std::vector<Tensor>&)>& give) {
     feed([&](const std::vector<Tensor>& images) {
-      for (const auto& image : images) digest.tensor(image);
+      for (const auto& image : images) {
+        if (reducer.rank() == 0) digest.tensor(image);
+      }
       give(images);
     });
   };
-  const auto fed =
-      metrics::for_each_features(seen, [&](const Tensor& images) { return extractor.layers(images, layers); }, sinks);
+  const auto fed = metrics::for_each_features(
+      seen, [&](const Tensor& images) { return extractor.layers(images, layers); }, sinks, reducer);
   Side out;
+  if (reducer.rank() > 0) return out;
   out.pooled = pooled.result();
   out.pooled.extractor = extractor.name();
   out.pooled.weights = extractor.weights_digest();

@@ -23,9 +23,9 @@ Tensor prepared(const Tensor& image, int64_t size) {
   return size > 0 ? data::adm_center_crop(image, size) : image;
 }
 
-// Of the images that are measured this rank's share, sorted.
-std::vector<int64_t> wanted_of(int64_t size, int64_t limit, const Reducer& reducer) {
-  return own_items(network::evaluation_subset(size, limit > 0 ? limit : size, 0), reducer);
+// The images that are measured, sorted.
+std::vector<int64_t> wanted_of(int64_t size, int64_t limit) {
+  return network::evaluation_subset(size, limit > 0 ? limit : size, 0);
 }
 
 Tensor read_named(const data::ImageSource& images, int64_t index) {
@@ -39,10 +39,9 @@ Tensor read_named(const data::ImageSource& images, int64_t index) {
 
 }  // namespace
 
-metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, const Progress& progress,
-                                const Reducer& reducer) {
-  return [&dataset, limit, progress, &reducer](const Take& take) {
-    const auto indices = wanted_of(dataset.size(), limit, reducer);
+metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, const Progress& progress) {
+  return [&dataset, limit, progress](const Take& take) {
+    const auto indices = wanted_of(dataset.size(), limit);
     const auto total = static_cast<int64_t>(indices.size());
     for (int64_t first = 0; first < total; first += kAtOnce) {
       const int64_t n = std::min(kAtOnce, total - first);
@@ -59,10 +58,10 @@ metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, con
   };
 }
 
-metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOptions& options, const Progress& progress,
-                               const Reducer& reducer) {
-  return [&images, options, progress, &reducer](const Take& take) {
-    const auto wanted = wanted_of(images.size(), options.limit, reducer);
+metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOptions& options,
+                               const Progress& progress) {
+  return [&images, options, progress](const Take& take) {
+    const auto wanted = wanted_of(images.size(), options.limit);
     const auto total = static_cast<int64_t>(wanted.size());
     if (total == 0) return;
     Tensor first = read_named(images, wanted.front());  // how large they are
@@ -83,8 +82,7 @@ metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOpt
   };
 }
 
-metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress,
-                            const Reducer& reducer) {
+metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress) {
   const auto contents = tensors::npz_contents(path);
   const auto found = contents.find("arr_0");
   SDG_CHECK(found != contents.end(), path, ": expected statistics (mu and sigma) or images (arr_0, uint8 NHWC), got ",
@@ -96,8 +94,8 @@ metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& optio
   const auto& shape = found->second.shape;
   SDG_CHECK(shape.size() == 4 && found->second.dtype == at::kByte && (shape[3] == 1 || shape[3] == 3), path,
             ": arr_0 must be uint8 [N, H, W, 1 or 3], got ", found->second.dtype, " ", to_string(shape));
-  return [path, count = shape[0], options, progress, &reducer](const Take& take) {
-    const auto wanted = wanted_of(count, options.limit, reducer);
+  return [path, count = shape[0], options, progress](const Take& take) {
+    const auto wanted = wanted_of(count, options.limit);
     int64_t first = 0, done = 0;
     size_t next = 0;
     tensors::read_npz_rows(path, "arr_0", kAtOnce, [&](const Tensor& rows) {
@@ -113,14 +111,13 @@ metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& optio
   };
 }
 
-metrics::ImageFeed path_feed(const std::string& path, const MeasureOptions& options, const Progress& progress,
-                             const Reducer& reducer) {
-  if (io::lower_suffix(path) == ".npz") return npz_feed(path, options, progress, reducer);
+metrics::ImageFeed path_feed(const std::string& path, const MeasureOptions& options, const Progress& progress) {
+  if (io::lower_suffix(path) == ".npz") return npz_feed(path, options, progress);
   data::DataOptions where;
   where.path = path;
   const auto opened = std::make_shared<const data::OpenedData>(data::open_data(where, ""));
   SDG_CHECK_USAGE(opened->images, opened->path, ": holds latents; expected images (sdg decode makes them)");
-  return [opened, feed = source_feed(*opened->images, options, progress, reducer)](const Take& take) { feed(take); };
+  return [opened, feed = source_feed(*opened->images, options, progress)](const Take& take) { feed(take); };
 }
 
 metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generate::Request& request,
@@ -135,7 +132,8 @@ metrics::ImageFeed sample_feed(const checkpoint::Trained& trained, const generat
 metrics::Gaussian gaussian_of(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor, Reducer& reducer) {
   metrics::GaussianAccumulator sums(extractor.dim());
   const auto fed = metrics::for_each_features(feed, std::ref(extractor), {&sums}, reducer);
-  auto out = sums.result(reducer);
+  if (reducer.rank() > 0) return {};
+  auto out = sums.result();
   out.extractor = extractor.name();
   out.weights = extractor.weights_digest();
   out.size = fed.size;

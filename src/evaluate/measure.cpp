@@ -32,7 +32,7 @@ bool holds_statistics(const std::string& path) {
 }
 
 metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& extractor, const MeasureOptions& options,
-                          const Progress& progress) {
+                          const Progress& progress, Reducer& reducer) {
   if (holds_statistics(path)) {
     SDG_CHECK_USAGE(options.limit == 0, path, ": holds statistics, of which no smaller number of images can be taken");
     SDG_CHECK_USAGE(options.size == 0, path, ": holds statistics, whose images cannot be brought to another size");
@@ -40,7 +40,7 @@ metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& ext
     check_comparable(statistics, path, extractor);
     return statistics;
   }
-  return gaussian_of(path_feed(path, options, progress), extractor);
+  return gaussian_of(path_feed(path, options, progress), extractor, reducer);
 }
 
 void check_comparable(const metrics::Gaussian& statistics, const std::string& where,

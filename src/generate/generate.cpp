@@ -78,6 +78,18 @@ Group draw_groups(const Drawing& drawing, int64_t start, int64_t groups, Reducer
   return {ranks.all_gather(at::cat(x)), ranks.all_gather(at::cat(clusters))};
 }
 
+// What was drawn of the images from + offset … to + offset.
+Generated generated(const Drawing& drawing, const Group& drawn, int64_t from, int64_t to, int64_t offset) {
+  const auto& request = drawing.request;
+  Generated out;
+  const auto wanted = drawn.x.slice(0, from, to);
+  check_drawn(drawing, wanted, offset + from);
+  if (request.latents) out.latents = wanted.to(at::kCPU);
+  out.images = request.to_images ? request.to_images(wanted) : image::to_uint8(wanted).cpu();
+  out.clusters = drawn.clusters.slice(0, from, to);
+  return out;
+}
+
 void draw(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
           const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
           const Progress& progress) {
@@ -91,23 +103,19 @@ void draw(const recipe::RunConfig& config, const network::Network& network, cons
   const int64_t group = group_size(device);
   const int64_t begin = request.first, end = request.first + request.sample.count;
   const int64_t first_group = begin / group, last_group = (end - 1) / group;
-  const int64_t at_once = std::max<int64_t>(1, request.sample.batch / group) * ranks.ranks();
+  const int64_t piece = std::max<int64_t>(1, request.sample.batch / group), at_once = piece * ranks.ranks();
   for (int64_t start = first_group; start <= last_group; start += at_once) {
     const int64_t groups = std::min(at_once, last_group - start + 1);
     const auto drawn = draw_groups(drawing, start, groups, ranks);
-    const int64_t from = std::max(begin, start * group) - start * group;
-    const int64_t to = std::min(end, (start + groups) * group) - start * group;
     std::exception_ptr failure;
     try {
       if (take) {
         const c10::InferenceMode inference;
-        Generated piece;
-        const auto wanted = drawn.x.slice(0, from, to);
-        check_drawn(drawing, wanted, start * group + from);
-        if (request.latents) piece.latents = wanted.to(at::kCPU);
-        piece.images = request.to_images ? request.to_images(wanted) : image::to_uint8(wanted).cpu();
-        piece.clusters = drawn.clusters.slice(0, from, to);
-        take(piece);
+        for (int64_t own = start; own < start + groups; own += piece) {  // the pieces that one rank draws
+          const int64_t from = std::max(begin, own * group) - start * group;
+          const int64_t to = std::min({end, (own + piece) * group, (start + groups) * group}) - start * group;
+          take(generated(drawing, drawn, from, to, start * group));
+        }
       }
     } catch (...) {
       failure = std::current_exception();
@@ -116,7 +124,7 @@ void draw(const recipe::RunConfig& config, const network::Network& network, cons
     const bool ends = ranks.max(failure ? 1 : 0) > 0;
     if (failure) std::rethrow_exception(failure);
     if (ends) return;
-    if (progress) progress(start * group + to - begin, request.sample.count);
+    if (progress) progress(std::min(end, (start + groups) * group) - begin, request.sample.count);
   }
 }
 

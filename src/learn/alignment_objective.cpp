@@ -22,7 +22,7 @@ AlignmentObjective::AlignmentObjective(const LearnerState& state, std::shared_pt
 }
 
 void AlignmentObjective::begin(int64_t shards) {
-  sum_.begin(state_.flat, state_.reducer);
+  sum_.begin(state_, OrderedSum::Exchange::kAtTheEnd);
   asked_.assign(static_cast<size_t>(shards), 0);
 }
 

@@ -53,6 +53,7 @@ ClusterObjective::~ClusterObjective() = default;
 void ClusterObjective::begin(int64_t shards) {
   parts_.assign(static_cast<size_t>(shards), {});
   queued_ = Tensor();
+  queued_rows_.clear();
 }
 
 bool ClusterObjective::needs_teacher() const {
@@ -123,9 +124,22 @@ Tensor ClusterObjective::own_joined(Tensor Part::* member) const {
   return at::cat(all);
 }
 
+std::vector<int64_t> ClusterObjective::rows_of(Tensor Part::* member) const {
+  std::vector<int64_t> out;
+  for (const auto& part : parts_) out.push_back((part.*member).size(0));
+  return out;
+}
+
+// In the order of the shards, from `rows` rows of each shard of this rank's.
+Tensor ClusterObjective::of_all_ranks(const Tensor& own, const std::vector<int64_t>& rows) const {
+  const auto& shards = state_.shards;
+  if (state_.reducer.ranks() == 1) return own;
+  return gather_in_order(own.detach(), gather_counts(rows, shards, state_.reducer), shards, state_.reducer);
+}
+
 Tensor ClusterObjective::joined(Tensor Part::* member) const {
   const auto own = own_joined(member);
-  return gathered_ ? state_.reducer.all_gather(own.detach()) : own;
+  return gathered_ ? of_all_ranks(own, rows_of(member)) : own;
 }
 
 cluster::SinkhornResult ClusterObjective::assign(const Tensor& scores, const network::Network& scorer) const {
@@ -161,13 +175,14 @@ Contribution ClusterObjective::join(StepResult& result) {
       return {};
     }
     queued_ = matched->queued;
+    queued_rows_ = matched->queued_rows;
     result.cluster_weight =
         options().ramp ? cluster::warm_up_weight(state_.steps_done, static_cast<double>(state_.beginnings.conditions()),
                                                  options().weight)
                        : options().weight;
     result.cluster_loss = head_ranks().sum(part_of_mean(matched->losses, head_ranks()).item<double>());
     result.cluster_window = head_ranks().sum(matched->loss.item<double>());
-    out.gradient = gradient_of(result.cluster_weight * matched->loss, features);
+    set_gradient(result.cluster_weight * matched->loss, features, out);
   } catch (const RankError&) {
     throw;
   } catch (const Error& error) {
@@ -179,8 +194,8 @@ Contribution ClusterObjective::join(StepResult& result) {
   return out;
 }
 
-// [P], of the head and, with cluster.backbone, of the network; of all ranks' rows.
-Tensor ClusterObjective::gradient_of(const Tensor& loss, const Tensor& features) {
+// Of the head and, with cluster.backbone, of the network; of all ranks' rows, and what of it this rank steps.
+void ClusterObjective::set_gradient(const Tensor& loss, const Tensor& features, Contribution& out) {
   auto wanted = state_.head_parameters;
   const bool into_backbone = features.requires_grad();
   if (into_backbone) wanted.push_back(features);
@@ -190,24 +205,38 @@ Tensor ClusterObjective::gradient_of(const Tensor& loss, const Tensor& features)
     of_features = gradients.back() * options().backbone;
     gradients.pop_back();
   }
-  auto out = state_.flat.flatten(gradients, state_.model_parameters.size());
-  head_ranks().all_reduce(out.narrow(0, state_.model_size, out.size(0) - state_.model_size));
-  if (into_backbone) out.add_(backbone_gradient(of_features));
-  return out;
+  std::vector<Tensor> pieces;
+  for (const auto& gradient : gradients) pieces.push_back(gradient.reshape({-1}));
+  const auto of_head = head_ranks().all_reduce(at::cat(pieces));
+  const auto own = state_.stepped();
+  const auto begin = std::max(own.begin, state_.model_size);
+  const auto stepped = of_head.slice(0, begin - state_.model_size, std::max<int64_t>(0, own.end - state_.model_size));
+  out.gradient = stepped;
+  out.first = stepped.size(0) > 0 ? begin - own.begin : 0;
+  if (!into_backbone) return;
+  out.gradient = backbone_gradient(of_features);
+  if (stepped.size(0) > 0) out.gradient.narrow(0, out.first, stepped.size(0)).add_(stepped);
+  out.first = 0;
 }
 
 // Backward through each shard's own graph, on the shard's own thread as before; summed in the shards' order.
 Tensor ClusterObjective::backbone_gradient(const Tensor& of_features) {
   OrderedSum sum;
-  sum.begin(state_.flat, state_.reducer);
-  std::vector<int64_t> first(parts_.size(), 0);
-  if (gathered_) {  // this rank's rows follow those of the ranks before it
-    int64_t own = 0;
-    for (const auto& part : parts_) own += part.features.size(0);
-    const auto counts = state_.reducer.all_gather(at::full({1}, own, at::kLong));
-    first[0] = counts.narrow(0, 0, state_.reducer.rank()).sum().item<int64_t>();
+  sum.begin(state_, OrderedSum::Exchange::kAsTheyCome);
+  std::vector<int64_t> first(parts_.size(), 0);  // row of each shard
+  const auto rows = rows_of(&Part::features);
+  if (gathered_) {
+    const auto all = gather_counts(rows, state_.shards, state_.reducer);
+    const auto& numbers = state_.shards.numbers;
+    const auto& own = numbers[static_cast<size_t>(state_.reducer.rank())];
+    for (size_t rank = 0; rank < all.size(); ++rank) {
+      for (size_t k = 0; k < all[rank].size(); ++k) {
+        for (size_t i = 0; i < own.size(); ++i) first[i] += numbers[rank][k] < own[i] ? all[rank][k] : 0;
+      }
+    }
+  } else {
+    for (size_t i = 1; i < rows.size(); ++i) first[i] = first[i - 1] + rows[i - 1];
   }
-  for (size_t i = 1; i < parts_.size(); ++i) first[i] = first[i - 1] + parts_[i - 1].features.size(0);
   in_parallel(state_.device, static_cast<int64_t>(parts_.size()), [&](int64_t number) {
     const auto i = static_cast<size_t>(number);
     auto& features = parts_[i].features;
@@ -224,11 +253,14 @@ Tensor ClusterObjective::backbone_gradient(const Tensor& of_features) {
 void ClusterObjective::keep(const data::Batch& /*batch*/, StepResult& result) {
   if (guard_) guard_->keep();
   guard_.reset();
-  if (queued_.defined()) queue_.push(queued_, head_ranks());
-  std::vector<int64_t> index;
+  if (queued_.defined()) queue_.push(gathered_ ? queued_ : of_all_ranks(queued_, queued_rows_));
   if (parts_.front().ids.defined()) {
+    std::vector<int64_t> index;
     for (const auto& part : parts_) index.insert(index.end(), part.index.begin(), part.index.end());
-    const auto ids = own_joined(&Part::ids);
+    const auto rows = rows_of(&Part::ids);
+    const auto of_all = of_all_ranks(at::tensor(index, at::kLong), rows).contiguous();
+    const auto ids = of_all_ranks(own_joined(&Part::ids), rows);
+    index.assign(of_all.const_data_ptr<int64_t>(), of_all.const_data_ptr<int64_t>() + of_all.numel());
     watch_agreement(index, ids, result);
     remember(index, ids);
   }
@@ -242,7 +274,7 @@ void ClusterObjective::undo() {
 
 // Conditions begin with the next step once clusters hold still.
 void ClusterObjective::watch_agreement(const std::vector<int64_t>& index, const Tensor& ids, StepResult& result) {
-  agreement_.see(index, ids, state_.reducer);
+  agreement_.see(index, ids);
   result.agreement = agreement_.value();
   const double wanted = state_.config.condition.stable;
   if (wanted > 0 && result.agreement >= wanted && state_.steps_done + 1 < state_.beginnings.conditions()) {
@@ -253,13 +285,11 @@ void ClusterObjective::watch_agreement(const std::vector<int64_t>& index, const 
 
 void ClusterObjective::remember(const std::vector<int64_t>& index, const Tensor& ids) {
   if (!kept_.defined()) return;
-  const auto all = state_.reducer.all_gather(at::tensor(index, at::kLong));
   const auto width = kept_.size(1);
-  const auto clusters = state_.reducer.all_gather(ids.to(at::kCPU).reshape({-1, width})).to(at::kInt).contiguous();
-  const auto* images = all.const_data_ptr<int64_t>();
+  const auto clusters = ids.to(at::kCPU).reshape({-1, width}).to(at::kInt).contiguous();
   const auto* rows = clusters.const_data_ptr<int>();
-  for (int64_t i = 0; i < all.numel(); ++i)
-    std::copy(rows + i * width, rows + (i + 1) * width, kept_.data_ptr<int>() + images[i] * width);
+  for (size_t i = 0; i < index.size(); ++i, rows += width)
+    std::copy(rows, rows + width, kept_.data_ptr<int>() + index[i] * width);
 }
 
 void ClusterObjective::save(tensors::TensorFile& file) const {

@@ -1,4 +1,7 @@
 // Where the head's rows come from, and what they are assigned to.
+#include <algorithm>
+#include <utility>
+
 #include "sdg/cluster/sinkhorn.h"
 #include "sdg/cluster/window_loss.h"
 #include "sdg/learn/cluster_objective.h"
@@ -33,7 +36,8 @@ class TwoViews : public ClusterObjective {
   std::optional<Match> match(const cluster::HeadOutput& own, StepResult& result) override {
     result.sinkhorn = assign(joined(&Part::teacher_scores), state_.teacher);
     auto losses = losses_of(own.scores, *result.sinkhorn);  // [B] or [B*L]
-    return Match{losses, part_of_mean(losses, head_ranks()), joined(&Part::teacher_embedding)};
+    return Match{losses, part_of_mean(losses, head_ranks()), joined(&Part::teacher_embedding),
+                 rows_of(&Part::teacher_embedding)};
   }
 };
 
@@ -63,7 +67,14 @@ class OneView : public ClusterObjective {
     mask = options().window_tokens == cluster::WindowTokens::kTiled ? mask.repeat({per_image})
                                                                     : mask.repeat_interleave(per_image);
     const bool only_window = options().balance == cluster::Balance::kWindow;
+    auto rows = rows_of(&Part::features);
     if (only_window) {
+      int64_t first = 0;
+      for (auto& count : rows) {  // of a shard those within the window; of use where rows are this rank's only
+        const auto end = std::min(first + count, mask.size(0));
+        const auto all = std::exchange(count, mask.slice(0, first, end).sum().item<int64_t>());
+        first += all;
+      }
       const auto inside = mask.nonzero().squeeze(1);
       if (head_ranks().sum(inside.numel()) == 0) return std::nullopt;
       scores = scores.index_select(0, inside);
@@ -73,11 +84,11 @@ class OneView : public ClusterObjective {
     auto losses = losses_of(scores, *result.sinkhorn);
     if (!only_window) {
       const auto loss = cluster::window_mean(losses, mask, options().averaging, head_ranks());
-      return Match{losses, loss, embedding.detach()};
+      return Match{losses, loss, embedding.detach(), rows};
     }
     const bool over_batch = options().averaging == cluster::Averaging::kBatch;
     const auto count = head_ranks().sum(over_batch ? mask.size(0) : losses.size(0));
-    return Match{losses, losses.sum() / static_cast<double>(count), embedding.detach()};
+    return Match{losses, losses.sum() / static_cast<double>(count), embedding.detach(), rows};
   }
 };
 

@@ -18,7 +18,7 @@ Tensor dispersive_loss(const Tensor& z) {
 }
 
 void DispersiveObjective::begin(int64_t shards) {
-  sum_.begin(state_.flat, state_.reducer);
+  sum_.begin(state_, OrderedSum::Exchange::kAtTheEnd);
   asked_.assign(static_cast<size_t>(shards), 0);
 }
 

@@ -13,7 +13,7 @@
 namespace sdg::learn {
 
 void FlowObjective::begin(int64_t shards) {
-  sum_.begin(flat_, reducer_);
+  sum_.begin(state_, OrderedSum::Exchange::kAsTheyCome);
   finite_data_.assign(static_cast<size_t>(shards), 1);
 }
 
@@ -25,8 +25,9 @@ void FlowObjective::after_pass(Shard& shard) {
   if (!std::isfinite(loss))
     finite_data_[static_cast<size_t>(shard.number)] = shard.x.isfinite().all().item<bool>() ? 1 : 0;
   const auto scaled = sum / static_cast<double>(shard.batch);
-  sum_.add(shard.number, loss,
-           torch::autograd::grad({scaled}, model_parameters_, {}, shard.keep_graph, false, /*allow_unused=*/true));
+  sum_.add(
+      shard.number, loss,
+      torch::autograd::grad({scaled}, state_.model_parameters, {}, shard.keep_graph, false, /*allow_unused=*/true));
 }
 
 Contribution FlowObjective::join(StepResult& result) {
@@ -34,7 +35,7 @@ Contribution FlowObjective::join(StepResult& result) {
   result.flow_loss = out.loss;
   if (!std::isfinite(out.loss)) {
     const bool data = std::find(finite_data_.begin(), finite_data_.end(), 0) == finite_data_.end();
-    const bool bad_data = reducer_.max(data ? 0 : 1) > 0;
+    const bool bad_data = state_.reducer.max(data ? 0 : 1) > 0;
     throw Error(cat("the flow loss is ", number_text(out.loss),
                     bad_data ? " (the training data itself holds numbers that are not finite)" : ""));
   }

@@ -8,6 +8,7 @@
 #include "sdg/learn/cluster_objective.h"
 #include "sdg/learn/dispersive_objective.h"
 #include "sdg/learn/flow_objective.h"
+#include "sdg/learn/own_images.h"
 #include "sdg/learn/state.h"
 #include "sdg/recipe/source.h"
 
@@ -37,10 +38,17 @@ network::Network training_network(const recipe::RunConfig& config, int64_t class
   return out;
 }
 
+AdamW optimizer_of(const LearnerState& state) {
+  const auto& train = state.config.train;
+  const auto groups = parameter_groups(train, state.flat.ranges(), state.model_parameters.size());
+  return state.sharded ? AdamW(train, state.flat.values(), groups, state.slices, state.reducer)
+                       : AdamW(train, state.flat.values(), groups);
+}
+
 std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int64_t images,
                                                         std::shared_ptr<const AlignmentTarget> target) {
   std::vector<std::unique_ptr<Objective>> out;
-  out.push_back(std::make_unique<FlowObjective>(state.flat, state.model_parameters, state.reducer));
+  out.push_back(std::make_unique<FlowObjective>(state));
   if (state.config.train.dispersive > 0) out.push_back(std::make_unique<DispersiveObjective>(state));
   if (target) out.push_back(std::make_unique<AlignmentObjective>(state, std::move(target)));
   if (!state.student.head) return out;
@@ -51,10 +59,8 @@ std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int
 
 // Of a rank's `size` images, those that go through the network together.
 int64_t images_at_once(const recipe::TrainOptions& train, const at::Device& device, int64_t size) {
-  int64_t images = size;
-  if (device.is_cpu()) images = std::min(images, train.shard);
-  if (train.micro_batch > 0) images = std::min(images, train.micro_batch);
-  return images;
+  if (device.is_cpu()) return std::min(size, shard_images(train));
+  return train.micro_batch > 0 ? std::min(size, train.micro_batch) : size;
 }
 
 // The trained network's bf16 weights hold for one step.
@@ -93,8 +99,7 @@ Learner::Learner(const recipe::RunConfig& config, const at::Device& device, cons
                  std::shared_ptr<const AlignmentTarget> target)
     : state_(config, device, std::move(student), std::move(teacher), reducer),
       draws_(draws ? std::move(draws) : counter_draws(config, state_.student.model->patch_tokens())),
-      optimizer_(config.train, state_.flat.values(),
-                 parameter_groups(config.train, state_.flat.ranges(), state_.model_parameters.size())),
+      optimizer_(optimizer_of(state_)),
       objectives_(make_objectives(state_, images, target)) {
   const auto facts = recipe::facts_of(config);
   SDG_CHECK(static_cast<bool>(target) == config.align.on(), "align.extractor ", config.align.extractor,
@@ -163,17 +168,17 @@ StepResult Learner::step(const data::Batch& batch) {
     if (each->active()) objectives.push_back(each.get());
   }
   auto& reducer = state_.reducer;
-  const int64_t size = batch.x.size(0), whole = reducer.sum(size);
-  SDG_CHECK(reducer.max(size > 0 ? 0 : 1) == 0, "a step's batch of ", whole, " images leaves one of ", reducer.ranks(),
-            " ranks without any; use a larger batch");
-  const int64_t shard_size = images_at_once(state_.config.train, state_.device, size);
+  const int64_t size = batch.x.size(0), shard_size = images_at_once(state_.config.train, state_.device, size);
+  state_.shards = step_shards(batch.sample, shard_size, reducer);
+  divide_average(state_);
+  whole_exp_avg_ = whole_exp_avg_sq_ = Tensor();
   std::vector<Tensor> ids(static_cast<size_t>((size + shard_size - 1) / shard_size));
   for (auto* objective : objectives) objective->begin(static_cast<int64_t>(ids.size()));
   Undo undo(objectives);
   const CastsOfTheStep casts(state_.config.train.precision);
   in_parallel(state_.device, static_cast<int64_t>(ids.size()), [&](int64_t number) {
     const int64_t first = number * shard_size;
-    auto shard = shard_of(batch, number, first, std::min(shard_size, size - first), whole);
+    auto shard = shard_of(batch, number, first, std::min(shard_size, size - first), state_.shards.images);
     pass(shard, objectives);
     ids[static_cast<size_t>(number)] = shard.ids;
   });
@@ -189,10 +194,10 @@ StepResult Learner::step(const data::Batch& batch) {
     }
     result.gradient = contributions.front().gradient;
     for (size_t i = 1; i < contributions.size(); ++i) {
-      if (contributions[i].gradient.defined()) result.gradient.add_(contributions[i].gradient);
+      const auto& [loss, gradient, begin] = contributions[i];
+      if (gradient.defined()) result.gradient.narrow(0, begin, gradient.size(0)).add_(gradient);
     }
-    result.lr = learning_rate(state_.config.train, state_.steps_done);
-    result.grad_norm = optimizer_.step(state_.flat.values(), result.gradient, result.lr);
+    step_weights(result);
   } catch (const RankError&) {
     throw;
   } catch (const Error& error) {
@@ -201,23 +206,46 @@ StepResult Learner::step(const data::Batch& batch) {
   // From here on nothing can go wrong any more: the step counts.
   undo.keep();
   update_teacher(state_);
-  if (recipe::facts_of(state_.config).online && result.ids.defined()) prior_.see(result.ids, reducer);
+  if (recipe::facts_of(state_.config).online && result.ids.defined())
+    prior_.see(gather_in_order(result.ids, state_.shards.sizes, state_.shards, reducer));
   for (auto* objective : objectives) objective->keep(batch, result);
   ++state_.steps_done;
   return result;
+}
+
+void Learner::step_weights(StepResult& result) {
+  result.lr = learning_rate(state_.config.train, state_.steps_done);
+  const auto own = state_.stepped();
+  auto& values = state_.flat.values();
+  result.grad_norm = optimizer_.step(values.narrow(0, own.begin, own.size()), result.gradient, result.lr);
+  if (state_.sharded) gather_slices(values, values.narrow(0, own.begin, own.size()), state_.slices, state_.reducer);
+}
+
+network::Network& Learner::teacher() {
+  SDG_CHECK(state_.teacher_flat.held(), "the average lies on all ranks in parts: gather_teacher() first");
+  return state_.teacher;
+}
+
+void Learner::gather_state() {
+  gather_teacher(false);
+  if (!state_.sharded) return;
+  whole_exp_avg_ = gather_on_first(optimizer_.exp_avg, state_.slices, state_.reducer);
+  whole_exp_avg_sq_ = gather_on_first(optimizer_.exp_avg_sq, state_.slices, state_.reducer);
 }
 
 void Learner::save(tensors::TensorFile& file) const {
   SDG_CHECK(
       state_.flat.values().isfinite().all().item<bool>(), "step ", state_.steps_done,
       ": the optimizer made weights that are not finite; no checkpoint was written, the earlier ones are as they were");
+  SDG_CHECK(!state_.sharded || (whole_exp_avg_.defined() && state_.teacher_flat.held()),
+            "saving needs what all ranks have: gather_state() first, and only rank 0 saves");
   file.tensors.merge(state_.student.tensors("model."));
   file.tensors.merge(state_.teacher.tensors("ema."));
   const auto moments = [&](const Tensor& all, const std::string& prefix) {
     for (auto& [name, view] : state_.flat.named_views(all)) file.tensors[prefix + name] = view;
   };
-  moments(optimizer_.exp_avg, "optimizer.exp_avg.");
-  moments(optimizer_.exp_avg_sq, "optimizer.exp_avg_sq.");
+  moments(state_.sharded ? whole_exp_avg_ : optimizer_.exp_avg, "optimizer.exp_avg.");
+  moments(state_.sharded ? whole_exp_avg_sq_ : optimizer_.exp_avg_sq, "optimizer.exp_avg_sq.");
   file.tensors["optimizer.step"] = optimizer_.steps_done;
   prior_.save(file);
   if (state_.teacher.stored) save_stored(*state_.teacher.stored, file);
@@ -228,12 +256,16 @@ void Learner::save(tensors::TensorFile& file) const {
 }
 
 void Learner::load(const tensors::TensorFile& file, const std::string& where) {
+  renew_average(state_);
   state_.student.load(file.tensors, "model.", where);
   state_.teacher.load(file.tensors, "ema.", where);
   state_.student.check_finite("model.", where);
   state_.teacher.check_finite("ema.", where);
-  const auto moments = [&](const Tensor& all, const std::string& prefix) {
+  const auto moments = [&](Tensor& own, const std::string& prefix) {
+    auto all = state_.sharded ? at::empty_like(state_.flat.values(), at::kCPU) : own;
     for (auto& [name, view] : state_.flat.named_views(all)) restore(view, file, prefix + name, where);
+    const auto part = state_.stepped();
+    if (state_.sharded) own.copy_(all.narrow(0, part.begin, part.size()));
   };
   moments(optimizer_.exp_avg, "optimizer.exp_avg.");
   moments(optimizer_.exp_avg_sq, "optimizer.exp_avg_sq.");

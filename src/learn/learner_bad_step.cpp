@@ -1,4 +1,7 @@
 // What is said of a step that was not finite.
+#include <algorithm>
+#include <set>
+
 #include "sdg/core/error.h"
 #include "sdg/learn/learner.h"
 
@@ -18,21 +21,30 @@ std::string Learner::bad_gradient(const Tensor& gradient, const std::vector<Obje
                                   const std::vector<Contribution>& contributions) const {
   if (!gradient.defined()) return {};
   const auto finite = [](const Tensor& tensor) { return tensor.isfinite().all().item<bool>(); };
-  std::string first;
-  int64_t bad = 0;
-  const auto parts = state_.flat.named_views(gradient);
-  for (const auto& [name, part] : parts) {
-    if (finite(part)) continue;
-    if (bad++ == 0) first = name;
+  const auto& parameters = state_.flat.parameters();
+  const auto own = state_.stepped();
+  auto bad = at::zeros({static_cast<int64_t>(parameters.size())}, at::kLong);  // of each parameter, on some rank
+  int64_t begin = 0;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const auto end = begin + parameters[i].numel();
+    const auto from = std::max(begin, own.begin), to = std::min(end, own.end);
+    if (from < to && !finite(gradient.narrow(0, from - own.begin, to - from))) bad[static_cast<int64_t>(i)] = 1;
+    begin = end;
   }
-  if (bad == 0) return {};
+  state_.reducer.all_reduce(bad, Reducer::Op::kMax);
+  const auto count = bad.sum().item<int64_t>();
+  if (count == 0) return {};
+  std::set<std::string> names;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (bad[static_cast<int64_t>(i)].item<int64_t>() > 0) names.insert(state_.flat.names()[i]);
+  }
   auto from = objectives.front()->name();
   for (size_t i = 1; i < contributions.size(); ++i) {
     if (!contributions[i].gradient.defined()) continue;
     const bool anywhere = state_.reducer.max(finite(contributions[i].gradient) ? 0 : 1) > 0;  // on some rank
     if (anywhere) from = objectives[i]->name();
   }
-  return cat(", that of the ", from, " loss, in ", bad, " of ", parts.size(), " tensors, e.g. ", first);
+  return cat(", that of the ", from, " loss, in ", count, " of ", parameters.size(), " tensors, e.g. ", *names.begin());
 }
 
 }  // namespace sdg::learn

@@ -2,6 +2,8 @@
 
 #include "sdg/core/parallel.h"
 #include "sdg/learn/optimizer.h"
+#include "sdg/learn/own_images.h"
+#include "sdg/learn/parameter_groups.h"
 #include "sdg/recipe/source.h"
 
 namespace sdg::learn {
@@ -74,6 +76,35 @@ LearnerState::LearnerState(const recipe::RunConfig& config, const at::Device& de
   for (const auto& parameter : model_parameters) model_size += parameter.numel();
   if (this->student.head) head_parameters = trainable(*this->student.head);
   for (auto& parameter : teacher_flat.parameters()) parameter.requires_grad_(false);
+  const auto& train = config.train;
+  whole_shards = in_whole_shards(train.batch, shard_images(train), device, reducer.ranks());
+  slices = Slices(parts_of(parameter_groups(train, flat.ranges(), model_parameters.size())), reducer);
+  sharded = train.shard_state && reducer.ranks() > 1;
+  average_sharded = sharded && !this->teacher.head;
+}
+
+void divide_average(LearnerState& state) {
+  if (!state.average_sharded || !state.teacher_flat.held()) return;
+  const auto own = state.slices.own();
+  if (!state.average.defined()) state.average = state.teacher_flat.values().narrow(0, own.begin, own.size()).clone();
+  state.teacher_flat.let_go();
+}
+
+void gather_average(LearnerState& state, bool on_all) {
+  if (!state.average.defined()) return;
+  Tensor whole;
+  if (on_all) {
+    whole = at::empty_like(state.flat.values());
+    gather_slices(whole, state.average, state.slices, state.reducer);
+  } else {
+    whole = gather_on_first(state.average, state.slices, state.reducer);
+  }
+  if (whole.defined()) state.teacher_flat.hold(whole.to(state.device));
+}
+
+void renew_average(LearnerState& state) {
+  if (!state.teacher_flat.held()) state.teacher_flat.hold(at::zeros_like(state.flat.values()));
+  state.average = Tensor();
 }
 
 void update_teacher(LearnerState& state) {
@@ -81,8 +112,13 @@ void update_teacher(LearnerState& state) {
   const auto& train = state.config.train;
   if (train.teacher == recipe::Teacher::kChange && recipe::facts_of(state.config).online)
     return follow_from_the_change(state);
-  auto ours = state.teacher_flat.values();
   const auto& theirs = state.flat.values();
+  if (state.average.defined()) {
+    const auto own = state.slices.own();
+    state.average.lerp_(theirs.narrow(0, own.begin, own.size()), 1 - ema_decay(train, state.steps_done));
+    return;
+  }
+  auto ours = state.teacher_flat.values();
   const auto follow = [&](int64_t from, int64_t size, double keep) {
     ours.narrow(0, from, size).lerp_(theirs.narrow(0, from, size), 1 - keep);
   };

@@ -40,6 +40,13 @@ AdamW::AdamW(const recipe::TrainOptions& options, const Tensor& values, std::vec
   SDG_ASSERT(covered == values.size(0), "groups of ", covered, " of ", values.size(0), " parameters");
 }
 
+AdamW::AdamW(const recipe::TrainOptions& options, const Tensor& values, const std::vector<ParameterGroup>& groups,
+             const Slices& slices, Reducer& reducer)
+    : AdamW(options, values.narrow(0, slices.own().begin, slices.own().size()), groups_within(groups, slices.own())) {
+  slices_ = &slices;
+  reducer_ = &reducer;
+}
+
 // Within these bounds nothing that AdamW computes can leave the range of float32; beyond them it is looked at.
 bool AdamW::may_leave_range(double norm, double lr) const {
   const bool decays_far = std::any_of(groups_.begin(), groups_.end(), [&](const ParameterGroup& group) {
@@ -60,9 +67,9 @@ void AdamW::update(const ParameterGroup& group, const Tensor& values, const Tens
                     options_.beta1, options_.beta2, group.weight_decay, options_.eps, false, false);
 }
 
-double AdamW::step(Tensor& values, Tensor gradient, double lr) {
+double AdamW::step(Tensor values, Tensor gradient, double lr) {
   const at::NoGradGuard no_grad;
-  const double norm = gradient.norm().item<double>();
+  const double norm = slices_ ? norm_of_slices(gradient, *slices_, *reducer_) : gradient.norm().item<double>();
   SDG_CHECK(std::isfinite(norm), "the gradient is not finite (norm ", std::abs(norm), ")");
   const bool clipped = options_.clip > 0 && norm > options_.clip;
   if (clipped) gradient.mul_(options_.clip / norm);
@@ -74,7 +81,9 @@ double AdamW::step(Tensor& values, Tensor gradient, double lr) {
   steps_done.add_(1);
   for (const auto& group : groups_) update(group, values, gradient, lr);
   const auto finite = [](const Tensor& tensor) { return tensor.isfinite().all().item<bool>(); };
-  if (!before.empty() && !std::all_of(state.begin(), state.end(), finite)) {
+  bool bad = !before.empty() && !std::all_of(state.begin(), state.end(), finite);
+  if (reducer_ && !before.empty()) bad = reducer_->max(bad ? 1 : 0) > 0;
+  if (bad) {
     for (size_t i = 0; i < state.size(); ++i) state[i].copy_(before[i]);
     steps_done.sub_(1);
     throw Error(cat("the optimizer would make weights that are not finite (gradient norm ", norm, ", train.eps ",

@@ -1,5 +1,6 @@
 #include "sdg/learn/ordered_sum.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/empty_like.h>
@@ -10,20 +11,54 @@
 
 namespace sdg::learn {
 
-void OrderedSum::begin(const network::FlatParameters& flat, Reducer& reducer) {
+void OrderedSum::break_off() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_all();
+  if (courier_.joinable()) courier_.join();
+}
+
+void OrderedSum::begin(const network::FlatParameters& flat) {
+  break_off();
   flat_ = &flat;
-  reducer_ = &reducer;
+  state_ = nullptr;
+  exchange_.reset();
+  whole_shards_ = as_they_come_ = complete_ = ended_ = adding_ = false;
+  failure_ = nullptr;
   waiting_.clear();
+  losses_.clear();
   next_ = 0;
-  adding_ = false;
   sum_ = {};
   views_.clear();
+}
+
+void OrderedSum::begin(const LearnerState& state, Exchange when) {
+  begin(state.flat);
+  if (state.reducer.ranks() == 1) return;
+  state_ = &state;
+  whole_shards_ = state.whole_shards;
+  parts_ = whole_shards_ ? StepShards{} : one_part_each(state.reducer.ranks());
+  exchange_ =
+      std::make_unique<ShardExchange>(state.flat, state.slices, whole_shards_ ? state.shards : parts_, state.reducer);
+  if (!whole_shards_) return;
+  losses_.resize(state.shards.numbers[static_cast<size_t>(state.reducer.rank())].size());
+  as_they_come_ = when == Exchange::kAsTheyCome;
+  if (as_they_come_) courier_ = std::thread([this] { hand_out_as_they_come(); });
 }
 
 void OrderedSum::add(int64_t number, double loss, std::vector<Tensor> gradients) {
   std::unique_lock lock(mutex_);
   waiting_[number] = {loss, std::move(gradients)};
-  if (adding_ || reducer_->ranks() > 1) return;  // the thread that adds will come to it, or take() does
+  if (whole_shards_) {
+    losses_[static_cast<size_t>(number)] = loss;
+    if (!as_they_come_) return;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return ended_ || waiting_.count(number) == 0; });  // so that few are held
+    return;
+  }
+  if (adding_) return;  // the thread that adds will come to it
   adding_ = true;
   for (auto first = waiting_.begin(); first != waiting_.end() && first->first == next_; first = waiting_.begin()) {
     {
@@ -63,24 +98,71 @@ void OrderedSum::include(const Part& part) {
   }
 }
 
-Contribution OrderedSum::of_all_ranks() {
-  std::vector<Tensor> gradients;
-  std::vector<double> own;
-  for (auto& [number, part] : waiting_) {
-    gradients.push_back(flat_->flatten(part.gradients));
-    own.push_back(part.loss);
-    part.gradients.clear();
+// Shard after shard, each when it is there.
+void OrderedSum::hand_out() {
+  for (int64_t k = 0; k < exchange_->rounds(); ++k) {
+    Part part;
+    if (exchange_->has(k)) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return ended_ || complete_ || waiting_.count(k) > 0; });
+      if (ended_) return;
+      const auto found = waiting_.find(k);
+      SDG_CHECK(found != waiting_.end(), "the sum of shards: shard ", k, " is missing");
+      part = std::move(found->second);
+      waiting_.erase(found);
+      changed_.notify_all();
+    }
+    exchange_->round(k, part.gradients);
   }
-  waiting_.clear();
+}
+
+void OrderedSum::hand_out_as_they_come() {
+  at::set_num_threads(1);
+  try {
+    hand_out();
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  changed_.notify_all();
+}
+
+double OrderedSum::loss_of_all_ranks(const StepShards& shards) {
+  const auto own = whole_shards_ ? at::tensor(losses_, at::kDouble) : at::full({1}, sum_.loss, at::kDouble);
+  std::vector<std::vector<int64_t>> ones;
+  for (const auto& numbers : shards.numbers) ones.emplace_back(numbers.size(), 1);
+  const auto losses = gather_in_order(own, ones, shards, state_->reducer);
+  double sum = 0;
+  for (int64_t i = 0; i < losses.size(0); ++i) sum += losses[i].item<double>();
+  return sum;
+}
+
+Contribution OrderedSum::of_all_ranks() {
+  {
+    const std::lock_guard lock(mutex_);
+    complete_ = true;
+  }
+  changed_.notify_all();
+  if (as_they_come_) {
+    courier_.join();
+    if (failure_) std::rethrow_exception(failure_);
+  } else if (whole_shards_) {
+    hand_out();
+  } else {
+    exchange_->round(0, views_);
+    views_.clear();
+    sum_.gradient = Tensor();
+  }
   Contribution out;
-  const auto losses = reducer_->all_gather(at::tensor(own, at::kDouble));  // [shards of all ranks]
-  for (int64_t i = 0; i < losses.size(0); ++i) out.loss += losses[i].item<double>();
-  out.gradient = reducer_->sum_in_order(gradients);
+  out.loss = loss_of_all_ranks(whole_shards_ ? state_->shards : parts_);
+  out.gradient = state_->sharded ? exchange_->slice() : exchange_->whole();
+  exchange_.reset();
   return out;
 }
 
 Contribution OrderedSum::take() {
-  if (reducer_->ranks() > 1) return of_all_ranks();
+  if (state_) return of_all_ranks();
   SDG_CHECK(waiting_.empty(), "the sum of shards: shard ", next_, " is missing");
   views_.clear();
   return std::exchange(sum_, {});

@@ -24,4 +24,24 @@ std::vector<ParameterGroup> parameter_groups(const recipe::TrainOptions& options
   return out;
 }
 
+std::vector<RowRange> parts_of(const std::vector<ParameterGroup>& groups) {
+  std::vector<RowRange> out;
+  for (const auto& group : groups) out.insert(out.end(), group.parts.begin(), group.parts.end());
+  std::sort(out.begin(), out.end(), [](const RowRange& a, const RowRange& b) { return a.begin < b.begin; });
+  return out;
+}
+
+std::vector<ParameterGroup> groups_within(const std::vector<ParameterGroup>& groups, RowRange place) {
+  std::vector<ParameterGroup> out;
+  for (const auto& group : groups) {
+    ParameterGroup own{group.lr, group.weight_decay, {}};
+    for (const auto& part : group.parts) {
+      const RowRange both{std::max(part.begin, place.begin), std::min(part.end, place.end)};
+      if (both.size() > 0) own.parts.push_back({both.begin - place.begin, both.end - place.begin});
+    }
+    if (!own.parts.empty()) out.push_back(own);
+  }
+  return out;
+}
+
 }  // namespace sdg::learn

@@ -19,8 +19,7 @@ uint64_t draw(uint64_t seed, int64_t place) {
 
 }  // namespace
 
-FeatureCollector::FeatureCollector(int64_t most, uint64_t seed, Reducer& reducer)
-    : most_(most), seed_(seed), reducer_(reducer) {
+FeatureCollector::FeatureCollector(int64_t most, uint64_t seed) : most_(most), seed_(seed) {
   SDG_CHECK(most >= 1, "features: expected to keep at least 1, got ", most);
 }
 
@@ -40,8 +39,7 @@ void FeatureCollector::add(const Tensor& features) {
             " or later");
   reserve(std::min(most_, seen_ + own.size(0)), own.size(1));
   for (int64_t i = 0; i < own.size(0); ++i, ++seen_) {
-    const int64_t place = seen_ * reducer_.ranks() + reducer_.rank();
-    const auto number = draw(seed_, place);
+    const auto number = draw(seed_, seen_);
     auto row = static_cast<int64_t>(drawn_.size());
     if (row == most_) {
       if (number >= drawn_.front().first) continue;
@@ -52,34 +50,13 @@ void FeatureCollector::add(const Tensor& features) {
       places_.push_back(0);
     }
     rows_[row].copy_(own[i]);
-    places_[static_cast<size_t>(row)] = place;
+    places_[static_cast<size_t>(row)] = seen_;
     drawn_.emplace_back(number, row);
     std::push_heap(drawn_.begin(), drawn_.end());
   }
 }
 
-// The rows of each rank hold all of its own that one rank would have kept: of them together the least numbers again.
-Tensor FeatureCollector::of_all_ranks() const {
-  const auto count = static_cast<int64_t>(places_.size());
-  const auto width = static_cast<int64_t>(reducer_.max(rows_.defined() ? static_cast<double>(rows_.size(1)) : 0));
-  const auto rows = reducer_.all_gather(rows_.defined() ? rows_.narrow(0, 0, count) : at::empty({0, width}));
-  const auto gathered = reducer_.all_gather(at::tensor(places_, at::kLong));
-  const std::vector<int64_t> places(gathered.const_data_ptr<int64_t>(),
-                                    gathered.const_data_ptr<int64_t>() + gathered.numel());
-  SDG_CHECK(!places.empty(), "features: none were given");
-  std::vector<std::pair<uint64_t, int64_t>> drawn;  // (random number, row)
-  for (size_t i = 0; i < places.size(); ++i) drawn.emplace_back(draw(seed_, places[i]), static_cast<int64_t>(i));
-  std::sort(drawn.begin(), drawn.end());
-  if (static_cast<int64_t>(drawn.size()) > most_) drawn.resize(static_cast<size_t>(most_));
-  std::vector<int64_t> order;
-  for (const auto& [number, row] : drawn) order.push_back(row);
-  std::sort(order.begin(), order.end(),
-            [&](int64_t a, int64_t b) { return places[static_cast<size_t>(a)] < places[static_cast<size_t>(b)]; });
-  return rows.index_select(0, at::tensor(order));
-}
-
 Tensor FeatureCollector::features() const {
-  if (reducer_.ranks() > 1) return of_all_ranks();
   SDG_CHECK(!places_.empty(), "features: none were given");
   std::vector<int64_t> order(places_.size());
   std::iota(order.begin(), order.end(), 0);

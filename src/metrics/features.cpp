@@ -28,22 +28,63 @@ std::string joint_size(const std::string& a, const std::string& b) {
   return a == b ? a : "mixed";
 }
 
+// A piece for each rank: all compute at the same time, then rank 0 gets the rows of all.
+class Round {
+ public:
+  Round(const FeatureFn& features, const std::vector<FeatureSink*>& sinks, Reducer& reducer)
+      : features_(features), sinks_(sinks), reducer_(reducer) {}
+
+  void take(const std::vector<Tensor>& images) {
+    if (static_cast<int64_t>(counts_.size()) == reducer_.rank()) own_ = images;
+    counts_.push_back(static_cast<int64_t>(images.size()));
+    if (static_cast<int64_t>(counts_.size()) == reducer_.ranks()) end();
+  }
+
+  void end() {
+    if (counts_.empty()) return;
+    const auto pieces = counts_.size();
+    Tensor rows;
+    if (!own_.empty()) rows = features_of(own_, features_).to(at::kFloat);
+    if (pieces < static_cast<size_t>(reducer_.ranks())) {  // some have none, and do not know the width
+      const auto width = static_cast<int64_t>(reducer_.max(rows.defined() ? static_cast<double>(rows.size(1)) : 0));
+      if (!rows.defined()) rows = at::empty({0, width});
+      counts_.resize(static_cast<size_t>(reducer_.ranks()));
+    }
+    const auto all = reducer_.all_gather(rows.cpu(), counts_).to(rows.device());
+    int64_t first = 0;
+    for (size_t i = 0; i < pieces; first += counts_[i++]) {
+      if (reducer_.rank() > 0) break;
+      for (auto* sink : sinks_) sink->add(all.narrow(0, first, counts_[i]));
+    }
+    counts_.clear();
+    own_.clear();
+  }
+
+ private:
+  const FeatureFn& features_;
+  const std::vector<FeatureSink*>& sinks_;
+  Reducer& reducer_;
+  std::vector<int64_t> counts_;  // images of each piece of the round
+  std::vector<Tensor> own_;
+};
+
 }  // namespace
 
 Fed for_each_features(const ImageFeed& feed, const FeatureFn& features, const std::vector<FeatureSink*>& sinks,
                       Reducer& reducer) {
   Fed fed;
+  const bool alone = reducer.ranks() == 1;
+  Round round(features, sinks, reducer);
   feed([&](const std::vector<Tensor>& images) {
     if (images.empty()) return;
     for (const auto& image : images) fed.size = joint_size(fed.size, cat(image.size(1), "x", image.size(2)));
+    fed.images += static_cast<int64_t>(images.size());
+    if (!alone) return round.take(images);
     const auto own = features_of(images, features);
     for (auto* sink : sinks) sink->add(own);
-    fed.images += static_cast<int64_t>(images.size());
   });
-  if (reducer.ranks() == 1) return fed;
-  Fed all{reducer.sum(fed.images), {}};
-  for (const auto& size : all_gather_texts(fed.size, reducer)) all.size = joint_size(all.size, size);
-  return all;
+  if (!alone) round.end();
+  return fed;
 }
 
 }  // namespace sdg::metrics

@@ -52,31 +52,7 @@ void GaussianAccumulator::add_block(const Tensor& rows) {
   outer_.addmm_(x.t(), x);
 }
 
-Gaussian GaussianAccumulator::joined(int64_t count, Reducer& reducer) const {
-  const auto options = shift_.defined() ? shift_.options() : at::TensorOptions().dtype(at::kDouble);
-  Tensor mean = at::zeros({dim_}, options), squares = at::zeros({dim_, dim_}, options);
-  if (count_ > 0) {
-    const double n = static_cast<double>(count_);
-    mean = shift_ + sum_ / n;
-    squares = outer_ - at::outer(sum_, sum_) / n;  // about this rank's mean
-  }
-  const double share = static_cast<double>(count_) / static_cast<double>(count);
-  // About the first mean that there is, so that features far from zero lose no digits here either.
-  const auto means = reducer.all_gather(mean.unsqueeze(0)),
-             counts = reducer.all_gather(at::full({1}, count_, at::kLong));
-  const auto origin = means[counts.gt(0).to(at::kLong).argmax().item<int64_t>()];
-  const auto mu = reducer.all_reduce((mean - origin) * share);  // from origin
-  const auto off = mean - origin - mu;
-  squares += at::outer(off, off) * static_cast<double>(count_);
-  Tensor sigma = reducer.all_reduce(squares) / static_cast<double>(count - 1);
-  Gaussian out;
-  out.mu = (origin + mu).cpu();
-  out.sigma = ((sigma + sigma.t()) / 2).cpu();
-  out.count = count;
-  return out;
-}
-
-Gaussian GaussianAccumulator::result(Reducer& reducer) const {
+Gaussian GaussianAccumulator::result() const {
   if (pending_rows_ > 0) {
     torch::NoGradGuard no_grad;
     GaussianAccumulator whole = *this;  // more may be added to this one
@@ -87,11 +63,9 @@ Gaussian GaussianAccumulator::result(Reducer& reducer) const {
     whole.add_block(at::cat(pending_));
     whole.pending_.clear();
     whole.pending_rows_ = 0;
-    return whole.result(reducer);
+    return whole.result();
   }
-  const auto count = reducer.sum(count_);
-  SDG_CHECK(count >= 2, "gaussian: a covariance needs at least 2 samples, got ", count);
-  if (reducer.ranks() > 1) return joined(count, reducer);
+  SDG_CHECK(count_ >= 2, "gaussian: a covariance needs at least 2 samples, got ", count_);
   const double n = static_cast<double>(count_);
   Tensor sigma = (outer_ - at::outer(sum_, sum_) / n) / (n - 1);
   sigma = (sigma + sigma.t()) / 2;

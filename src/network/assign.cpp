@@ -11,13 +11,18 @@ namespace {
 
 constexpr int64_t kChunk = 64;  // images
 
-// Calls `compute` on chunks of the indices and joins the rows, in order.
-Tensor by_chunks(const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
+// Calls `compute` on this rank's chunks of the indices and joins the rows of all, [n, ...] like `none`, in order.
+Tensor by_chunks(const std::vector<int64_t>& indices, const Tensor& none, const at::Device& device,
+                 const Progress& progress, Reducer& reducer,
                  const std::function<Tensor(const std::vector<int64_t>&)>& compute) {
-  std::vector<Tensor> parts(static_cast<size_t>(chunk_count(indices, kChunk)));
-  for_each_chunk(indices, kChunk, device, progress,
+  const auto all = static_cast<int64_t>(indices.size());
+  const auto share = own_rows(chunk_count(indices, kChunk), reducer);
+  const std::vector<int64_t> own(indices.begin() + std::min(all, share.begin * kChunk),
+                                 indices.begin() + std::min(all, share.end * kChunk));
+  std::vector<Tensor> parts(static_cast<size_t>(share.size()), none);
+  for_each_chunk(own, kChunk, device, progress,
                  [&](int64_t i, const std::vector<int64_t>& chunk) { parts[static_cast<size_t>(i)] = compute(chunk); });
-  return at::cat(parts);
+  return reducer.all_gather(parts.empty() ? none : at::cat(parts));
 }
 
 Tensor chunk_features(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
@@ -37,13 +42,16 @@ Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const 
 }
 
 Tensor assign_clusters(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
-                       const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
+                       const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
+                       Reducer& reducer) {
   SDG_CHECK(network.head, "assign_clusters: this network has no prototypes");
   auto head = network.head;  // a handle: forward is not const in LibTorch
-  return by_chunks(indices, device, progress, [&](const std::vector<int64_t>& chunk) {
+  const bool patches = patch_level(config);
+  const auto none = patches ? at::empty({0, network.model->patch_tokens()}, at::kLong) : at::empty({0}, at::kLong);
+  return by_chunks(indices, none, device, progress, reducer, [&](const std::vector<int64_t>& chunk) {
     const at::NoGradGuard no_grad;
     const auto ids = head->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
-    return patch_level(config) ? ids.view({static_cast<int64_t>(chunk.size()), -1}) : ids;  // [n] or [n, L]
+    return patches ? ids.view({static_cast<int64_t>(chunk.size()), -1}) : ids;  // [n] or [n, L]
   });
 }
 

@@ -110,17 +110,21 @@ Cost estimate_cost(const recipe::RunConfig& config, const Machine& machine, cons
   const auto head = head_parameters(config, model);
   cost.parameters = model::parameter_count(model) + head;
   cost.macs = model.macs();
-  cost.state_bytes = cost.parameters * 5 * kFloat;
-
   const bool cpu = machine.gpus == 0 && parse_device(config.device).is_cpu();
   cost.ranks = std::max<int64_t>(1, machine.gpus);
+  const auto whole = cost.parameters * kFloat, slice = (whole + cost.ranks - 1) / cost.ranks;
+  cost.state_bytes = cost.unsharded_bytes = 5 * whole;
+  if (train.shard_state && cost.ranks > 1) {
+    cost.average_sharded = !recipe::facts_of(config).online;
+    cost.state_bytes = 2 * whole + (cost.average_sharded ? slice : whole) + 2 * slice;
+  }
   const auto own = (train.batch + cost.ranks - 1) / cost.ranks;
   auto shard = cpu ? std::min(own, train.shard) : own;
   if (train.micro_batch > 0) shard = std::min(shard, train.micro_batch);
   const auto shards = (own + shard - 1) / shard;
   const auto under_way = cpu ? std::min<int64_t>(shards, worker_pool().threads()) : 1;
   cost.at_once = std::min(own, shard * under_way);
-  cost.shard_bytes = cost.parameters * kFloat * (under_way + (head > 0 ? 1 : 0));
+  cost.shard_bytes = whole * (under_way + (head > 0 && config.cluster.backbone > 0 ? 1 : 0));
   if (train.precision == Precision::kBf16) cost.cast_bytes = (cost.parameters - head) * kHalf;
   cost.activation_bytes = cost.at_once * activation_bytes(config, model);
   if (head > 0 && config.cluster.refresh < 1)

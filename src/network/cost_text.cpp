@@ -36,6 +36,9 @@ std::string memory(const Cost& cost) {
                  gibibytes(cost.shard_bytes), " of gradients under way, ");
   if (cost.cast_bytes > 0) out += cat(gibibytes(cost.cast_bytes), " of bf16 weights, ");
   out += cat("about ", gibibytes(cost.activation_bytes), " of activations (", cost.at_once, " images at once)");
+  if (cost.unsharded_bytes > cost.state_bytes)
+    out += cat("; train.shard_state saves ", gibibytes(cost.unsharded_bytes - cost.state_bytes),
+               cost.average_sharded ? " of optimizer and average" : " of optimizer (steps look through the average)");
   if (cost.kept_bytes > 0) out += cat("; ", gibibytes(cost.kept_bytes), " of kept clusters in the host's memory");
   return out + "\n";
 }

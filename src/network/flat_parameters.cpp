@@ -18,7 +18,19 @@ void FlatParameters::build() {
   std::vector<Tensor> pieces;
   pieces.reserve(parameters_.size());
   for (const auto& parameter : parameters_) pieces.push_back(parameter.detach().reshape({-1}));
-  values_ = at::cat(pieces);
+  hold(at::cat(pieces));
+}
+
+void FlatParameters::let_go() {
+  const at::NoGradGuard no_grad;
+  const auto nothing = at::zeros({1}, values_.options());
+  for (auto& parameter : parameters_) parameter.set_data(nothing.expand(parameter.sizes()));
+  values_ = Tensor();
+}
+
+void FlatParameters::hold(const Tensor& values) {
+  const at::NoGradGuard no_grad;
+  values_ = values;
   int64_t offset = 0;
   for (auto& parameter : parameters_) {
     parameter.set_data(values_.narrow(0, offset, parameter.numel()).view(parameter.sizes()));
@@ -35,17 +47,6 @@ std::vector<NamedRange> FlatParameters::ranges() const {
     begin += parameter.numel();
   }
   return out;
-}
-
-Tensor FlatParameters::flatten(const std::vector<Tensor>& gradients, size_t first) const {
-  std::vector<Tensor> pieces;
-  pieces.reserve(parameters_.size());
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    const bool given = i >= first && i - first < gradients.size() && gradients[i - first].defined();
-    pieces.push_back(given ? gradients[i - first].reshape({-1})
-                           : at::zeros({parameters_[i].numel()}, values_.options()));
-  }
-  return at::cat(pieces);
 }
 
 std::vector<Tensor> FlatParameters::views(const Tensor& flat) const {

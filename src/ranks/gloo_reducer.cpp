@@ -20,9 +20,11 @@ std::shared_ptr<Reducer> one_rank() {
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <numeric>
 #include <utility>
 
 #include "ranks/life_signs.h"
+#include "ranks/nccl_group.h"
 
 C10_DECLARE_int(caffe2_log_level);
 
@@ -69,7 +71,7 @@ c10::intrusive_ptr<c10d::Store> open_store(const Place& place, milliseconds pati
 
 class GlooReducer : public Reducer {
  public:
-  GlooReducer(const Place& place, milliseconds patience) : Reducer(place.rank, place.ranks) {
+  GlooReducer(const Place& place, milliseconds patience) : Reducer(place.rank, place.ranks), patience_(patience) {
     const auto shared = open_store(place, patience);
     shared->setTimeout(patience);
     const auto own = [&](const c10::intrusive_ptr<c10d::Store>& store) {
@@ -83,10 +85,18 @@ class GlooReducer : public Reducer {
       options->devices.push_back(device_for(place));
       options->threads = 1;  // calls come one at a time, and so finish in their order
       shared->setTimeout(patience - margin);
-      group_ = c10::make_intrusive<Gloo>(own(shared), static_cast<int>(rank()), static_cast<int>(ranks()), options);
+      store_ = own(shared);
+      group_ = c10::make_intrusive<Gloo>(store_, static_cast<int>(rank()), static_cast<int>(ranks()), options);
       return {};
     });
     met_ = true;
+  }
+
+  void exchange_on_gpus() {
+    run("meeting the others by NCCL", [&]() -> Pending {
+      gpus_ = nccl_group(c10::make_intrusive<c10d::PrefixStore>("nccl", store_), rank(), ranks(), patience_);
+      return {};
+    });
   }
 
   void at(const std::string& place) override { signs_->at(place); }
@@ -102,108 +112,90 @@ class GlooReducer : public Reducer {
       const auto found = signs_->diagnose();
       const auto why = found ? found->text : line_of(failure);
       const auto message = cat("rank ", rank(), " of ", ranks(), ", at ", signs_->place(), ", in ", what, ": ", why);
-      signs_->conclude(why, [group = std::exchange(group_, {})]() mutable { group.reset(); });
+      signs_->conclude(why, [group = std::exchange(group_, {}), gpus = std::exchange(gpus_, {})]() mutable {
+        gpus.reset();
+        group.reset();
+      });
       if (found && found->first_gone) throw FirstRankLost(message);
       throw RankError(message);
     }
   }
 
-  // Gloo works in place on contiguous tensors in main memory.
+  // Where there is NCCL, tensors on a GPU stay there; all others go through main memory.
+  c10d::Backend& group_for(const Tensor& tensor) { return gpus_ && tensor.is_cuda() ? *gpus_ : *group_; }
+  Tensor staged(const Tensor& tensor) const {
+    return (gpus_ && tensor.is_cuda() ? tensor.detach() : tensor.detach().to(at::kCPU)).contiguous();
+  }
+  // Addresses of nothing are refused: there is room for one number at least.
+  static Tensor room_for(int64_t numbers, const Tensor& like) {
+    return at::empty({std::max<int64_t>(1, numbers)}, like.options()).narrow(0, 0, numbers);
+  }
+
+  // Groups work in place on contiguous tensors.
   void exchange(const std::string& what, Tensor& values, const std::function<Pending(std::vector<Tensor>&)>& start) {
     if (values.numel() == 0) return;
-    std::vector<Tensor> staged{values.detach().to(at::kCPU).contiguous()};
-    run(cat(what, " of ", values.scalar_type(), " ", to_string(values.sizes())), [&] { return start(staged); });
-    if (staged[0].const_data_ptr() != values.const_data_ptr()) values.copy_(staged[0]);
+    std::vector<Tensor> own{staged(values)};
+    run(cat(what, " of ", values.scalar_type(), " ", to_string(values.sizes())), [&] { return start(own); });
+    if (own[0].const_data_ptr() != values.const_data_ptr()) values.copy_(own[0]);
   }
 
   void reduce_into(Tensor& values, Op op) override {
     c10d::AllreduceOptions options;
     options.reduceOp = op == Op::kSum ? c10d::ReduceOp::SUM : c10d::ReduceOp::MAX;
     exchange(op == Op::kSum ? "a sum" : "a maximum", values,
-             [&](auto& tensors) { return group_->allreduce(tensors, options); });
+             [&](auto& tensors) { return group_for(tensors[0]).allreduce(tensors, options); });
   }
 
   void broadcast_into(Tensor& values, int64_t root) override {
     c10d::BroadcastOptions options;
     options.rootRank = root;
-    exchange("a broadcast", values, [&](auto& tensors) { return group_->broadcast(tensors, options); });
+    exchange("a broadcast", values, [&](auto& tensors) { return group_for(tensors[0]).broadcast(tensors, options); });
   }
 
-  // Gloo gathers equal shapes: shorter shares are filled up, and cut again.
-  Tensor gathered(const Tensor& rows) override {
-    const auto counts = counts_of(rows.size(0));
+  // Groups gather equal shapes: shorter shares are filled up, and cut again.
+  Tensor gathered(const Tensor& rows, const std::vector<int64_t>& told) override {
+    const auto counts = told.empty() ? counts_of(rows.size(0)) : told;
     const auto most = *std::max_element(counts.begin(), counts.end());
     auto shape = rows.sizes().vec();
     shape[0] = most;
-    auto filled = rows.detach().to(at::kCPU).contiguous();
+    auto filled = staged(rows);
     if (filled.size(0) < most) {
       auto larger = at::zeros(shape, filled.options());
       larger.narrow(0, 0, filled.size(0)).copy_(filled);
       filled = larger;
     }
     if (filled.numel() == 0) return rows;
-    auto parts = gathered_alike(filled);
+    auto parts = gathered_alike(filled).unbind(0);
     for (size_t i = 0; i < parts.size(); ++i) parts[i] = parts[i].narrow(0, 0, counts[i]);
     return at::cat(parts).to(rows.device());
   }
 
   std::vector<int64_t> counts_of(int64_t own) {
-    std::vector<int64_t> counts;
-    for (const auto& count : gathered_alike(at::full({1}, own, at::kLong))) counts.push_back(count.item<int64_t>());
-    return counts;
+    const auto counts = gathered_alike(at::full({1}, own, at::kLong));
+    return {counts.const_data_ptr<int64_t>(), counts.const_data_ptr<int64_t>() + counts.numel()};
   }
 
-  std::vector<Tensor> gathered_alike(const Tensor& own) {
-    std::vector<Tensor> inputs{own};
-    std::vector<std::vector<Tensor>> outputs(1);
-    for (int64_t i = 0; i < ranks(); ++i) outputs[0].push_back(at::empty_like(own));
-    run(cat("a gathering of ", own.scalar_type(), " ", to_string(own.sizes())),
-        [&] { return group_->allgather(outputs, inputs); });
-    return outputs[0];
-  }
-
-  // Each rank adds one slice of all ranks' parts, in their order, and all gather the slices: for one part a rank as
-  // many bytes as a ring, and the order is one rank's. In chunks, so that the buffers stay small beside the parts.
-  void sum_in_order_into(Tensor& sum, const std::vector<Tensor>& parts) override {
-    const auto counts = counts_of(static_cast<int64_t>(parts.size()));
-    std::vector<Tensor> flat;
-    for (const auto& part : parts) flat.push_back(part.detach().to(at::kCPU).contiguous().view({-1}));
-    auto out = sum.is_cpu() && sum.is_contiguous() ? sum.view({-1}) : at::empty_like(flat[0]);
-    constexpr int64_t kChunk = 1 << 21;
-    for (int64_t first = 0; first < flat[0].size(0); first += kChunk)
-      add_chunk(out, flat, counts, first, std::min(kChunk, flat[0].size(0) - first));
-    if (out.const_data_ptr() != sum.const_data_ptr()) sum.copy_(out.view(sum.sizes()));
-  }
-
-  void add_chunk(Tensor& out, const std::vector<Tensor>& flat, const std::vector<int64_t>& counts, int64_t first,
-                 int64_t size) {
-    const int64_t slice = (size + ranks() - 1) / ranks();
-    const auto range = [&](int64_t of) {  // within the chunk; the last ones may be short or empty
-      return RowRange{std::min(size, of * slice), std::min(size, (of + 1) * slice)};
-    };
-    const auto own = range(rank());
-    std::vector<Tensor> sent;
-    std::vector<int64_t> sent_sizes, got_sizes;
-    for (int64_t to = 0; to < ranks(); ++to) {
-      for (const auto& part : flat) sent.push_back(part.narrow(0, first + range(to).begin, range(to).size()));
-      sent_sizes.push_back(range(to).size() * static_cast<int64_t>(flat.size()));
-      got_sizes.push_back(own.size() * counts[static_cast<size_t>(to)]);
+  Tensor gathered_alike(const Tensor& own) override {
+    std::vector<Tensor> inputs{staged(own)};
+    auto shape = own.sizes().vec();
+    shape.insert(shape.begin(), ranks());
+    const auto out = at::empty(shape, inputs[0].options());
+    std::vector<std::vector<Tensor>> outputs{out.unbind(0)};
+    if (own.numel() > 0) {
+      run(cat("a gathering of ", own.scalar_type(), " ", to_string(own.sizes())),
+          [&] { return group_for(inputs[0]).allgather(outputs, inputs); });
     }
-    int64_t parts = 0;
-    for (const auto count : counts) parts += count;
-    auto input = at::cat(sent), output = at::empty({own.size() * parts}, input.options());
-    run(cat("the exchange of ", size, " numbers of the gradient"),
-        [&] { return group_->alltoall_base(output, input, got_sizes, sent_sizes); });
-    auto added = at::zeros({slice}, input.options());  // [slice], filled up where this rank's is short
-    const auto rows = output.view({parts, own.size()});
-    auto target = added.narrow(0, 0, own.size());
-    target.copy_(rows[0]);
-    for (int64_t i = 1; i < parts; ++i) target.add_(rows[i]);
-    const auto slices = gathered_alike(added);
-    for (int64_t from = 0; from < ranks(); ++from) {
-      const auto part = range(from);
-      out.narrow(0, first + part.begin, part.size()).copy_(slices[static_cast<size_t>(from)].narrow(0, 0, part.size()));
-    }
+    return out.to(own.device());
+  }
+
+  Tensor exchanged(const Tensor& values, const std::vector<int64_t>& to, const std::vector<int64_t>& from) override {
+    auto sent = staged(values);
+    auto sent_sizes = to, got_sizes = from;
+    if (sent.numel() == 0) sent = room_for(0, sent);
+    auto got = room_for(std::accumulate(from.begin(), from.end(), int64_t{0}), sent);
+    run(cat("an exchange of ", values.numel(), " numbers"),
+        [&] { return group_for(sent).alltoall_base(got, sent, got_sizes, sent_sizes); });
+    return got.to(values.device());
   }
 
   void wait_for_first() override {
@@ -219,8 +211,11 @@ class GlooReducer : public Reducer {
     }
   }
 
+  c10::intrusive_ptr<c10d::Store> store_;
   std::unique_ptr<LifeSigns> signs_;
   c10::intrusive_ptr<Gloo> group_;
+  c10::intrusive_ptr<c10d::Backend> gpus_;  // null without NCCL
+  milliseconds patience_;
   bool met_ = false;
   int64_t meetings_ = 0;
 };
@@ -241,6 +236,10 @@ void tell_failure(Reducer& reducer, const std::string& why) {
   if (auto* gloo = dynamic_cast<GlooReducer*>(&reducer)) gloo->failed(why);
 }
 
+void exchange_on_gpus(Reducer& reducer) {
+  if (auto* gloo = dynamic_cast<GlooReducer*>(&reducer)) gloo->exchange_on_gpus();
+}
+
 }  // namespace sdg::ranks
 
 #else
@@ -258,6 +257,7 @@ std::shared_ptr<Reducer> connect(const Place& place, std::chrono::milliseconds) 
 }
 
 void tell_failure(Reducer&, const std::string&) {}
+void exchange_on_gpus(Reducer&) {}
 
 }  // namespace sdg::ranks
 #endif

@@ -102,6 +102,12 @@ void TrainOptions::visit(config::Fields& fields) {
        .min = 0,
        .resume = config::Resume::kSaid,
        .later = true});
+  fields("shard_state", &shard_state,
+         {.help = "Over several ranks: each keeps and steps only its part of AdamW's moments and, where no step looks "
+                  "through it (every source but online), of the averaged weights; the new weights are exchanged "
+                  "instead of the gradient. Less memory a rank, the same numbers.",
+          .resume = config::Resume::kFree,
+          .later = true});
   fields("log_every", &log_every,
          {.help = "Steps between lines of metrics.jsonl.", .unit = "steps", .min = 1, .resume = config::Resume::kFree});
   fields("picture_every", &picture_every,

@@ -80,9 +80,9 @@ class Run {
       notes_.push_back(cat(folder_.root().string(), ": holds no checkpoint; what metrics.jsonl held is kept as .bak"));
     begin_stage();
     if (device_.is_cpu() &&
-        !learn::in_whole_shards(config_.train.batch, config_.train.shard, device_, reducer_.ranks()))
-      notes_.push_back(cat("train.batch ", config_.train.batch, " has fewer shards of train.shard ",
-                           config_.train.shard, " images than there are ranks (", reducer_.ranks(),
+        !learn::in_whole_shards(config_.train.batch, learn::shard_images(config_.train), device_, reducer_.ranks()))
+      notes_.push_back(cat("train.batch ", config_.train.batch, " has fewer shards of ",
+                           learn::shard_images(config_.train), " images than there are ranks (", reducer_.ranks(),
                            "): what comes out equals one rank's within rounding, not to the bit"));
     reducer_.first_alone([&] {
       folder_.create();
@@ -99,7 +99,7 @@ class Run {
       data::Loader loader(
           *supply_.dataset,
           {config_.train.batch, recipe::seed_of(config_), config_.data.flip, std::max<int64_t>(1, config_.data.threads),
-           2, order(), learn::own_images(config_.train.batch, config_.train.shard, device_, reducer_)},
+           2, order(), learn::own_images(config_.train.batch, learn::shard_images(config_.train), device_, reducer_)},
           samples_done_);
       do one_step(loader);
       while (learner_.steps_done() < config_.train.steps && !stop_asked());
@@ -208,6 +208,7 @@ class Run {
   // Is the distance of now the lowest so far? Rank 0 decides for all.
   bool measure() {
     reducer_.at(cat("measurement after step ", learner_.steps_done()));
+    learner_.gather_teacher(/*on_all=*/true);
     measured_ = distance_.measure(learner_, figures_);
     if (log_ && measured_) {
       log_->write(measured_->step, {{measured_->name, measured_->value}}, "eval/");
@@ -241,6 +242,7 @@ class Run {
   void cluster_again() {
     const auto before = learner_.ids();
     reducer_.at(cat("clustering before step ", learner_.steps_done() + 1));
+    learner_.gather_teacher(/*on_all=*/true);
     learner_.set_ids(conditions::recluster(config_, learner_.teacher(), *supply_.dataset, device_, before, reducer_));
     if (!observer_.on_event) return;
     std::string message = cat("step ", learner_.steps_done(), ": clustered anew");
@@ -272,6 +274,7 @@ class Run {
 
   void pictures() {
     pictured_at_ = learner_.steps_done();
+    learner_.gather_teacher(/*on_all=*/false);
     reducer_.first_alone([&] {
       const auto message = write_pictures(config_, folder_, supply_, learner_, device_, *log_);
       if (observer_.on_event && !message.empty()) observer_.on_event(message);
@@ -279,6 +282,7 @@ class Run {
   }
 
   void save(bool lowest = false) {
+    learner_.gather_state();
     reducer_.first_alone([&] { write_checkpoint(lowest); });
     saved_at_ = learner_.steps_done();
   }
@@ -383,7 +387,7 @@ Outcome train(const recipe::RunConfig& config, const checkpoint::RunFolder& fold
   check_alike("program", cat("sdg ", version(), ", LibTorch ", TORCH_VERSION), reducer);
   auto shown = config;
   check_alike("configuration", config::to_yaml(config::Fields::of(shown)), reducer);
-  learn::own_images(config.train.batch, config.train.shard, at::kCPU, reducer);  // is there one for each?
+  learn::own_images(config.train.batch, learn::shard_images(config.train), at::kCPU, reducer);  // throws where too few
   std::optional<io::FolderLock> lock;
   reducer.first_alone([&] {
     lock.emplace(folder.root(), "sdg train");

@@ -1,4 +1,8 @@
 // Training as several processes: sdg launch, torchrun, a rank that is lost.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -176,6 +180,50 @@ TEST_F(Ranks, ThatCannotWorkTogetherSaySoInOneLine) {
                        "rank 1 has another configuration than rank 0: 'train.lr: 0.5' instead of 'train.lr: ");
   EXPECT_FALSE(fs::exists(folder_ / "run"));
   test::expect_failure(sdg("train --patience 2 --run run " + kRanks, variables(0)), 1, "rank 1 has not come");
+  test::expect_failure(sdg("launch -n 2 train --exchange nccl --run run " + kRanks), 2, "--exchange nccl: needs GPUs");
+  test::expect_failure(sdg("launch -n 2 train --set train.precision=tf32 --run run " + kRanks), 2, "train.precision");
+}
+
+// What goes wrong on one rank alone the first one says for it.
+TEST_F(Ranks, OfWhichOneCannotWorkSaySoInOneLine) {
+  const auto fails = [&](const std::string& options, const std::string& before, int code, const std::string& what) {
+    const auto port = ranks::free_port();
+    const auto variables = [&](int rank) {
+      return cat("export RANK=", rank, " WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=", port, ";");
+    };
+    test::Outcome other;
+    std::thread second([&] { other = sdg("train --run run " + options, variables(1) + before); });
+    const auto begin = Clock::now();
+    const auto first = sdg("train --run run " + options, variables(0));
+    second.join();
+    EXPECT_LT(seconds_since(begin), 40) << "all are gone within the time limit";
+    EXPECT_EQ(other.code, code) << other.err;
+    EXPECT_THAT(other.err, Not(HasSubstr("sdg: "))) << "the first rank says it";
+    test::expect_failure(first, 1, what);
+    EXPECT_FALSE(fs::exists(last()));
+  };
+  fs::create_directory(folder_ / "elsewhere");
+  fs::copy_file(SDG_SOURCE_DIR "/configs/digits.safetensors", folder_ / "mine.safetensors");
+  fails(kRanks + "--set data.path=/proc/self/cwd/mine.safetensors ", "cd elsewhere;", 2,  // of each its own folder
+        "rank 1 failed: ");
+  fails(kRanks + "--set model.dim=1024 --set model.heads=8 --set train.steps=1 ", "ulimit -v 1400000;", 1,
+        "rank 1 failed: ");
+}
+
+TEST_F(Ranks, APortInUseIsSaidByTheFirst) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_ANY);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(socket, 1), 0);
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  const int port = ntohs(address.sin_port);
+  test::expect_failure(
+      sdg("train --run run " + kRanks, cat("export RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=", port, ";")),
+      2, cat("port ", port, " is in use"));
+  ::close(socket);
 }
 
 TEST_F(Ranks, DrawTheImagesOfOneProcess) {
@@ -185,10 +233,39 @@ TEST_F(Ranks, DrawTheImagesOfOneProcess) {
   const auto result = sdg("launch -n 3 sample --npz three.npz" + drawing);  // five groups of 16
   ASSERT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(test::read_text(folder_ / "one.npz"), test::read_text(folder_ / "three.npz"));
-  const auto one = sdg("eval-fid --count 70 --run run"), two = sdg("launch -n 2 eval-fid --count 70 --run run");
-  ASSERT_EQ(one.code, 0) << one.err;
-  ASSERT_EQ(two.code, 0) << two.err;
-  EXPECT_EQ(one.out, two.out);
+}
+
+TEST_F(Ranks, MeasureAndClusterWhatOneProcessDoes) {
+  train_run();
+  for (const std::string command :
+       {"eval-fid --count 70 --run run --json", "eval --metrics fid,kid,prdc --count 70 --run run --json",
+        "eval --metrics fid,prdc --images '" SDG_SOURCE_DIR "/configs/digits.safetensors' --reference '" SDG_SOURCE_DIR
+        "/configs/digits.safetensors' --reference-count 300 --json",
+        "eval-clusters --run run --count 300 --json"}) {
+    const auto one = sdg(command), three = sdg("launch -n 3 " + command);
+    ASSERT_EQ(one.code, 0) << one.err;
+    ASSERT_EQ(three.code, 0) << three.err;
+    EXPECT_EQ(one.out, three.out) << command;
+    EXPECT_NE(one.out, "");
+  }
+  const auto same_files = [&](const std::string& command) {
+    const auto one = sdg(command + " one.safetensors"), two = sdg("launch -n 2 " + command + " two.safetensors");
+    ASSERT_EQ(one.code, 0) << one.err;
+    ASSERT_EQ(two.code, 0) << two.err;
+    test::expect_same_tensors(folder_ / "one.safetensors", folder_ / "two.safetensors");
+  };
+  same_files("kmeans --run run --clusters 7 --device cpu --out");
+  same_files("features --run run --count 200 --device cpu --store");
+  test::expect_failure(sdg("launch -n 2 features --run run --device cpu"), 2,
+                       "only --store is done by several processes");
+}
+
+TEST_F(Ranks, WithShardedStateTrainToTheBitsOfOneProcess) {
+  const auto options = kRanks + "--set condition.source=none ";
+  ASSERT_EQ(sdg("train --run one " + options).code, 0);
+  const auto result = sdg("launch -n 2 train --run two " + options + "--set train.shard_state=true");
+  ASSERT_EQ(result.code, 0) << result.err;
+  expect_the_run_of_one("two");
 }
 
 TEST_F(Ranks, AreThoseOfTorchrun) {

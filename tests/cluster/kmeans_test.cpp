@@ -13,6 +13,7 @@
 #include "sdg/core/rng.h"
 #include "sdg/tensors/tensor_file.h"
 #include "support/python.h"
+#include "support/thread_reducer.h"
 
 using namespace sdg;
 
@@ -180,4 +181,21 @@ TEST(NearestCentroid, TakesTheLowerIndexOfTwoEquallyNear) {
   const auto centroids = at::tensor({1.0F, -1.0F, 1.0F}).reshape({3, 1});
   const auto nearest = cluster::nearest_centroid(at::tensor({0.0F, 5.0F, -2.0F}).reshape({3, 1}), centroids);
   EXPECT_TRUE(at::equal(nearest, at::tensor({0, 0, 1}, at::kLong))) << nearest;
+}
+
+// Five blocks of distances at the start, three later: some ranks have more than others.
+TEST(Kmeans, OverRanksHasTheBitsOfOneRank) {
+  const auto x = noise(20000, 256);
+  for (const int64_t minibatch : {0, 9000}) {
+    const cluster::KmeansOptions options{.clusters = 5, .iterations = 4, .restarts = 2, .minibatch = minibatch};
+    const auto one = cluster::kmeans(x, options);
+    for (const int64_t ranks : {2, 3, 8}) {
+      test::on_ranks(ranks, [&](Reducer& reducer) {
+        const auto all = cluster::kmeans(x, options, {}, reducer);
+        EXPECT_TRUE(at::equal(all.centroids, one.centroids)) << ranks;
+        EXPECT_TRUE(at::equal(all.assignments, one.assignments)) << ranks;
+        EXPECT_EQ(all.inertia, one.inertia);
+      });
+    }
+  }
 }

@@ -7,7 +7,6 @@
 
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "sdg/core/rng.h"
 #include "support/temporary_folder.h"
@@ -159,44 +158,50 @@ TEST(AllGatherTexts, KeepsOrderAndBytes) {
 
 TEST(Shares, OfAllRanksAreTheWholeOnceEach) {
   for (const int64_t count : {0, 1, 5, 8}) {
-    std::vector<int64_t> items(static_cast<size_t>(count));
-    std::iota(items.begin(), items.end(), 100);
     for (const int64_t ranks : {1, 2, 3, 4}) {
-      std::mutex mutex;
-      std::vector<int64_t> strided;
       on_ranks(ranks, [&](Reducer& reducer) {
         const auto range = own_rows(count, reducer);
         const auto all = reducer.all_gather(at::arange(range.begin, range.end, at::kLong));
         EXPECT_TRUE(at::equal(all, at::arange(count, at::kLong)));
         EXPECT_LE(range.size(), (count + ranks - 1) / ranks);
-        const auto own = own_items(items, reducer);
-        EXPECT_LE(static_cast<int64_t>(own.size()), (count + ranks - 1) / ranks);
-        if (!own.empty()) EXPECT_EQ(own.front(), 100 + reducer.rank());
-        const std::lock_guard lock(mutex);
-        strided.insert(strided.end(), own.begin(), own.end());
       });
-      std::sort(strided.begin(), strided.end());
-      EXPECT_EQ(strided, items);
     }
   }
 }
 
-TEST(Reducer, SumsInOrderHaveTheBitsOfOneRank) {
-  const auto all = rng::normal({3}, rng::consecutive(0, 7), {1000});
-  const auto parts_of = [&](RowRange range) {
-    std::vector<Tensor> parts;
-    for (int64_t i = range.begin; i < range.end; ++i) parts.push_back(all[i].clone());
-    return parts;
-  };
-  const auto one = Reducer::local().sum_in_order(parts_of({0, 7}));
-  auto expected = all[0].clone();
-  for (int64_t i = 1; i < 7; ++i) expected = expected + all[i];
-  EXPECT_TRUE(at::equal(one, expected));
-  for (const int64_t ranks : {2, 3, 4}) {
-    on_ranks(ranks, [&](Reducer& reducer) {
-      EXPECT_TRUE(at::equal(reducer.sum_in_order(parts_of(own_rows(7, reducer))), expected)) << ranks;
-    });
-  }
+TEST(Reducer, GivesEachRankItsPieces) {
+  // Rank r sends r + s numbers to rank s: 100 r + s.
+  on_ranks(3, [](Reducer& reducer) {
+    const auto rank = reducer.rank();
+    std::vector<Tensor> sent, expected;
+    std::vector<int64_t> to, from;
+    for (int64_t other = 0; other < 3; ++other) {
+      to.push_back(rank + other);
+      from.push_back(rank + other);
+      sent.push_back(at::full({rank + other}, static_cast<float>(100 * rank + other)));
+      expected.push_back(at::full({rank + other}, static_cast<float>(100 * other + rank)));
+    }
+    EXPECT_TRUE(at::equal(reducer.all_to_all(at::cat(sent), to, from), at::cat(expected)));
+  });
+  const auto x = at::ones({4});
+  EXPECT_TRUE(Reducer::local().all_to_all(x, {4}, {4}).is_same(x));
+  EXPECT_THROW(Reducer::local().all_to_all(x, {3}, {3}), Error);
+}
+
+TEST(Reducer, GathersTensorsOfOneShapeAsRows) {
+  on_ranks(3, [](Reducer& reducer) {
+    const auto own = at::full({2}, static_cast<float>(reducer.rank()));
+    EXPECT_TRUE(at::equal(reducer.all_gather_alike(own), at::arange(3, at::kFloat).unsqueeze(1).expand({3, 2})));
+  });
+  EXPECT_TRUE(at::equal(Reducer::local().all_gather_alike(at::ones({2})), at::ones({1, 2})));
+}
+
+TEST(Reducer, TakesCountsThatAllKnow) {
+  on_ranks(2, [](Reducer& reducer) {
+    const auto rows = at::full({reducer.rank() * 2}, static_cast<float>(reducer.rank()));
+    EXPECT_TRUE(at::equal(reducer.all_gather(rows, {0, 2}), at::ones({2})));
+  });
+  EXPECT_THROW(Reducer::local().all_gather(at::ones({2}), {3}), Error);
 }
 
 TEST(Reducer, TheFirstRanksWorkIsDoneOnceAndItsFailureIsEveryones) {

@@ -128,14 +128,20 @@ TEST(Loader, SharesOfABatchAreItsRowsAndNothingElse) {
   const data::Dataset dataset(std::make_shared<test::MadeSource>(kImages), test::made_options());
   for (const int64_t threads : {0, 3}) {
     data::Loader whole(dataset, {.batch = 8, .seed = 5, .flip = true, .threads = threads}, 16);
-    data::Loader first(dataset, {.batch = 8, .seed = 5, .flip = true, .threads = threads, .share = {0, 3}}, 16);
-    data::Loader second(dataset, {.batch = 8, .seed = 5, .flip = true, .threads = threads, .share = {3, 8}}, 16);
+    data::Loader first(dataset, {.batch = 8, .seed = 5, .flip = true, .threads = threads, .rows = {0, 2, 5}}, 16);
+    data::Loader second(dataset, {.batch = 8, .seed = 5, .flip = true, .threads = threads, .rows = {1, 3, 4, 6, 7}},
+                        16);
     for (int64_t step = 0; step < 5; ++step) {
       const auto all = whole.next(), left = first.next(), right = second.next();
-      EXPECT_TRUE(at::equal(at::cat({left.x, right.x}), all.x));
-      EXPECT_EQ(left.sample, std::vector<int64_t>(all.sample.begin(), all.sample.begin() + 3));
-      EXPECT_EQ(right.sample, std::vector<int64_t>(all.sample.begin() + 3, all.sample.end()));
-      EXPECT_EQ(right.index, std::vector<int64_t>(all.index.begin() + 3, all.index.end()));
+      const auto expect_rows = [&](const data::Batch& part, const std::vector<int64_t>& rows) {
+        EXPECT_TRUE(at::equal(part.x, all.x.index_select(0, at::tensor(rows))));
+        for (size_t i = 0; i < rows.size(); ++i) {
+          EXPECT_EQ(part.sample.at(i), all.sample.at(static_cast<size_t>(rows[i])));
+          EXPECT_EQ(part.index.at(i), all.index.at(static_cast<size_t>(rows[i])));
+        }
+      };
+      expect_rows(left, {0, 2, 5});
+      expect_rows(right, {1, 3, 4, 6, 7});
     }
   }
 }

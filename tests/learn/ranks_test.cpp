@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <mutex>
 #include <numeric>
 
 #include "sdg/core/rng.h"
@@ -25,14 +26,21 @@ data::Batch batch_of(int64_t step) {
   return batch;
 }
 
-// The rows of a rank.
-data::Batch share(const data::Batch& all, const std::vector<int64_t>& division, const Reducer& reducer) {
-  const auto rank = static_cast<size_t>(reducer.rank());
+// Rows of a rank that follow each other, as many as the division says; an empty one deals out shards in turn.
+std::vector<int64_t> rows_of(const std::vector<int64_t>& division, const Reducer& reducer) {
+  if (division.empty()) return learn::own_images(kBatch, 3, at::kCPU, reducer);
   const auto first = std::accumulate(division.begin(), division.begin() + reducer.rank(), int64_t{0});
+  return rng::consecutive(first, division[static_cast<size_t>(reducer.rank())]);
+}
+
+data::Batch share(const data::Batch& all, const std::vector<int64_t>& division, const Reducer& reducer) {
+  const auto rows = rows_of(division, reducer);
   const auto part = [&](const std::vector<int64_t>& list) {
-    return std::vector<int64_t>(list.begin() + first, list.begin() + first + division[rank]);
+    std::vector<int64_t> out;
+    for (const auto row : rows) out.push_back(list[static_cast<size_t>(row)]);
+    return out;
   };
-  return {all.x.narrow(0, first, division[rank]), part(all.index), part(all.sample)};
+  return {all.x.index_select(0, at::tensor(rows, at::kLong)), part(all.index), part(all.sample)};
 }
 
 recipe::RunConfig config_of(const std::string& views) {
@@ -58,27 +66,40 @@ Trained train(const recipe::RunConfig& config, const std::vector<int64_t>& divis
   Trained out;
   for (int64_t step = 0; step < kSteps; ++step) {
     const auto result = learner.step(share(batch_of(step), division, reducer));
-    if (result.ids.defined()) out.ids.push_back(reducer.all_gather(result.ids));
+    if (result.ids.defined()) {  // of all ranks, in the order of the batch
+      const auto rows = reducer.all_gather(at::tensor(rows_of(division, reducer), at::kLong));
+      const auto ids = reducer.all_gather(result.ids);
+      out.ids.push_back(at::empty_like(ids).index_copy_(0, rows, ids));
+    }
     out.objectives.push_back(result.objective);
   }
-  learner.save(out.state);
+  learner.gather_state();
+  if (reducer.rank() == 0 || !config.train.shard_state) learner.save(out.state);
   return out;
 }
 
-// Ranks with whole shards of 3 images: not a bit may differ.
-void expect_the_same_bits(const recipe::RunConfig& config) {
+// Ranks with whole shards of 3 images: not a bit may differ, however they are dealt out and whoever keeps what.
+void expect_the_same_bits(recipe::RunConfig config) {
   const auto one = train(config, {kBatch}, Reducer::local());
-  for (const std::vector<int64_t>& division : {std::vector<int64_t>{6, 6}, {9, 3}, {3, 6, 3}, {3, 3, 3, 3}}) {
-    test::on_ranks(static_cast<int64_t>(division.size()), [&](Reducer& reducer) {
-      const auto got = train(config, division, reducer);
-      EXPECT_EQ(got.objectives, one.objectives);
-      ASSERT_EQ(got.ids.size(), one.ids.size());
-      for (size_t step = 0; step < one.ids.size(); ++step) EXPECT_TRUE(at::equal(got.ids[step], one.ids[step])) << step;
-      ASSERT_EQ(got.state.tensors.size(), one.state.tensors.size());
-      for (const auto& [name, expected] : one.state.tensors)
-        EXPECT_TRUE(test::same_bytes(got.state.tensors.at(name), expected)) << name << ", " << reducer.ranks();
-      EXPECT_EQ(got.state.metadata, one.state.metadata);
-    });
+  const std::vector<std::pair<int64_t, std::vector<int64_t>>> ways{
+      {2, {}}, {3, {}}, {4, {}}, {2, {6, 6}}, {2, {9, 3}}, {3, {3, 6, 3}}, {4, {3, 3, 3, 3}}};
+  for (const bool sharded : {false, true}) {
+    config.train.shard_state = sharded;
+    for (const auto& [ranks, division] : ways) {
+      test::on_ranks(ranks, [&, &way = division](Reducer& reducer) {
+        const auto got = train(config, way, reducer);
+        EXPECT_EQ(got.objectives, one.objectives);
+        ASSERT_EQ(got.ids.size(), one.ids.size());
+        for (size_t step = 0; step < one.ids.size(); ++step)
+          EXPECT_TRUE(at::equal(got.ids[step], one.ids[step])) << step;
+        if (sharded && reducer.rank() > 0) return;  // has not all to save
+        ASSERT_EQ(got.state.tensors.size(), one.state.tensors.size());
+        for (const auto& [name, expected] : one.state.tensors)
+          EXPECT_TRUE(test::same_bytes(got.state.tensors.at(name), expected))
+              << name << ", " << reducer.ranks() << (sharded ? ", sharded" : "");
+        EXPECT_EQ(got.state.metadata, one.state.metadata);
+      });
+    }
   }
 }
 
@@ -89,6 +110,7 @@ void expect_the_same_training(recipe::RunConfig config, const std::vector<std::v
                               int64_t worth_gathering = 0) {
   expect_the_same_bits(config);
   config.train.eps = 1e-4;
+  config.train.shard_state = false;
   const auto one = train(config, {kBatch}, Reducer::local());
   for (const auto& division : divisions) {
     test::on_ranks(static_cast<int64_t>(division.size()), [&](Reducer& reducer) {
@@ -209,20 +231,90 @@ TEST(LearnerRanks, ARankWithoutImagesIsAnErrorOfAll) {
   });
 }
 
-TEST(LearnerRanks, HaveWholeShardsWhereThereAreEnough) {
-  const auto shares = [](int64_t batch, int64_t shard, int64_t ranks) {
-    std::vector<int64_t> ends(static_cast<size_t>(ranks));
+TEST(LearnerRanks, HaveWholeShardsInTurnWhereThereAreEnough) {
+  const auto rows = [](int64_t batch, int64_t shard, int64_t ranks) {
+    std::vector<std::vector<int64_t>> out(static_cast<size_t>(ranks));
     test::on_ranks(ranks, [&](Reducer& reducer) {
-      const auto own = learn::own_images(batch, shard, at::kCPU, reducer);
-      ends[static_cast<size_t>(reducer.rank())] = own.end;
-      EXPECT_EQ(reducer.sum(own.size()), batch);
+      out[static_cast<size_t>(reducer.rank())] = learn::own_images(batch, shard, at::kCPU, reducer);
     });
-    return ends;
+    return out;
   };
-  EXPECT_EQ(shares(128, 32, 4), (std::vector<int64_t>{32, 64, 96, 128}));
-  EXPECT_EQ(shares(128, 32, 3), (std::vector<int64_t>{64, 96, 128}));
-  EXPECT_EQ(shares(100, 32, 2), (std::vector<int64_t>{64, 100}));
-  EXPECT_EQ(shares(10, 32, 3), (std::vector<int64_t>{4, 7, 10})) << "one shard for three";
-  EXPECT_THAT(test::message_of<UsageError>([&] { shares(2, 32, 3); }),
-              testing::HasSubstr("train.batch: 2 images for 3"));
+  using Rows = std::vector<std::vector<int64_t>>;
+  EXPECT_EQ(rows(8, 2, 2), (Rows{{0, 1, 4, 5}, {2, 3, 6, 7}}));
+  EXPECT_EQ(rows(7, 2, 3), (Rows{{0, 1, 6}, {2, 3}, {4, 5}}));
+  EXPECT_EQ(rows(5, 8, 2), (Rows{{0, 1, 2}, {3, 4}})) << "one shard for two";
+  EXPECT_EQ(rows(5, 2, 1), (Rows{{0, 1, 2, 3, 4}}));
+  EXPECT_THAT(test::message_of<UsageError>([&] { rows(2, 32, 3); }), testing::HasSubstr("train.batch: 2 images for 3"));
+}
+
+// With clip the norm of the whole gradient counts, of which a rank has a part.
+TEST(LearnerRanks, WithShardedStateClipAndStepAsWithout) {
+  auto config = test::tiny_config("unused", "none");
+  config.train.batch = kBatch;
+  config.train.clip = 1e-2;
+  config.train.weight_decay = 0.1;
+  expect_the_same_bits(config);
+}
+
+TEST(LearnerRanks, WithShardedStateKeepPartsAndGiveTheAverageWhenAsked) {
+  auto config = test::tiny_config("unused", "none");
+  config.train.batch = kBatch;
+  config.train.shard_state = true;
+  test::on_ranks(3, [&](Reducer& reducer) {
+    learn::Learner learner(config, at::kCPU, {}, 0, kImages, reducer);
+    EXPECT_NO_THROW(learner.teacher());
+    learner.step(share(batch_of(0), {}, reducer));
+    EXPECT_THAT(test::message_of<Error>([&] { learner.teacher(); }), testing::HasSubstr("gather_teacher() first"));
+    tensors::TensorFile file;
+    EXPECT_THROW(learner.save(file), Error);
+    learner.gather_teacher(true);
+    const auto average = learner.teacher().tensors("");
+    for (const auto& [name, tensor] : average) {
+      EXPECT_TRUE(at::equal(reducer.broadcast(tensor.contiguous().clone()), tensor)) << name;
+    }
+    EXPECT_EQ(learner.step(share(batch_of(1), {}, reducer)).gradient.size(0), learner.stepped().size());
+    learner.gather_state();
+    if (reducer.rank() > 0) {
+      EXPECT_THROW(learner.save(file), Error);
+    } else {
+      EXPECT_NO_THROW(learner.save(file));
+    }
+  });
+}
+
+// Online clustering looks through the average in every step: all ranks keep it.
+TEST(LearnerRanks, WithShardedStateKeepTheAverageThatStepsLookThrough) {
+  auto config = config_of("two");
+  config.train.shard_state = true;
+  test::on_ranks(2, [&](Reducer& reducer) {
+    learn::Learner learner(config, at::kCPU, {}, 0, kImages, reducer);
+    learner.step(share(batch_of(0), {}, reducer));
+    EXPECT_NO_THROW(learner.teacher());
+  });
+}
+
+TEST(LearnerRanks, WithShardedStateABadStepNamesTheSameOnAll) {
+  auto config = test::tiny_config("unused", "none");
+  config.train.batch = kBatch;
+  config.train.shard_state = true;
+  config.train.lr = 1;
+  config.train.clip = 0;
+  config.train.eps = 0;  // 0 / 0 where a gradient is zero
+  std::string first;
+  std::mutex mutex;
+  test::on_ranks(2, [&](Reducer& reducer) {
+    learn::Learner learner(config, at::kCPU, {}, 0, kImages, reducer);
+    const auto before = learner.student().tensors("");
+    std::map<std::string, Tensor> kept;
+    for (const auto& [name, tensor] : before) kept[name] = tensor.clone();
+    auto batch = share(batch_of(0), {}, reducer);
+    batch.x = batch.x * 0 + 3e30;
+    const auto message = test::message_of<learn::BadStep>([&] { learner.step(batch); });
+    for (const auto& [name, tensor] : learner.student().tensors(""))
+      EXPECT_TRUE(test::same_bytes(tensor, kept.at(name))) << name;
+    const std::lock_guard lock(mutex);
+    if (first.empty()) first = message;
+    EXPECT_EQ(message, first);
+    EXPECT_FALSE(message.empty());
+  });
 }

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
-
 #include <cmath>
 
 #include "sdg/core/error.h"
@@ -69,44 +67,41 @@ TEST(ForEachFeatures, SaysTheOneSizeOfAllImages) {
   EXPECT_EQ(for_each_features([](const auto&) {}, two_features, {}).images, 0);
 }
 
-TEST(ForEachFeatures, OverRanksTellsOfTheImagesOfAll) {
-  const auto fed_on = [](int64_t ranks, int64_t other_width) {
-    Fed out;
-    test::on_ranks(ranks, [&](Reducer& reducer) {
-      const auto feed = [&](const auto& take) {
-        if (reducer.rank() != 1) take({made(reducer.rank(), 4, reducer.rank() == 2 ? other_width : 6)});
-      };
-      const auto fed = for_each_features(feed, two_features, {}, reducer);
-      if (reducer.rank() == ranks - 1) out = fed;
-    });
-    return out;
-  };
-  EXPECT_EQ(fed_on(3, 6).images, 2);
-  EXPECT_EQ(fed_on(3, 6).size, "4x6") << "a rank without images has no size";
-  EXPECT_EQ(fed_on(3, 7).size, "mixed");
-}
-
-TEST(FeatureCollector, OverRanksKeepsWhatOneRankWouldKeep) {
-  const auto rows = drawn(101, 3);
-  std::vector<int64_t> places(101);
-  std::iota(places.begin(), places.end(), 0);
-  for (const int64_t most : {10, 100, 101, 500}) {
-    const auto one = kept(rows, most, 7);
-    for (const int64_t ranks : {2, 3, 4}) {
-      test::on_ranks(ranks, [&](Reducer& reducer) {
-        FeatureCollector collector(most, 0, reducer);
-        const auto own = rows.index_select(0, at::tensor(own_items(places, reducer)));
-        for (const auto& part : own.split(5)) collector.add(part);
-        EXPECT_TRUE(at::equal(collector.features(), one)) << ranks << " ranks, " << most;
-      });
+// Seven pieces of several sizes, one of them empty: rounds that are full, and a last one that is not.
+TEST(ForEachFeatures, OverRanksEachLooksAtItsPiecesAndTheFirstGetsTheBitsOfOneRank) {
+  const auto feed = [](const auto& take) {
+    for (int64_t piece = 0; piece < 7; ++piece) {
+      std::vector<Tensor> images;
+      for (int64_t i = 0; i < (piece == 4 ? 0 : 2 + piece % 3); ++i)
+        images.push_back(made(10 * piece + i, piece == 2 && i == 0 ? 5 : 4, 6));
+      take(images);
     }
+  };
+  FeatureCollector expected(100);
+  GaussianAccumulator expected_sums(2);
+  const auto one = for_each_features(feed, two_features, {&expected, &expected_sums});
+  for (const int64_t ranks : {2, 3, 4, 8}) {
+    test::on_ranks(ranks, [&](Reducer& reducer) {
+      int64_t looked = 0;
+      const auto counted = [&](const Tensor& images) {
+        looked += images.size(0);
+        return two_features(images);
+      };
+      FeatureCollector all(100);
+      GaussianAccumulator sums(2);
+      const auto fed = for_each_features(feed, counted, {&all, &sums}, reducer);
+      EXPECT_EQ(fed.images, one.images);
+      EXPECT_EQ(fed.size, "mixed");
+      EXPECT_LT(looked, one.images);
+      EXPECT_EQ(reducer.sum(looked), one.images) << "each image once";
+      if (reducer.rank() > 0) {
+        EXPECT_EQ(all.seen(), 0);
+        return;
+      }
+      EXPECT_TRUE(at::equal(all.features(), expected.features())) << ranks;
+      EXPECT_TRUE(at::equal(sums.result().sigma, expected_sums.result().sigma)) << ranks;
+    });
   }
-  test::on_ranks(3, [&](Reducer& reducer) {  // fewer images than ranks
-    FeatureCollector collector(10, 0, reducer);
-    EXPECT_THROW(collector.features(), Error);
-    if (reducer.rank() == 0) collector.add(rows.slice(0, 0, 1));
-    EXPECT_TRUE(at::equal(collector.features(), rows.slice(0, 0, 1)));
-  });
 }
 
 TEST(FeatureCollector, KeepsAllInOrderWhileThereIsRoom) {

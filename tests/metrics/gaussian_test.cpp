@@ -9,7 +9,6 @@
 #include "sdg/core/rng.h"
 #include "sdg/tensors/npz.h"
 #include "support/temporary_folder.h"
-#include "support/thread_reducer.h"
 
 namespace sdg::metrics {
 namespace {
@@ -150,35 +149,5 @@ TEST(Statistics, FileWithoutSigmaIsNamed) {
   tensors::write_npz(folder / "half.npz", {{"mu", at::zeros({4}, at::kDouble)}});
   const std::string message = test::message_of<Error>([&] { read_statistics(folder / "half.npz"); });
   EXPECT_NE(message.find("half.npz: expected arrays mu and sigma, found no sigma"), std::string::npos) << message;
-}
-
-TEST(Gaussian, OverRanksIsThatOfAllFeatures) {
-  for (const double offset : {0.0, 1e5}) {
-    const auto x = draw(1, 40, 6).to(at::kDouble) * at::logspace(-1, 1, 6, 10, at::kDouble) + offset;
-    const auto one = gaussian_of(x, 7);
-    const double scale = one.sigma.abs().max().item<double>();
-    test::on_divisions(40, [&](Reducer& reducer, const auto& division) {
-      GaussianAccumulator accumulator(6);
-      for (const Tensor& part : test::share(x, division, reducer).split(7)) accumulator.add(part);
-      EXPECT_EQ(accumulator.count(), division[static_cast<size_t>(reducer.rank())]);
-      const auto all = accumulator.result(reducer);
-      EXPECT_EQ(all.count, 40);
-      EXPECT_LE((all.mu - one.mu).abs().max().template item<double>(), 1e-12 * (1 + offset)) << reducer.ranks();
-      EXPECT_LE((all.sigma - one.sigma).abs().max().template item<double>(), 1e-12 * scale) << reducer.ranks();
-      EXPECT_TRUE(at::equal(all.sigma, all.sigma.t()));
-      EXPECT_EQ(reducer.max(all.sigma[0][1].template item<double>()), all.sigma[0][1].template item<double>());
-    });
-  }
-}
-
-TEST(Gaussian, OverRanksNeedsTwoSamplesInAll) {
-  test::on_ranks(3, [](Reducer& reducer) {
-    GaussianAccumulator accumulator(2);
-    if (reducer.rank() == 1) accumulator.add(draw(1, 1, 2));
-    EXPECT_EQ(test::message_of<Error>([&] { accumulator.result(reducer); }),
-              "gaussian: a covariance needs at least 2 samples, got 1");
-    if (reducer.rank() == 2) accumulator.add(draw(2, 1, 2));
-    EXPECT_EQ(accumulator.result(reducer).count, 2);
-  });
 }
 }  // namespace sdg::metrics

@@ -45,13 +45,16 @@ TEST_F(TwoLayers, ParametersAreViewsOfTheValues) {
   EXPECT_TRUE(second->bias.eq(9).all().item<bool>());
 }
 
-TEST_F(TwoLayers, FlattenPutsGradientsWhereTheirParametersAre) {
-  const auto weight = at::arange(6, at::kFloat).view({2, 3});
-  const auto all = flat.flatten({weight, at::full({2}, 20.0), {}});
-  EXPECT_TRUE(at::equal(all, at::tensor({0, 1, 2, 3, 4, 5, 20, 20, 0, 0, 0, 0}, at::kFloat)));
-  const auto tail = flat.flatten({at::full({4}, 3.0)}, 2);
-  EXPECT_TRUE(at::equal(tail, at::tensor({0, 0, 0, 0, 0, 0, 0, 0, 3, 3, 3, 3}, at::kFloat)));
-  EXPECT_TRUE(at::equal(flat.named_views(all).at("a.weight"), weight));
+TEST_F(TwoLayers, MayLetGoOfTheValuesAndHoldOthers) {
+  flat.let_go();
+  EXPECT_FALSE(flat.held());
+  EXPECT_EQ(first->weight.sizes(), before[0].sizes());
+  EXPECT_EQ(first->weight.storage().nbytes(), 4U);
+  flat.hold(at::arange(12, at::kFloat));
+  EXPECT_TRUE(flat.held());
+  EXPECT_TRUE(at::equal(first->weight.detach(), at::arange(6, at::kFloat).view({2, 3})));
+  flat.values().fill_(3);
+  EXPECT_TRUE(second->bias.eq(3).all().item<bool>());
 }
 
 TEST_F(TwoLayers, NothingIsAddedAfterBuild) {

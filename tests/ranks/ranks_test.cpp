@@ -16,8 +16,8 @@
 #include <chrono>
 #include <thread>
 
+#include "ranks/variables.h"
 #include "sdg/core/error.h"
-#include "sdg/core/rng.h"
 #include "support/temporary_folder.h"
 
 using namespace sdg;
@@ -41,36 +41,17 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Variables of a launcher, gone with the object.
-class Variables {
- public:
-  explicit Variables(const std::vector<std::pair<std::string, std::string>>& values) {
-    for (const auto& [name, value] : values) {
-      names_.push_back(name);
-      ::setenv(name.c_str(), value.c_str(), 1);
-    }
-  }
-  ~Variables() {
-    for (const auto& name : names_) ::unsetenv(name.c_str());
-  }
-  Variables(const Variables&) = delete;
-  Variables& operator=(const Variables&) = delete;
-
- private:
-  std::vector<std::string> names_;
-};
-
 // Processes that each run one disabled test of this program.
 class Processes {
  public:
   Processes(int64_t ranks, const std::string& test, const std::string& patience = "60000") {
     const auto port = std::to_string(free_port());
     for (int64_t rank = 0; rank < ranks; ++rank) {
-      const Variables variables({{"RANK", std::to_string(rank)},
-                                 {"WORLD_SIZE", std::to_string(ranks)},
-                                 {"MASTER_ADDR", "127.0.0.1"},
-                                 {"MASTER_PORT", port},
-                                 {"SDG_TEST_PATIENCE", patience}});
+      const test::Variables variables({{"RANK", std::to_string(rank)},
+                                       {"WORLD_SIZE", std::to_string(ranks)},
+                                       {"MASTER_ADDR", "127.0.0.1"},
+                                       {"MASTER_PORT", port},
+                                       {"SDG_TEST_PATIENCE", patience}});
       const auto output = folder_ / std::to_string(rank);
       std::vector<std::string> words{"/proc/self/exe", "--gtest_also_run_disabled_tests",
                                      "--gtest_filter=RankProcess.DISABLED_" + test};
@@ -141,70 +122,6 @@ void say(const std::string& line) {
     GTEST_SKIP() << "this build has no Gloo headers";                    \
   }                                                                      \
   static_assert(true)
-
-TEST(PlaceFromEnvironment, IsWhatTorchrunSays) {
-  EXPECT_FALSE(ranks::place_from_environment());
-  const Variables variables({{"RANK", "3"},
-                             {"WORLD_SIZE", "8"},
-                             {"LOCAL_RANK", "1"},
-                             {"MASTER_ADDR", "node0"},
-                             {"MASTER_PORT", "29500"},
-                             {"TORCHELASTIC_USE_AGENT_STORE", "True"},
-                             {"TORCHELASTIC_RESTART_COUNT", "2"}});
-  const auto place = ranks::place_from_environment().value();
-  EXPECT_EQ(place.rank, 3);
-  EXPECT_EQ(place.ranks, 8);
-  EXPECT_EQ(place.local_rank, 1);
-  EXPECT_EQ(place.host, "node0");
-  EXPECT_EQ(place.port, 29500);
-  EXPECT_TRUE(place.hosted);
-  EXPECT_EQ(place.attempt, 2);
-}
-
-TEST(PlaceFromEnvironment, AValueThatCannotBeIsNamed) {
-  const auto message = [](const std::vector<std::pair<std::string, std::string>>& values) {
-    const Variables variables(values);
-    return test::message_of<UsageError>([] { ranks::place_from_environment(); });
-  };
-  EXPECT_EQ(message({{"RANK", "2"}, {"WORLD_SIZE", "2"}}),
-            "environment variable RANK: expected a whole number from 0 to 1, got '2'");
-  EXPECT_THAT(message({{"RANK", "0"}}), testing::HasSubstr("WORLD_SIZE: expected a whole number"));
-  EXPECT_THAT(message({{"RANK", "0"}, {"WORLD_SIZE", "two"}}), testing::HasSubstr("got 'two'"));
-  EXPECT_THAT(message({{"RANK", "0"}, {"WORLD_SIZE", "2"}}), testing::HasSubstr("MASTER_ADDR"));
-  EXPECT_THAT(message({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "node0"}, {"MASTER_PORT", "70000"}}),
-              testing::HasSubstr("MASTER_PORT: expected a whole number from 1 to 65535"));
-}
-
-TEST(PlaceFromEnvironment, IsWhatSrunSaysWhereTorchrunDoesNot) {
-  const Variables variables({{"SLURM_PROCID", "3"},
-                             {"SLURM_STEP_NUM_TASKS", "8"},
-                             {"SLURM_LOCALID", "1"},
-                             {"SLURM_STEP_NODELIST", "gpu[07-08]"},
-                             {"SLURM_JOB_ID", "123456"},
-                             {"SLURM_STEP_ID", "2"}});
-  const auto place = ranks::place_from_environment().value();
-  EXPECT_EQ(place.rank, 3);
-  EXPECT_EQ(place.ranks, 8);
-  EXPECT_EQ(place.local_rank, 1);
-  EXPECT_EQ(place.host, "gpu07");
-  EXPECT_EQ(place.port, 23458);
-  EXPECT_FALSE(place.hosted);
-  const Variables torchrun({{"RANK", "0"}, {"WORLD_SIZE", "1"}});
-  EXPECT_EQ(ranks::place_from_environment()->ranks, 1) << "torchrun within a step counts";
-}
-
-TEST(PlaceFromEnvironment, ABatchScriptIsNoRank) {
-  const Variables variables({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "8"}});
-  EXPECT_FALSE(ranks::place_from_environment());
-}
-
-TEST(FirstMachine, OfSlurmsLists) {
-  EXPECT_EQ(ranks::first_machine("node1"), "node1");
-  EXPECT_EQ(ranks::first_machine("node1,node2"), "node1");
-  EXPECT_EQ(ranks::first_machine("node[07-09,12],gpu1"), "node07");
-  EXPECT_EQ(ranks::first_machine("rack[2,4]-a,b"), "rack2-a");
-  EXPECT_EQ(ranks::first_machine(""), "");
-}
 
 TEST(Connect, OneRankNeedsNoConnection) {
   EXPECT_EQ(ranks::connect({}).get(), &Reducer::local());
@@ -330,16 +247,26 @@ TEST(RankProcess, DISABLED_Exchanges) {
     EXPECT_TRUE(at::equal(rows.slice(0, rows.size(0) - 2), at::full({2, 2}, ranks, type))) << rows;
     EXPECT_EQ(reducer->all_gather(at::zeros({0, 2}, type)).size(0), 0);
   }
-  // Sums whose bits show their order; more numbers than one chunk, and a length that no number of ranks divides.
-  const int64_t total = ranks + 2, length = (1 << 21) + 1001;
-  const auto part = [&](int64_t number) { return rng::normal({5}, {number}, {length}).squeeze(0); };
-  std::vector<Tensor> parts;
-  const auto own = own_rows(total, *reducer);
-  for (int64_t i = own.begin; i < own.end; ++i) parts.push_back(part(i));
-  auto expected = part(0);
-  for (int64_t i = 1; i < total; ++i) expected.add_(part(i));
-  EXPECT_TRUE(at::equal(reducer->sum_in_order(parts), expected));
-  EXPECT_TRUE(at::equal(parts.front(), expected)) << "in place";
+  // Rank r sends r + s numbers to rank s, so rank 0 none to itself: 100 r + s.
+  std::vector<Tensor> sent, expected;
+  std::vector<int64_t> sizes;
+  for (int64_t other = 0; other < ranks; ++other) {
+    sizes.push_back(rank + other);
+    sent.push_back(at::full({rank + other}, static_cast<float>(100 * rank + other)));
+    expected.push_back(at::full({rank + other}, static_cast<float>(100 * other + rank)));
+  }
+  EXPECT_TRUE(at::equal(reducer->all_to_all(at::cat(sent), sizes, sizes), at::cat(expected)));
+  // Only the first sends, and only to the last.
+  std::vector<int64_t> to(static_cast<size_t>(ranks), 0), from = to;
+  if (rank == 0) to.back() = 5;
+  if (rank == ranks - 1) from.front() = 5;
+  const auto five = reducer->all_to_all(at::full({rank == 0 ? 5 : 0}, 7.0), to, from);
+  EXPECT_TRUE(at::equal(five, at::full({rank == ranks - 1 ? 5 : 0}, 7.0))) << five;
+  EXPECT_TRUE(
+      at::equal(reducer->all_gather_alike(at::full({2}, rank, at::kLong)).select(1, 1), at::arange(ranks, at::kLong)));
+  std::vector<int64_t> counts;
+  for (int64_t other = 0; other < ranks; ++other) counts.push_back(other);
+  EXPECT_EQ(reducer->all_gather(at::ones({rank, 2}), counts).size(0), ranks * (ranks - 1) / 2);
   const auto texts = all_gather_texts(std::string(static_cast<size_t>(rank), 'x'), *reducer);
   for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(texts[i], std::string(i, 'x'));
   const auto x = at::full({2}, 1.0 + static_cast<double>(rank), at::kDouble).requires_grad_();

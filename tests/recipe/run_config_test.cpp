@@ -110,6 +110,17 @@ TEST(Cost, OfMemoryFollowsWhatIsAtOnce) {
   EXPECT_EQ(whole.activation_bytes, 8 * eight.activation_bytes);
   EXPECT_EQ(whole.state_bytes, eight.state_bytes);
   EXPECT_EQ(whole.step_flop, eight.step_flop);
+  // Eighths of two moments and of the average; where steps look through the average, of the moments alone.
+  auto sharded = config;
+  sharded.train.shard_state = true;
+  const auto bytes = 4 * eight.parameters, eighth = (bytes + 7) / 8;
+  EXPECT_EQ(network::estimate_cost(sharded, on(8)).state_bytes, 2 * bytes + 3 * eighth);
+  EXPECT_THAT(to_text(network::estimate_cost(sharded, on(8))),
+              HasSubstr("; train.shard_state saves 1 MiB of optimizer and average"));
+  EXPECT_EQ(network::estimate_cost(sharded, on(1)).state_bytes, 5 * bytes);
+  test::named(sharded.condition.source, "online");
+  const auto online = network::estimate_cost(sharded, on(8));
+  EXPECT_EQ(online.unsharded_bytes - online.state_bytes, 8 * online.parameters - 2 * ((4 * online.parameters + 7) / 8));
   config.train.micro_batch = 4;
   EXPECT_EQ(network::estimate_cost(config, on(8)).at_once, 4);
   config.train.precision = Precision::kBf16;

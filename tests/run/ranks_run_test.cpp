@@ -62,6 +62,42 @@ TEST_F(RunOverRanks, IsTheRunOfOneToTheBit) {
   }
 }
 
+TEST_F(RunOverRanks, WithShardedStateWritesTheFilesOfOneAndGoesOnWithAnyNumber) {
+  for (const std::string source : {"none", "online", "recluster"}) {
+    auto sharded = config(source);
+    sharded.train.shard_state = true;
+    train(config(source), source + "1", 1);
+    const checkpoint::RunFolder one(folder_ / (source + "1"));
+    for (const bool at_first : {true, false}) {
+      const auto run = cat(source, at_first ? "from" : "to");
+      train(at_first ? sharded : config(source), run, at_first ? 3 : 1, 4);
+      train(at_first ? config(source) : sharded, run, at_first ? 1 : 2);
+      test::expect_same_tensors(one.last(), checkpoint::RunFolder(folder_ / run).last());
+      EXPECT_EQ(figures(one.root()), figures(folder_ / run));
+    }
+    train(sharded, source + "whole", 2);
+    test::expect_same_tensors(one.last(), checkpoint::RunFolder(folder_ / (source + "whole")).last());
+  }
+}
+
+TEST_F(RunOverRanks, OfTwoProgramsIsAnErrorOfAll) {
+  test::on_ranks(2, [](Reducer& reducer) {
+    const std::string version = reducer.rank() == 0 ? "sdg 0.1.0, LibTorch 2.13.0" : "sdg 0.2.0, LibTorch 2.13.0";
+    EXPECT_EQ(test::message_of<UsageError>([&] { run::check_alike("program", version, reducer); }),
+              "rank 1 has another program than rank 0: 'sdg 0.2.0, LibTorch 2.13.0' instead of 'sdg 0.1.0, LibTorch "
+              "2.13.0'");
+  });
+}
+
+TEST_F(RunOverRanks, WithABatchOfUnevenSharesAndMicroBatchesEqualsOne) {
+  auto uneven = config("online");
+  uneven.train.batch = 13;
+  uneven.train.micro_batch = 2;
+  train(uneven, "one", 1);
+  train(uneven, "three", 3);
+  expect_the_same_run("one", "three");
+}
+
 TEST_F(RunOverRanks, GoesOnWithAnotherNumberOfRanks) {
   train(config(), "whole", 1);
   for (const int64_t k : {3, 5}) {

@@ -11,6 +11,7 @@
 #include "sdg/network/assign.h"
 #include "sdg/study/feature_store.h"
 #include "sdg/study/feature_table.h"
+#include "support/thread_reducer.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
@@ -217,6 +218,34 @@ TEST_F(FeatureStudy, StoredFeaturesAreThoseOfTheTapAndGoOnWhereTheyStopped) {
   EXPECT_EQ(file.metadata.at("depth"), "2");
   EXPECT_EQ(file.metadata.at("time"), "0.7");
   EXPECT_EQ(file.metadata.at("pooling"), "flat");
+}
+
+TEST_F(FeatureStudy, StoredFeaturesOfSeveralRanksAreWrittenByTheFirst) {
+  const Tap tap{0.7, 2, "mean"};
+  const auto one = folder_ / "one.safetensors", two = folder_ / "two.safetensors";
+  std::vector<int64_t> many;  // three chunks
+  for (int64_t i = 0; i < 150; ++i) many.push_back(i % 40);
+  const auto store = [&](const std::filesystem::path& path, Reducer& reducer) {
+    EXPECT_TRUE(store_features(path, trained_, checkpoint::Weights::kEma, opened_, dataset_, many, tap, at::kCPU, {},
+                               {}, reducer));
+  };
+  store(one, Reducer::local());
+  test::on_ranks(2, [&](Reducer& reducer) { store(reducer.rank() == 0 ? two : folder_ / "no", reducer); });
+  test::expect_same_tensors(one, two);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "no"));
+}
+
+TEST_F(FeatureStudy, ClustersOfSeveralRanksAreThoseOfOne) {
+  std::vector<int64_t> many;  // three chunks
+  for (int64_t i = 0; i < 150; ++i) many.push_back(i % 40);
+  const auto& info = trained_.info;
+  const auto one = network::assign_clusters(info.config, trained_.network, dataset_, many, at::kCPU);
+  for (const int64_t ranks : {2, 4}) {
+    test::on_ranks(ranks, [&](Reducer& reducer) {
+      EXPECT_TRUE(at::equal(
+          network::assign_clusters(info.config, trained_.network, dataset_, many, at::kCPU, {}, reducer), one));
+    });
+  }
 }
 
 TEST(FeatureTable, MarksTheBestTapButNotThePixelsAndLeavesOutEmptyColumns) {

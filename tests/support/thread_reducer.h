@@ -2,6 +2,7 @@
 // Ranks as threads of one process, for tests: what several processes would do, without them.
 #include <algorithm>
 #include <condition_variable>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -83,9 +84,30 @@ class ThreadReducer : public Reducer {
     for (size_t i = 1; i < all.size(); ++i) out = op == Op::kSum ? out + all[i] : at::maximum(out, all[i]);
     values.copy_(out);
   }
-  Tensor gathered(const Tensor& rows) override {
+  Tensor gathered(const Tensor& rows, const std::vector<int64_t>& counts) override {
     ++calls;
-    return at::cat(place_.meet(rank(), told("a gathering", rows, 1), rows));
+    const auto all = place_.meet(rank(), told("a gathering", rows, 1), rows);
+    for (size_t i = 0; i < counts.size(); ++i) {
+      if (all[i].size(0) != counts[i])
+        throw Error(cat("reducer: rank ", i, " has ", all[i].size(0), " rows, told ", counts[i]));
+    }
+    return at::cat(all);
+  }
+  Tensor gathered_alike(const Tensor& own) override {
+    ++calls;
+    return at::stack(place_.meet(rank(), told("a gathering", own, 0), own));
+  }
+  Tensor exchanged(const Tensor& values, const std::vector<int64_t>& to, const std::vector<int64_t>& from) override {
+    ++calls;
+    const auto all = place_.meet(rank(), "an exchange", values);
+    const auto sizes = place_.meet(rank(), "an exchange's sizes", at::tensor(to, at::kLong));
+    std::vector<Tensor> got;
+    for (size_t i = 0; i < all.size(); ++i) {
+      const auto size = sizes[i][rank()].item<int64_t>();
+      if (size != from[i]) throw Error(cat("reducer: rank ", i, " sends ", size, " numbers, expected ", from[i]));
+      got.push_back(all[i].narrow(0, sizes[i].narrow(0, 0, rank()).sum().item<int64_t>(), size));
+    }
+    return at::cat(got);
   }
   void broadcast_into(Tensor& values, int64_t root) override {
     ++calls;
@@ -94,6 +116,9 @@ class ThreadReducer : public Reducer {
 
   MeetingPlace& place_;
 };
+
+/// Ranks of one process share its workers, and would wait for each other there: so everything runs on its own thread.
+inline const bool kNoSharedWorkers = ::setenv("OMP_NUM_THREADS", "1", 1) == 0;
 
 /// Calls work(reducer) once for every rank, each on a thread of its own; with one rank on Reducer::local(). The first
 /// error is rethrown: a rank's own before what others report of it.

@@ -30,9 +30,11 @@ struct KmeansResult {
 /// k-means on x [N, D] float: Lloyd's iterations, whose empty clusters are reseeded at the farthest points, or for
 /// large N mini-batches (Sculley 2010) with a start on a sample and a last assignment of all rows. Distances are
 /// computed in blocks of rows, so memory beyond x stays bounded; blocks run on the worker pool. A function of x and the
-/// options. `progress` counts iterations over all restarts (a restart that ends early jumps ahead). Throws Error if K >
-/// N or x is not finite.
-KmeansResult kmeans(const Tensor& x, const KmeansOptions& options, const Progress& progress = {});
+/// options. Over ranks, all of which have all of x, each computes the distances of some of the same blocks, so that not
+/// a bit differs. `progress` counts iterations over all restarts (a restart that ends early jumps ahead). Throws Error
+/// if K > N or x is not finite.
+KmeansResult kmeans(const Tensor& x, const KmeansOptions& options, const Progress& progress = {},
+                    Reducer& reducer = Reducer::local());
 /// Nearest centroid [K, D] of each row of x [N, D], int64 [N]; the lower index where two are equally near.
 Tensor nearest_centroid(const Tensor& x, const Tensor& centroids);
 }  // namespace sdg::cluster

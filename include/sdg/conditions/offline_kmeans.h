@@ -27,8 +27,9 @@ struct PseudoLabels {
   int64_t iterations = 0;
 };
 
-/// features [N, F] float, N >= clusters.
-PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress = {});
+/// features [N, F] float, N >= clusters; over ranks all of them on each.
+PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress = {},
+                              Reducer& reducer = Reducer::local());
 
 /// How such labels came to be; stored beside them, so that `audit` can follow the chain.
 struct PseudoLabelOrigin {

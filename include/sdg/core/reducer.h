@@ -42,15 +42,17 @@ class Reducer {
 
   /// Element by element over all ranks, of one shape and type everywhere. `values` is overwritten and returned.
   Tensor all_reduce(Tensor values, Op op = Op::kSum);
-  /// [n, ...] with an n of each rank's own -> [n of all ranks, ...]: rank 0's rows, then rank 1's, and so on.
-  Tensor all_gather(const Tensor& rows);
+  /// [n, ...] with an n of each rank's own -> [n of all ranks, ...]: rank 0's rows, then rank 1's, and so on. `counts`
+  /// are all ranks' n, where every rank knows them: else they are asked for first.
+  Tensor all_gather(const Tensor& rows, const std::vector<int64_t>& counts = {});
+  /// [...] of one shape everywhere -> [ranks, ...].
+  Tensor all_gather_alike(const Tensor& own);
   /// `values` of rank `root` for all, of one shape and type everywhere. `values` is overwritten and returned.
   Tensor broadcast(Tensor values, int64_t root = 0);
 
-  /// The sum of all ranks' parts, of one shape and type everywhere, at least one on each rank: rank 0's first part plus
-  /// its second, and so on, then rank 1's. That is what one rank with all the parts gets, to the bit, however they are
-  /// divided. The first part is overwritten and returned.
-  Tensor sum_in_order(const std::vector<Tensor>& parts);
+  /// A piece of `values` [n] to each rank: the first to[0] numbers to rank 0, those that follow to rank 1, and so on.
+  /// Gives what came to this rank, rank 0's piece first; from[r] is how much comes from rank r. Pieces may be empty.
+  Tensor all_to_all(const Tensor& values, const std::vector<int64_t>& to, const std::vector<int64_t>& from);
 
   /// The sum over all ranks of one number, and the largest.
   double sum(double value);
@@ -76,9 +78,10 @@ class Reducer {
  private:
   // Called with more than one rank only, and with types that are allowed.
   virtual void reduce_into(Tensor& values, Op op) = 0;
-  virtual Tensor gathered(const Tensor& rows) = 0;
+  virtual Tensor gathered(const Tensor& rows, const std::vector<int64_t>& counts) = 0;
+  virtual Tensor gathered_alike(const Tensor& own) = 0;
   virtual void broadcast_into(Tensor& values, int64_t root) = 0;
-  virtual void sum_in_order_into(Tensor& sum, const std::vector<Tensor>& parts);
+  virtual Tensor exchanged(const Tensor& values, const std::vector<int64_t>& to, const std::vector<int64_t>& from) = 0;
   // Returns on all ranks once rank 0 has come, which may take longer than any other call.
   virtual void wait_for_first() {}
 
@@ -109,8 +112,7 @@ struct RowRange {
 /// This rank's part of `count` rows: parts follow each other in the order of the ranks, their sizes differ by one at
 /// most.
 RowRange own_rows(int64_t count, const Reducer& reducer);
-
-/// Every ranks-th of `items`, from the rank-th on: this rank's share of work whose pieces may grow along the list.
-std::vector<int64_t> own_items(const std::vector<int64_t>& items, const Reducer& reducer);
+/// The same of any rank of `ranks`.
+RowRange own_rows(int64_t count, int64_t rank, int64_t ranks);
 
 }  // namespace sdg

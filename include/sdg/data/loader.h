@@ -3,7 +3,6 @@
 #include <optional>
 #include <vector>
 
-#include "sdg/core/reducer.h"
 #include "sdg/data/dataset.h"
 #include "sdg/data/order.h"
 
@@ -22,7 +21,7 @@ struct LoaderOptions {
   int64_t threads = 1;   ///< decoding threads; the next batches are ready while this one trains. 0 loads in next()
   int64_t prefetch = 2;  ///< batches kept ready
   std::optional<OrderKind> order{};  ///< of an epoch; default: by the number of images
-  RowRange share{};                  ///< of each batch's rows only these are read and returned; empty: all
+  std::vector<int64_t> rows{};       ///< of each batch only these, ascending, are read and returned; empty: all
 };
 
 /// Endless shuffled batches. Sample s is image permutation(seed, epoch = s / N)[s % N]: a function of s alone, so

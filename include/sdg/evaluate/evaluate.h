@@ -25,10 +25,10 @@ struct ClusterReport {
   Tensor assignments;            ///< int64 [images] (patch level [images, L], which image labels cannot score)
   std::vector<int64_t> indices;  ///< which images
 };
-/// Evaluation only: nothing of it flows back into training.
+/// Evaluation only: nothing of it flows back into training. Over ranks as network::assign_clusters.
 ClusterReport evaluate_clusters(const recipe::RunConfig& config, const network::Network& network,
                                 const data::Dataset& dataset, const Truth& truth, const at::Device& device,
-                                const Progress& progress = {});
+                                const Progress& progress = {}, Reducer& reducer = Reducer::local());
 
 /// Maps of clusters int64 [n, L] (L a square) of the images `indices` against their masks, pixel by pixel: each pixel
 /// of the mask's middle square, which is what the model sees, gets the cluster of the patch it lies in. Nothing where

@@ -27,8 +27,10 @@ struct Wanted {
 };
 Wanted wanted_of(const std::vector<Metric>& metrics, bool measured);
 
-/// Images go through the network once, whatever is wanted. Throws Error for fewer than two images.
-Side gather(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor, const Wanted& wanted);
+/// Images go through the network once, whatever is wanted. Throws Error for fewer than two images. Over ranks, whose
+/// feeds are alike, rank 0's; nothing on the others, which compute features for it.
+Side gather(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor, const Wanted& wanted,
+            Reducer& reducer = Reducer::local());
 
 /// Statistics of a file. Throws Error where it lacks what is wanted, naming it, and as check_comparable does.
 Side stored_side(const std::string& path, const vision::FeatureExtractor& extractor, const std::vector<Metric>& metrics,

@@ -13,9 +13,10 @@ bool holds_statistics(const std::string& path);
 /// Feature statistics of what a path holds: stored statistics as they are; else images, of an .npz with `arr_0` (uint8
 /// [N, H, W, C], C 1 or 3), or of a data set of any format that open_data knows. No image is replaced: one that cannot
 /// be decoded is an Error that names it. Throws UsageError where options are given that stored statistics cannot
-/// follow, and for latents.
+/// follow, and for latents. Over ranks as gaussian_of.
 metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& extractor,
-                          const MeasureOptions& options = {}, const Progress& progress = {});
+                          const MeasureOptions& options = {}, const Progress& progress = {},
+                          Reducer& reducer = Reducer::local());
 
 /// Can a distance in the extractor's features be taken to these statistics? Throws Error, beginning with `where`, where
 /// they are known to be another network's, other weights' or of another width; warns of what they do not say.

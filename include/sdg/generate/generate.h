@@ -66,9 +66,10 @@ void generate(const recipe::RunConfig& config, const network::Network& network, 
 Generated generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
                    const at::Device& device, const Request& request, const Progress& progress = {});
 
-/// Over ranks (Request::ranks) rank 0 calls generate, which gives it every image, as one rank draws them, to the bit;
-/// the others call help again and again until it returns false, and rank 0 calls dismiss at the end. The requests are
-/// alike but for first and count, which are rank 0's. Between calls rank 0 may take its time.
+/// Over ranks (Request::ranks) either all call generate alike, which gives every rank every image, as one rank draws
+/// them, to the bit and in the same pieces. Or rank 0 does, and the others call help again and again until it returns
+/// false, and rank 0 calls dismiss at the end; the requests are alike but for first and count, which are rank 0's.
+/// Between calls rank 0 may take its time.
 bool help(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
           const at::Device& device, Request request);
 void dismiss(const Request& request);

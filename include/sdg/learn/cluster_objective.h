@@ -53,9 +53,10 @@ class ClusterObjective : public Objective {
   };
   /// The head's rows against their assignments.
   struct Match {
-    Tensor losses;  ///< [rows] assignment losses of head_ranks()' rows, in nats
-    Tensor loss;    ///< this rank's part of the step's, unweighted
-    Tensor queued;  ///< [rows, p] embeddings that later steps are balanced with
+    Tensor losses;                     ///< [rows] assignment losses of head_ranks()' rows, in nats
+    Tensor loss;                       ///< this rank's part of the step's, unweighted
+    Tensor queued;                     ///< [rows, p] embeddings that later steps are balanced with
+    std::vector<int64_t> queued_rows;  ///< of each of this rank's shards, where rows are not gathered
   };
   /// Are conditions of the step, or of their stability, wanted even where the head does not learn from the teacher?
   virtual bool needs_teacher() const;
@@ -66,8 +67,10 @@ class ClusterObjective : public Objective {
   Part& part_of(const Shard& shard) { return parts_[static_cast<size_t>(shard.number)]; }
   /// Of a tensor [images of the shard, ...] those that are looked at, on the device.
   Tensor looked_at(const Shard& shard, const Tensor& all);
-  /// The member of all parts, one after the other; of all ranks where they are gathered.
+  /// The member of all parts, one after the other; of all ranks in the order of their shards where they are gathered.
   Tensor joined(Tensor Part::* member) const;
+  /// How many rows the member has in each part.
+  std::vector<int64_t> rows_of(Tensor Part::* member) const;
   /// Who else has rows of the head: nobody where they are gathered.
   Reducer& head_ranks() const { return gathered_ ? Reducer::local() : state_.reducer; }
   /// Balanced with the rows of all ranks and of earlier steps; of the answer only the batch's own rows are learned
@@ -80,8 +83,9 @@ class ClusterObjective : public Objective {
 
  private:
   Tensor own_joined(Tensor Part::* member) const;
+  Tensor of_all_ranks(const Tensor& own, const std::vector<int64_t>& rows) const;
   Tensor backbone_gradient(const Tensor& of_features);
-  Tensor gradient_of(const Tensor& loss, const Tensor& features);
+  void set_gradient(const Tensor& loss, const Tensor& features, Contribution& out);
   void choose(const Shard& shard);
   void watch_agreement(const std::vector<int64_t>& index, const Tensor& ids, StepResult& result);
   void remember(const std::vector<int64_t>& index, const Tensor& ids);
@@ -90,6 +94,7 @@ class ClusterObjective : public Objective {
   std::vector<Part> parts_;
   std::unique_ptr<HeadGuard> guard_;  // puts the head back unless the step is kept
   Tensor queued_;
+  std::vector<int64_t> queued_rows_;
   cluster::RowQueue queue_;  // of embeddings, cluster.queue
   Agreement agreement_;
   Tensor kept_;  // int32 [images, L or 1], -1 without a look yet; undefined where all images are looked at

@@ -1,10 +1,9 @@
 #pragma once
 #include <vector>
 
-#include "sdg/core/reducer.h"
+#include "sdg/learn/learner_state.h"
 #include "sdg/learn/objective.h"
 #include "sdg/learn/ordered_sum.h"
-#include "sdg/network/flat_parameters.h"
 
 namespace sdg::learn {
 
@@ -12,11 +11,8 @@ namespace sdg::learn {
 /// path; weighted by train.loss_on, see flow/loss_space.h).
 class FlowObjective : public Objective {
  public:
-  /// `flat` holds the parameters, of which `model_parameters` are the network's own and come first. All must outlive
-  /// this.
-  FlowObjective(const network::FlatParameters& flat, const std::vector<Tensor>& model_parameters,
-                Reducer& reducer = Reducer::local())
-      : flat_(flat), model_parameters_(model_parameters), reducer_(reducer) {}
+  /// `state` must outlive this.
+  explicit FlowObjective(const LearnerState& state) : state_(state) {}
 
   std::string name() const override { return "flow"; }
   void begin(int64_t shards) override;
@@ -24,9 +20,7 @@ class FlowObjective : public Objective {
   Contribution join(StepResult& result) override;
 
  private:
-  const network::FlatParameters& flat_;
-  const std::vector<Tensor>& model_parameters_;
-  Reducer& reducer_;
+  const LearnerState& state_;
   OrderedSum sum_;                 // over the shards, their losses already divided by the batch
   std::vector<char> finite_data_;  // of each shard: was what is learned from finite
 };

@@ -59,14 +59,22 @@ class Learner {
 
   int64_t steps_done() const { return state_.steps_done; }
 
-  /// The trained network, and its average: the teacher that assigns clusters and the network that samples.
+  /// The trained network, and its average: the teacher that assigns clusters and the network that samples. With
+  /// train.shard_state ranks may have parted the average between them: then teacher() throws Error until it is
+  /// gathered.
   network::Network& student() { return state_.student; }
-  network::Network& teacher() { return state_.teacher; }
+  network::Network& teacher();
+  /// Which part of the flat parameters this rank steps: all, without train.shard_state.
+  RowRange stepped() const { return state_.stepped(); }
+  /// All ranks together: what a step has left on other ranks is there until the next step, on rank 0 or on all. Nothing
+  /// to do without train.shard_state. save() needs gather_state(), which is for rank 0 alone.
+  void gather_teacher(bool on_all) { gather_average(state_, on_all); }
+  void gather_state();
   /// What sampling draws conditions from: the share of each cluster (or class) in the conditions lately given, [K]; at
   /// patch level the last cluster maps themselves, int64 [M, L]; of stored conditions equal shares of their rows.
   /// Undefined while no step was trained with conditions.
   Tensor prior() const;
-  /// The part of a flat tensor (StepResult::gradient) that belongs to each parameter.
+  /// The part of a flat tensor [P] (StepResult::gradient) that belongs to each parameter.
   std::map<std::string, Tensor> named(const Tensor& flat) const { return state_.flat.named_views(flat); }
 
   /// Everything a resumed run needs, by name.
@@ -82,11 +90,13 @@ class Learner {
   std::string bad_step(const std::string& what) const;
   std::string bad_gradient(const Tensor& gradient, const std::vector<Objective*>& objectives,
                            const std::vector<Contribution>& contributions) const;
+  void step_weights(StepResult& result);
 
   LearnerState state_;
   Tensor ids_;  // of each image of the data set, where conditions are indices
   DrawFn draws_;
   AdamW optimizer_;
+  Tensor whole_exp_avg_, whole_exp_avg_sq_;  // on rank 0 between gather_state and the next step
   ConditionPrior prior_;
   std::vector<std::unique_ptr<Objective>> objectives_;  // the flow's first
 };

@@ -5,6 +5,8 @@
 
 #include "sdg/core/reducer.h"
 #include "sdg/learn/beginnings.h"
+#include "sdg/learn/slices.h"
+#include "sdg/learn/step_shards.h"
 #include "sdg/network/flat_parameters.h"
 #include "sdg/network/network.h"
 
@@ -31,9 +33,27 @@ struct LearnerState {
   Beginnings beginnings;
   int64_t steps_done = 0;
 
+  bool whole_shards = true;  ///< has each rank whole shards of a step's batch (own_images.h)
+  StepShards shards;         ///< of the step under way
+  Slices slices;             ///< of flat, by rank
+  bool sharded = false;      ///< does each rank step its slice alone (train.shard_state)
+  /// Sharded, and no step looks through the average: between steps each rank has its slice of the average only.
+  bool average_sharded = false;
+  Tensor average;  ///< that slice; undefined while the whole is there
+
+  /// What of flat this rank's optimizer steps: its slice, or all.
+  RowRange stepped() const { return sharded ? slices.own() : RowRange{0, flat.values().size(0)}; }
+
   bool conditioned() const { return beginnings.conditioned(steps_done); }
   bool clustering() const { return beginnings.clustering(steps_done); }
 };
+
+/// Lets go of all of the average but this rank's slice, where that is what a rank keeps.
+void divide_average(LearnerState& state);
+/// All ranks together: the whole average is there again, on rank 0 or on all, until divide_average.
+void gather_average(LearnerState& state, bool on_all);
+/// The average becomes what is copied into it next.
+void renew_average(LearnerState& state);
 
 /// Moves the teacher after a step (train.teacher, train.ema), the head's average only once the head learns.
 void update_teacher(LearnerState& state);

@@ -32,9 +32,10 @@ struct Shard {
 
 /// What an objective adds to a step.
 struct Contribution {
-  double loss = 0;  ///< with its weight, over the whole batch: what is minimised
-  Tensor gradient;  ///< [P] its gradient, of the whole batch and the same on all ranks; undefined where the step has
-                    ///< none, on all ranks
+  double loss = 0;    ///< with its weight, over the whole batch: what is minimised
+  Tensor gradient;    ///< [n] of what this rank steps (LearnerState::stepped) or of a part of that; of the whole batch;
+                      ///< undefined where the step has none, on all ranks
+  int64_t first = 0;  ///< where in what this rank steps the gradient begins
 };
 
 /// One of the losses whose sum a training step minimises. A step calls, in this order and for every objective:

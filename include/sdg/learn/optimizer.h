@@ -4,6 +4,7 @@
 
 #include "sdg/core/tensor.h"
 #include "sdg/learn/parameter_groups.h"
+#include "sdg/learn/slices.h"
 #include "sdg/recipe/options.h"
 
 namespace sdg::learn {
@@ -20,12 +21,17 @@ class AdamW {
  public:
   /// `groups` must cover the values; none is one of all, with options.weight_decay.
   AdamW(const recipe::TrainOptions& options, const Tensor& values, std::vector<ParameterGroup> groups = {});
+  /// Of `values` [P], which `groups` cover, this rank's slice only, which step() takes; all ranks step together. Both
+  /// must outlive this.
+  AdamW(const recipe::TrainOptions& options, const Tensor& values, const std::vector<ParameterGroup>& groups,
+        const Slices& slices, Reducer& reducer);
 
   /// Scales the gradient down to options.clip if it is longer, then updates `values` in place. Returns the norm before
-  /// clipping. Throws Error, leaving everything as it was, if the gradient is not finite or the update would not be.
-  double step(Tensor& values, Tensor gradient, double lr);
+  /// clipping. Throws Error, leaving everything as it was, if the gradient is not finite or the update would not be; of
+  /// slices on all ranks where one's is not.
+  double step(Tensor values, Tensor gradient, double lr);
 
-  Tensor exp_avg, exp_avg_sq;  ///< [P], the state
+  Tensor exp_avg, exp_avg_sq;  ///< [P] or [slice], the state
   Tensor steps_done;           ///< float scalar
 
  private:
@@ -34,6 +40,8 @@ class AdamW {
 
   recipe::TrainOptions options_;
   std::vector<ParameterGroup> groups_;
+  const Slices* slices_ = nullptr;  // null: all values
+  Reducer* reducer_ = nullptr;
 };
 
 }  // namespace sdg::learn

@@ -19,4 +19,9 @@ struct ParameterGroup {
 std::vector<ParameterGroup> parameter_groups(const recipe::TrainOptions& options,
                                              const std::vector<network::NamedRange>& ranges, size_t head);
 
+/// All parts of the groups in their order, and what of the groups lies within a part of the flat tensor, counted from
+/// its beginning.
+std::vector<RowRange> parts_of(const std::vector<ParameterGroup>& groups);
+std::vector<ParameterGroup> groups_within(const std::vector<ParameterGroup>& groups, RowRange place);
+
 }  // namespace sdg::learn

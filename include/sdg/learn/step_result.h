@@ -23,7 +23,8 @@ struct StepResult {
   bool stable_now = false;   ///< clusters hold still as condition.stable asks: conditions begin with the next step
   std::optional<cluster::SinkhornResult> sinkhorn;  ///< of the batch
   Tensor ids;       ///< int64 [B] (patch level [B, L]): the teacher's clusters, or the given indices
-  Tensor gradient;  ///< [P], as the optimizer got it (clipped); names: Learner::named
+  Tensor gradient;  ///< [P], as the optimizer got it (clipped); names: Learner::named. With train.shard_state over
+                    ///< ranks this rank's slice
 };
 
 }  // namespace sdg::learn

@@ -35,15 +35,16 @@ class ColumnsOf : public FeatureSink {
 /// Calls `take` with one piece of images after the other, uint8 [C, H, W] each and of any sizes, until there are none.
 using ImageFeed = std::function<void(const std::function<void(const std::vector<Tensor>& images)>& take)>;
 
-/// What was fed, on all ranks.
+/// What was fed.
 struct Fed {
   int64_t images = 0;
   std::string size;  ///< height before width: "32x32", "mixed"; "" of none
 };
 
 /// Gives the features of every image to every sink. Images of one piece that have one shape go through the network
-/// together; their rows stand in the order of the images. Over ranks each feeds its own images, to sinks of its own
-/// that are joined where they are asked for their results.
+/// together; their rows stand in the order of the images. Over ranks, all of which feed the same pieces, each computes
+/// the features of every ranks-th piece; rank 0's sinks get those of all, as on one rank, to the bit (as float32), the
+/// others' none.
 Fed for_each_features(const ImageFeed& feed, const FeatureFn& features, const std::vector<FeatureSink*>& sinks,
                       Reducer& reducer = Reducer::local());
 

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 #include "sdg/metrics/features.h"
 
@@ -27,14 +26,12 @@ class GaussianAccumulator : public FeatureSink {
   explicit GaussianAccumulator(int64_t dim);
   /// [N, D], any float type and device. Throws Error for non-finite features.
   void add(const Tensor& features) override;
-  /// Of the features that all ranks have added (Chan, Golub & LeVeque 1979: each rank's count, mean and squares about
-  /// its mean, joined in the order of the ranks); on the CPU. Throws Error for fewer than two samples.
-  Gaussian result(Reducer& reducer = Reducer::local()) const;
-  int64_t count() const { return count_; }  ///< of this rank
+  /// Of the features so far; on the CPU. Throws Error for fewer than two samples.
+  Gaussian result() const;
+  int64_t count() const { return count_; }
 
  private:
   void add_block(const Tensor& rows);
-  Gaussian joined(int64_t count, Reducer& reducer) const;
 
   int64_t dim_;
   Tensor sum_, outer_, shift_;   // [D], [D, D], [D]; on the device of the first batch

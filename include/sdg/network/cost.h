@@ -38,7 +38,9 @@ struct Cost {
   int64_t parameters = 0;        ///< of the network and the head
   int64_t macs = 0;              ///< multiply-adds of one forward pass of one image
   int64_t state_bytes = 0;       ///< weights, average, gradient and AdamW's two moments
-  int64_t shard_bytes = 0;       ///< gradients of shards under way, and of the clustering loss
+  int64_t unsharded_bytes = 0;   ///< the same without train.shard_state
+  bool average_sharded = false;  ///< does train.shard_state divide the average too
+  int64_t shard_bytes = 0;       ///< gradients of shards under way, and with cluster.backbone of the clustering loss
   int64_t cast_bytes = 0;        ///< bf16 copies of weights
   int64_t activation_bytes = 0;  ///< kept for the backward pass of the images that are under way at once; an estimate
   int64_t kept_bytes = 0;        ///< clusters kept for each image (cluster.refresh), in the memory of the host

@@ -31,13 +31,16 @@ class FlatParameters {
   const std::vector<std::string>& names() const { return names_; }
   /// Where in the flat tensor each lies, in their order, without gaps.
   std::vector<NamedRange> ranges() const;
+  /// Frees the values: the parameters keep their shapes and hold nothing until hold().
+  void let_go();
+  bool held() const { return values_.defined(); }
+  /// `values` [P], contiguous, are the parameters' from now on.
+  void hold(const Tensor& values);
+
   /// [P]
   const Tensor& values() const { return values_; }
   Tensor& values() { return values_; }
 
-  /// One tensor [P] from one gradient per parameter of [first, first + gradients.size()); undefined ones count as zero.
-  /// The rest of the result is zero.
-  Tensor flatten(const std::vector<Tensor>& gradients, size_t first = 0) const;
   /// The part of a flat tensor that belongs to each parameter, in its shape, in their order.
   std::vector<Tensor> views(const Tensor& flat) const;
   /// The same under the parameters' names.

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "sdg/ranks/ranks.h"
+
 namespace sdg::ranks {
 
 struct LaunchOptions {
@@ -13,7 +15,7 @@ struct LaunchOptions {
   int64_t attempt = 0;               ///< how often they were started before
   int64_t threads = 0;               ///< OMP_NUM_THREADS of each, where it is not set; 0: the cores' share
   /// How long the others may take to end by themselves once one has failed; then SIGTERM, and SIGKILL after as long.
-  std::chrono::milliseconds grace = std::chrono::seconds(10);
+  std::chrono::milliseconds grace = kGrace;
   std::function<int()> signal{};  ///< a signal to pass on to all, or 0; asked again and again
 };
 

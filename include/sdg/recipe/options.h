@@ -79,6 +79,7 @@ struct TrainOptions {
   double loss_floor = flow::kLossFloor;
   Precision precision = Precision::kFloat32;
   int64_t shard = 32, micro_batch = 0;
+  bool shard_state = false;
   int64_t log_every = 20, picture_every = 500, save_every = 500;
   int64_t keep = 2;
   void visit(config::Fields& fields);
