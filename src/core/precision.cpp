@@ -6,6 +6,7 @@
 #include <sys/auxv.h>
 #endif
 
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
 
 namespace sdg {
@@ -22,6 +23,10 @@ bool has_native_bf16() {
 }
 
 void check_precision(Precision precision, const at::Device& device, const std::string& option) {
+  const auto capability = compute_capability(device);
+  SDG_CHECK_USAGE(precision == Precision::kFloat32 || capability == 0 || capability >= 80, option, ": ",
+                  precision == Precision::kBf16 ? "bf16" : "tf32", " needs a card of compute capability 8.0, and ",
+                  device.str(), " has ", capability / 10, ".", capability % 10, "; choose float32");
   if (!device.is_cpu()) return;
   SDG_CHECK_USAGE(precision != Precision::kTf32, option,
                   ": tf32 is a format of GPUs, and the device is the CPU; choose float32, or bf16 where it is native");
@@ -33,8 +38,10 @@ void check_precision(Precision precision, const at::Device& device, const std::s
 PrecisionScope::PrecisionScope(Precision precision, const at::Device& device, bool keep_casts)
     : precision_(precision), device_(device.type()) {
   if (precision_ == Precision::kTf32) {
-    tf32_ = at::globalContext().allowTF32CuBLAS();
-    at::globalContext().setAllowTF32CuBLAS(true);
+    auto& context = at::globalContext();
+    tf32_ = context.allowTF32CuBLAS();
+    context.setAllowTF32CuBLAS(true);
+    context.setAllowTF32CuDNN(true);
   }
   if (precision_ != Precision::kBf16) return;
   enabled_ = at::autocast::is_autocast_enabled(device_);
@@ -46,7 +53,10 @@ PrecisionScope::PrecisionScope(Precision precision, const at::Device& device, bo
 }
 
 PrecisionScope::~PrecisionScope() {
-  if (precision_ == Precision::kTf32) at::globalContext().setAllowTF32CuBLAS(tf32_);
+  if (precision_ == Precision::kTf32) {
+    at::globalContext().setAllowTF32CuBLAS(tf32_);
+    at::globalContext().setAllowTF32CuDNN(tf32_);
+  }
   if (precision_ != Precision::kBf16) return;
   at::autocast::set_autocast_enabled(device_, enabled_);
   at::autocast::set_autocast_cache_enabled(cached_);

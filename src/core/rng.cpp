@@ -1,33 +1,17 @@
 #include "sdg/core/rng.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 #include <numeric>
 
+#include "core/philox_device.h"
+#include "core/philox_rows.h"
 #include "core/rng_key_impl.h"
 #include "sdg/core/error.h"
 
 namespace sdg::rng {
 namespace {
-
-constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
-constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
-
-// The fourth word stays free for streams of more than 2^34 draws a sample.
-std::array<uint32_t, 4> block(const std::array<uint32_t, 2>& key, uint64_t sample, uint64_t index) {
-  return philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), static_cast<uint32_t>(sample),
-                 static_cast<uint32_t>(sample >> 32)},
-                key);
-}
-
-// 24 bits fill a float's mantissa; +0.5 keeps the logarithm below finite.
-float to_unit(uint32_t bits) {
-  return static_cast<float>(bits >> 8) * 0x1p-24F;
-}
-double to_open_unit(uint32_t bits) {
-  return (static_cast<double>(bits) + 0.5) * 0x1p-32;
-}
 
 int64_t numel(at::IntArrayRef shape) {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
@@ -37,6 +21,25 @@ Tensor allocate(at::IntArrayRef samples, at::IntArrayRef shape) {
   Shape full{static_cast<int64_t>(samples.size())};
   full.insert(full.end(), shape.begin(), shape.end());
   return at::empty(full, at::kFloat);
+}
+
+using Fill = void (*)(const std::array<uint32_t, 2>& key, uint64_t sample, float* row, int64_t count, Vectors vectors);
+
+// Rows know nothing of each other, so threads change no bit. Few values are not worth a second thread.
+Tensor rows_by(Fill fill, const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape) {
+  constexpr int64_t kWorthAThread = 1 << 16;
+  Tensor out = allocate(samples, shape);
+  const int64_t count = numel(shape);
+  const auto key = key_of(stream);
+  const auto vectors = widest_vectors();
+  auto* rows = out.data_ptr<float>();
+  at::parallel_for(0, static_cast<int64_t>(samples.size()),
+                   std::max<int64_t>(1, kWorthAThread / std::max<int64_t>(1, count)), [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i)
+                       fill(key, static_cast<uint64_t>(samples[static_cast<size_t>(i)]), rows + i * count, count,
+                            vectors);
+                   });
+  return out;
 }
 
 }  // namespace
@@ -54,40 +57,19 @@ std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint3
 }
 
 Tensor normal(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape) {
-  Tensor out = allocate(samples, shape);
-  const int64_t count = numel(shape);
-  const auto key = key_of(stream);
-  auto* row = out.data_ptr<float>();
-  for (auto sample : samples) {
-    // Box-Muller: two draws give two normals.
-    for (int64_t i = 0; i < count; i += 4) {
-      const auto bits = block(key, static_cast<uint64_t>(sample), static_cast<uint64_t>(i / 4));
-      for (int pair = 0; pair < 2; ++pair) {
-        const double radius = std::sqrt(-2.0 * std::log(to_open_unit(bits[2 * pair])));
-        const double angle = 2.0 * std::numbers::pi * to_open_unit(bits[2 * pair + 1]);
-        const int64_t at = i + 2 * pair;
-        if (at < count) row[at] = static_cast<float>(radius * std::cos(angle));
-        if (at + 1 < count) row[at + 1] = static_cast<float>(radius * std::sin(angle));
-      }
-    }
-    row += count;
-  }
-  return out;
+  return rows_by(fill_normal, stream, samples, shape);
 }
 
 Tensor uniform(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape) {
-  Tensor out = allocate(samples, shape);
-  const int64_t count = numel(shape);
-  const auto key = key_of(stream);
-  auto* row = out.data_ptr<float>();
-  for (auto sample : samples) {
-    for (int64_t i = 0; i < count; i += 4) {
-      const auto bits = block(key, static_cast<uint64_t>(sample), static_cast<uint64_t>(i / 4));
-      for (int64_t j = 0; j < std::min<int64_t>(4, count - i); ++j) row[i + j] = to_unit(bits[j]);
-    }
-    row += count;
-  }
-  return out;
+  return rows_by(fill_uniform, stream, samples, shape);
+}
+
+Tensor normal(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape, const at::Device& device) {
+  return device.is_cpu() ? normal(stream, samples, shape) : on_device(Draw::kNormal, stream, samples, shape, device);
+}
+
+Tensor uniform(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape, const at::Device& device) {
+  return device.is_cpu() ? uniform(stream, samples, shape) : on_device(Draw::kUniform, stream, samples, shape, device);
 }
 
 std::vector<int64_t> permutation(const Stream& stream, int64_t n) {
@@ -95,7 +77,7 @@ std::vector<int64_t> permutation(const Stream& stream, int64_t n) {
   const auto key = key_of(stream);
   std::vector<std::pair<uint64_t, int64_t>> ranked(static_cast<size_t>(n));
   for (int64_t i = 0; i < n; ++i) {
-    const auto bits = block(key, static_cast<uint64_t>(i), 0);
+    const auto bits = words_of(key, static_cast<uint64_t>(i), 0);
     ranked[i] = {(uint64_t{bits[0]} << 32) | bits[1], i};
   }
   std::sort(ranked.begin(), ranked.end());

@@ -6,6 +6,10 @@
 
 namespace sdg::rng {
 
+// Philox4x32's multipliers, and what its key grows by from round to round.
+constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
+constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
+
 // The finaliser of splitmix64: spreads seed and purpose over the whole key.
 inline uint64_t mix(uint64_t z) {
   z += 0x9E3779B97F4A7C15ULL;

@@ -50,6 +50,13 @@ Tensor normal(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef sha
 /// Uniform on [0, 1), float32, same layout and same promise as normal().
 Tensor uniform(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape);
 
+/// The same draws made on `device`, where nothing waits for them. On the CPU they are those above, bit for bit.
+/// Elsewhere the words of Philox and the uniforms are the same bit for bit; normals come from another library's
+/// logarithm, cosine and sine, in float64, and agree within 1e-6. By a kernel of ours where the program was built with
+/// one (nvcc found by CMake), else by tensor operations.
+Tensor normal(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape, const at::Device& device);
+Tensor uniform(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape, const at::Device& device);
+
 /// A random permutation of 0..n-1, int64.
 std::vector<int64_t> permutation(const Stream& stream, int64_t n);
 
