@@ -33,6 +33,7 @@ std::vector<double> interleaved_medians(const std::vector<std::function<void()>>
     if (progress) progress(round + 2, rounds + 1);
   }
   std::vector<double> medians;
+  medians.reserve(times.size());
   for (auto& each : times) medians.push_back(median(std::move(each)));
   return medians;
 }

@@ -65,7 +65,7 @@ void PrototypeHeadImpl::normalize_prototypes() {
 
 void initialize(PrototypeHeadImpl& head, uint64_t seed) {
   const at::NoGradGuard no_grad;
-  const auto normal = [&](Tensor weight, const std::string& name) {
+  const auto normal = [&](const Tensor& weight, const std::string& name) {
     const rng::Stream stream{seed, rng::Purpose::kInit, rng::hash(name)};
     weight.copy_(rng::normal(stream, rng::consecutive(0, weight.size(0)), {weight.size(1)}));
   };

@@ -50,7 +50,7 @@ class YamlWriter {
       if (parent_of(group.path) != parent) continue;
       const std::string inner = below(group.path, indent + "  ");
       if (inner.empty()) continue;
-      if (style_.comments && !out.empty()) out += "\n";
+      if (style_.comments && !out.empty()) out += '\n';
       if (style_.comments) out += comment(group.help, indent);
       out += cat(indent, leaf_of(group.path), ":\n", inner);
     }

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -113,7 +115,8 @@ int available_cores() {
 WorkerPool& worker_pool() {
   static WorkerPool pool([] {
     const char* asked = std::getenv("OMP_NUM_THREADS");
-    const int threads = asked ? std::atoi(asked) : 0;
+    int threads = 0;  // "4,2" is 4 here: OpenMP's list is one number for each depth of nesting
+    if (asked) std::from_chars(asked, asked + std::strlen(asked), threads);
     return threads > 0 ? threads : available_cores();
   }());
   return pool;

@@ -50,7 +50,7 @@ std::optional<int64_t> orientation_of_xmp(std::string_view xmp) {
   constexpr std::string_view kKey = "tiff:Orientation";
   for (size_t at = xmp.find(kKey); at != std::string_view::npos; at = xmp.find(kKey, at + 1)) {
     const auto rest = xmp.substr(at + kKey.size());
-    const size_t digit = rest.starts_with("=\"") ? 2 : rest.starts_with(">") ? 1 : 0;
+    const size_t digit = rest.starts_with("=\"") ? 2 : rest.starts_with('>') ? 1 : 0;
     if (digit > 0 && digit < rest.size() && rest[digit] >= '0' && rest[digit] <= '9') return rest[digit] - '0';
   }
   return {};

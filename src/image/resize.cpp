@@ -100,8 +100,10 @@ Taps<Weight> make_taps(const Axis& axis, Filter filter) {
   std::vector<double> raw;
   for (int64_t i = axis.first; i < axis.first + axis.count; ++i) {
     const double center = axis.from + (static_cast<double>(i) + 0.5) * scale;
+    // NOLINTBEGIN(bugprone-incorrect-roundings): Pillow cuts off, and the first is not below 0
     const int64_t first = std::max<int64_t>(0, static_cast<int64_t>(center - support + 0.5));
     const int64_t last = std::min(axis.in, static_cast<int64_t>(center + support + 0.5));
+    // NOLINTEND(bugprone-incorrect-roundings)
     raw.clear();
     double sum = 0;
     for (int64_t x = first; x < last; ++x) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "sdg/data/samples.h"
@@ -11,7 +12,8 @@ namespace sdg::data {
 class Dataset {
  public:
   explicit Dataset(std::shared_ptr<SampleSource> samples) : samples_(std::move(samples)) {}
-  Dataset(std::shared_ptr<ImageSource> source, const DataOptions& options) : samples_(make_samples(source, options)) {}
+  Dataset(std::shared_ptr<ImageSource> source, const DataOptions& options)
+      : samples_(make_samples(std::move(source), options)) {}
   Dataset(const OpenedData& opened, const DataOptions& options) : samples_(make_samples(opened, options)) {}
 
   int64_t size() const { return samples_->size(); }
