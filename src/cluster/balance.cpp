@@ -76,7 +76,7 @@ bool newton_step(const Problem& problem, double epsilon, Tensor& potentials, Dua
 }  // namespace
 
 Balanced balance(const Tensor& scores_in, double epsilon, double range, double tolerance, int64_t steps,
-                Reducer& reducer) {
+                 Reducer& reducer) {
   constexpr double kCooling = 4, kLoose = 0.05;  // between values of eps only the neighbourhood matters
   const auto samples = reducer.sum(scores_in.size(0));
   const bool over_clusters = scores_in.size(1) <= samples;

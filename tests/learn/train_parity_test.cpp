@@ -36,7 +36,12 @@ struct Training {
     return out;
   }
   Tensor gradient(const Tensor& loss) const {
-    return flat.flatten(torch::autograd::grad({loss}, flat.parameters(), {}, {}, false, /*allow_unused=*/true));
+    const auto gradients = torch::autograd::grad({loss}, flat.parameters(), {}, {}, false, /*allow_unused=*/true);
+    auto out = at::zeros_like(flat.values());
+    const auto views = flat.views(out);
+    for (size_t i = 0; i < views.size(); ++i)
+      if (gradients[i].defined()) views[i].copy_(gradients[i]);
+    return out;
   }
   double step(const Tensor& gradient, double lr, double decay) {
     const double norm = optimizer->step(flat.values(), gradient, lr);
