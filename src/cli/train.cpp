@@ -94,7 +94,7 @@ std::string note_of(const run::StepReport& report) {
   std::snprintf(text, sizeof text, "loss %.4f", report.smooth_loss);
   std::string note = text;
   if (report.result.sinkhorn) {
-    std::snprintf(text, sizeof text, "  clusters %.2f (%lld used)%s", report.result.cluster_loss,
+    std::snprintf(text, sizeof text, "  clusters %.2f (%lld used)%s", static_cast<double>(report.result.cluster_loss),
                   static_cast<long long>(report.result.sinkhorn->used_clusters),
                   report.result.conditioned ? ", guiding" : "");
     note += text;
@@ -124,10 +124,12 @@ int execute(const Arguments& arguments) {
   };
   observer.on_event = [](const std::string& message) { say(message); };
   bool first = true;
+  std::string note;
   observer.on_step = [&](const run::StepReport& report) {
     if (first) bar.begin_at(report.step - 1);
     first = false;
-    bar.update(report.step, report.steps, note_of(report));
+    if (report.read) note = note_of(report);
+    bar.update(report.step, report.steps, note);
   };
   observer.stop = [] { return caught_signal() != 0; };
   if (ranks.rank() > 0) {

@@ -12,7 +12,7 @@ ClusterHealth cluster_health(const SinkhornResult& assignment, double mean_loss)
   const double uninformed = std::log(static_cast<double>(clusters));
   return {.clusters = clusters,
           .samples = assignment.samples,
-          .used = assignment.used_clusters,
+          .used = static_cast<int64_t>(assignment.used_clusters),
           .entropy = assignment.entropy,
           .loss_ratio = uninformed > 0 ? mean_loss / uninformed : 0};
 }

@@ -20,12 +20,23 @@ Tensor RowQueue::rows(const Reducer& reducer) const {
 void RowQueue::push(const Tensor& own, Reducer& reducer) {
   if (capacity() == 0) return;
   const at::NoGradGuard no_grad;
-  const auto embeddings = reducer.all_gather(own.detach());
+  put(reducer.all_gather(own.detach()), {});
+}
+
+void RowQueue::push_unless(const Tensor& bad, const Tensor& embeddings) {
+  if (capacity() == 0) return;
+  const at::NoGradGuard no_grad;
+  put(embeddings.detach(), bad);
+}
+
+void RowQueue::put(const Tensor& embeddings, const Tensor& bad) {
   const auto count = embeddings.size(0);
   const auto skipped = std::max<int64_t>(0, count - capacity());  // of many, the last ones stay
   const auto kept = embeddings.slice(0, skipped);
   const auto place = (seen_ + skipped + at::arange(kept.size(0), kept.options().dtype(at::kLong))) % capacity();
-  data_.index_copy_(0, place, kept.to(data_.scalar_type()));
+  auto rows = kept.to(data_.scalar_type());
+  if (bad.defined()) rows = at::where(bad, data_.index_select(0, place), rows);
+  data_.index_copy_(0, place, rows);
   seen_ += count;
 }
 

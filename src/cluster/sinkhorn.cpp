@@ -18,8 +18,9 @@ namespace {
 // blocks of rows.
 class Plan {
  public:
-  Plan(const Tensor& scores, double epsilon, Reducer& reducer) : scores_(scores), epsilon_(epsilon), reducer_(reducer) {
-    const auto options = at::TensorOptions(scores.device()).dtype(at::kDouble);
+  Plan(const Tensor& scores, double epsilon, Reducer& reducer, at::ScalarType type = at::kDouble)
+      : scores_(scores), epsilon_(epsilon), reducer_(reducer), type_(type) {
+    const auto options = at::TensorOptions(scores.device()).dtype(type);
     samples = at::zeros({scores.size(0)}, options);
     clusters = at::zeros({scores.size(1)}, options);
     // A block stays in a CPU's cache; a GPU wants long kernels.
@@ -50,11 +51,11 @@ class Plan {
     return sums;
   }
 
-  // visit(first row, S / eps of those rows [rows, K] float64).
+  // visit(first row, S / eps of those rows [rows, K]).
   template <class Visit>
   void for_each_block(const Visit& visit) const {
     for (int64_t begin = 0; begin < scores_.size(0); begin += rows_) {
-      visit(begin, scores_.slice(0, begin, begin + rows_).to(at::kDouble) / epsilon_);
+      visit(begin, scores_.slice(0, begin, begin + rows_).to(type_) / epsilon_);
     }
   }
 
@@ -65,6 +66,7 @@ class Plan {
   Tensor scores_;
   double epsilon_;
   Reducer& reducer_;
+  at::ScalarType type_;
   int64_t rows_;
 };
 
@@ -107,13 +109,14 @@ double marginal_error(const Tensor& log_sums, double log_share) {
 }
 
 // sums [K] of the columns of all ranks' assignments; used int64 [K], 1 where a cluster is the argmax of a sample here.
-void summarise(const Tensor& sums, const Tensor& used, Reducer& reducer, SinkhornResult& result) {
+void summarise(const Tensor& sums_in, const Tensor& used, Reducer& reducer, SinkhornResult& result) {
+  const auto sums = sums_in.to(at::kDouble);  // K numbers
   const auto samples = static_cast<double>(result.samples);
   const auto clusters = static_cast<double>(result.assignments.size(1));
   const auto mean = sums / sums.sum();
-  result.marginal_error = (sums * (clusters / samples) - 1).abs().max().item<double>();
-  result.entropy = -at::special_xlog1py(mean, mean - 1).sum().item<double>();
-  result.used_clusters = reducer.all_reduce(used, Reducer::Op::kMax).sum().item<int64_t>();
+  result.marginal_error = Figure::of((sums * (clusters / samples) - 1).abs().max());
+  result.entropy = Figure::of(-at::special_xlog1py(mean, mean - 1).sum());
+  result.used_clusters = Figure::of(reducer.all_reduce(used, Reducer::Op::kMax).sum());
 }
 
 void finish(const Plan& plan, bool swept, Reducer& reducer, SinkhornResult& result) {
@@ -164,6 +167,28 @@ bool sweep_scaled(const Tensor& scores, double epsilon, double largest, const En
   return true;
 }
 
+SinkhornResult without_waiting(const Tensor& scores, const SinkhornOptions& options) {
+  check_shape(scores, {-1, -1}, "sinkhorn: scores");
+  SDG_CHECK(options.epsilon > 0 && options.iterations >= 1 && options.tolerance == 0 && scores.numel() > 0,
+            "sinkhorn without waiting: expected scores, a positive epsilon, at least one sweep and no tolerance, got ",
+            to_string(scores.sizes()), ", ", options.epsilon, ", ", options.iterations, " and ", options.tolerance);
+  auto& alone = Reducer::local();
+  SinkhornResult result;
+  result.samples = scores.size(0);
+  result.iterations = options.iterations;
+  Plan plan(scores, options.epsilon, alone, at::kFloat);
+  const double log_samples = std::log(static_cast<double>(scores.size(0)));
+  const double log_clusters = std::log(static_cast<double>(scores.size(1)));
+  for (int64_t i = 0; i < options.iterations; ++i) {
+    plan.clusters = -log_clusters - plan.log_cluster_sums();  // each cluster gets 1/K
+    // Each sample gets 1/B; after the last sweep that is the finish itself.
+    if (i + 1 < options.iterations) plan.samples = -log_samples - plan.log_sample_sums();
+  }
+  result.assignments = at::empty(scores.sizes(), scores.options().dtype(at::kFloat));
+  finish(plan, /*swept=*/true, alone, result);
+  return result;
+}
+
 bool sweep_logarithms(Plan& plan, const Ending& ending, int64_t samples, int64_t& iterations) {
   const double log_samples = std::log(static_cast<double>(samples));
   const double log_clusters = std::log(static_cast<double>(plan.clusters.size(0)));
@@ -184,6 +209,7 @@ bool sweep_logarithms(Plan& plan, const Ending& ending, int64_t samples, int64_t
 SinkhornResult sinkhorn(const Tensor& scores_in, const SinkhornOptions& options, Reducer& reducer) {
   const at::NoGradGuard no_grad;
   const auto scores = scores_in.detach();
+  if (options.no_waiting && reducer.ranks() == 1) return without_waiting(scores, options);
   const auto all = validate(scores, options, reducer);
   const double range = all.largest - all.least;
   // Where the smaller side is small, Newton's method is the sure way once some sweeps have not sufficed.

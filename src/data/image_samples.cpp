@@ -43,6 +43,7 @@ class ImageSamples : public SampleSource {
   int64_t size() const override { return count_; }
   int64_t channels() const override { return channels_; }
   int64_t side() const override { return side_; }
+  bool has_pixels() const override { return true; }
   int64_t cache_capacity() const override { return capacity_; }
   int64_t broken() const override {
     const std::lock_guard lock(mutex_);

@@ -1,6 +1,7 @@
 #include "sdg/data/loader.h"
 
 #include <ATen/Parallel.h>
+#include <torch/cuda.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 
@@ -83,7 +85,10 @@ struct Loader::State {
       const int64_t size = dataset.image_size();
       for (const auto row : rows) pending->batch.sample.push_back(next_sample + row);
       pending->batch.index.resize(rows.size());
-      pending->batch.x = at::empty({share, dataset.channels(), size, size}, at::kFloat);
+      const Shape shape{share, dataset.channels(), size, size};
+      const auto memory = at::TensorOptions().pinned_memory(options.for_device && torch::cuda::is_available());
+      pending->batch.x = at::empty(shape, memory.dtype(bytes() ? at::kByte : at::kFloat));
+      if (bytes() && options.flip) pending->batch.mirrored = at::empty({share}, memory.dtype(at::kBool));
     } catch (...) {
       pending->failure = std::current_exception();
       ready.notify_all();
@@ -91,6 +96,8 @@ struct Loader::State {
     next_sample += options.batch;
     return pending;
   }
+
+  bool bytes() const { return options.for_device && dataset.samples().has_pixels(); }
 
   // What is drawn of a sample is keyed by it: a flip and, of a distribution, where in it.
   void load_rows(Batch& batch, int64_t first, int64_t count) {
@@ -105,7 +112,14 @@ struct Loader::State {
     std::vector<int64_t> indices;
     for (const int64_t sample : samples) indices.push_back(order.image_of(sample));
     // What replaces a broken image comes with its own index, and so with its own label and memory.
-    const auto taken = source.read_rows(indices, x, draws);
+    std::vector<int64_t> taken;
+    if (bytes()) {
+      for (size_t i = 0; i < indices.size(); ++i)
+        taken.push_back(source.read_pixels(indices[i], x[static_cast<int64_t>(i)].mutable_data_ptr<uint8_t>()));
+      if (draws.mirrored.defined()) batch.mirrored.narrow(0, first, count).copy_(draws.mirrored);
+    } else {
+      taken = source.read_rows(indices, x, draws);
+    }
     std::copy(taken.begin(), taken.end(), batch.index.begin() + first);
   }
 
@@ -162,6 +176,17 @@ struct Loader::State {
     pending.done = share;
   }
 };
+
+Tensor values_on(const at::Device& device, const Batch& batch, int64_t first, int64_t count) {
+  const auto rows = to_device(batch.x.narrow(0, first, count), device);
+  if (rows.scalar_type() != at::kByte) return rows;
+  // A tensor divides where a GPU would multiply by a number's reciprocal, which rounds otherwise.
+  const auto step = at::full({}, 127.5F, rows.options().dtype(at::kFloat));
+  const auto values = rows.to(at::kFloat).div_(step).sub_(1);
+  if (!batch.mirrored.defined()) return values;
+  const auto mirrored = to_device(batch.mirrored.narrow(0, first, count), device);
+  return at::where(mirrored.view({-1, 1, 1, 1}), values.flip({3}), values);
+}
 
 Loader::Loader(const Dataset& dataset, const LoaderOptions& options, int64_t first_sample)
     : state_(std::make_unique<State>(dataset, options, first_sample)) {}

@@ -44,6 +44,18 @@ int64_t group_size(const at::Device& device) {
   return device.is_cpu() ? 16 : 256;
 }
 
+std::vector<RowRange> groups_of(int64_t begin, int64_t end, int64_t size, bool whole) {
+  std::vector<RowRange> out;
+  const int64_t origin = whole ? begin / size * size : begin;
+  for (int64_t at = origin; at < end; at += size) out.push_back({at, whole ? at + size : std::min(end, at + size)});
+  return out;
+}
+
+int64_t Drawing::group() const {
+  const int64_t most = group_size(device);
+  return device.is_cpu() ? most : std::clamp<int64_t>(request.sample.batch, 1, most);
+}
+
 rng::Stream Drawing::stream(rng::Purpose purpose, int64_t step) const {
   return {static_cast<uint64_t>(request.sample.seed), purpose, static_cast<uint64_t>(step)};
 }
@@ -69,7 +81,7 @@ Tensor Drawing::draw_clusters(const std::vector<int64_t>& samples) const {
 
 Tensor Drawing::draw_noise(const std::vector<int64_t>& samples) const {
   const Shape shape{config.data.channels, config.data.size, config.data.size};
-  return rng::normal(stream(rng::Purpose::kSampleNoise), samples, shape).to(device);
+  return rng::normal(stream(rng::Purpose::kSampleNoise), samples, shape, device);
 }
 
 // The network under one condition.
@@ -147,7 +159,7 @@ std::vector<double> Drawing::find_grid() const {
     const c10::InferenceMode inference;
     const auto samples = rng::consecutive(0, kPilot);
     const Shape shape{config.data.channels, config.data.size, config.data.size};
-    const auto x = rng::normal({0, rng::Purpose::kSampleNoise, 1}, samples, shape).to(device);
+    const auto x = rng::normal({0, rng::Purpose::kSampleNoise, 1}, samples, shape, device);
     return sample::fitted_grid(sample::measure_bend(denoiser(draw_clusters(samples), samples), x), steps);
   };
   auto times = sample::time_grid(request.sample, network.predictions, fitted);
@@ -185,14 +197,15 @@ Tensor Drawing::walk(const Tensor& noise, const Tensor& clusters, const std::vec
   }
   const Shape shape{config.data.channels, config.data.size, config.data.size};
   const auto step_noise = [&](int64_t step) {
-    return rng::normal(stream(rng::Purpose::kSampleStep, step), samples, shape).to(device);
+    return rng::normal(stream(rng::Purpose::kSampleStep, step), samples, shape, device);
   };
   return sample::run(request.sample, network_says, x, grid, step_noise, after_step);
 }
 
-Group Drawing::draw_group(int64_t first, const sample::StepFn& after_step) const {
+Group Drawing::draw_group(const RowRange& images, const sample::StepFn& after_step) const {
   const c10::InferenceMode inference;
-  const auto samples = rng::consecutive(first, group_size(device));
+  const int64_t first = images.begin;
+  const auto samples = rng::consecutive(first, images.size());
   Group out;
   Tensor noise;
   if (request.between) {

@@ -1,4 +1,5 @@
 #pragma once
+#include "sdg/core/reducer.h"
 #include "sdg/core/rng.h"
 #include "sdg/generate/generate.h"
 #include "sdg/sample/denoiser.h"
@@ -6,8 +7,13 @@
 
 namespace sdg::generate {
 
-/// Images computed together. On the CPU a group is one thread's work; a GPU wants more at once.
+/// Images computed together, at most. On the CPU a group is one thread's work; a GPU wants more at once.
 int64_t group_size(const at::Device& device);
+
+/// Images [begin, end) in groups. Kernels may round a row differently among other rows: on the CPU, where an image has
+/// the same bits whatever is asked for beside it, groups are `whole`, at multiples of their size, and may begin before
+/// the images and end after them. Else only what is wanted is computed.
+std::vector<RowRange> groups_of(int64_t begin, int64_t end, int64_t size, bool whole);
 
 /// Consecutive images before they are pictures.
 struct Group {
@@ -35,8 +41,10 @@ struct Drawing {
   sample::Denoiser denoiser(const Tensor& clusters, const std::vector<int64_t>& samples) const;
   /// The times of the walk, and before that of the network's fitted grid, where the options ask for it.
   std::vector<double> find_grid() const;
-  /// Images from `first` on. `after_step` sees each step.
-  Group draw_group(int64_t first, const sample::StepFn& after_step = {}) const;
+  /// How many images go together: fewer than group_size where --batch bounds a GPU's memory.
+  int64_t group() const;
+  /// These images. `after_step` sees each step.
+  Group draw_group(const RowRange& images, const sample::StepFn& after_step = {}) const;
   /// Images from their noise.
   Tensor walk(const Tensor& noise, const Tensor& clusters, const std::vector<int64_t>& samples,
               const sample::StepFn& after_step) const;

@@ -13,12 +13,11 @@ namespace sdg::generate {
 namespace {
 
 // The step after which image `index` is no longer finite, in words: its group is walked again, looking at each.
-std::string step_of(const Drawing& drawing, int64_t index) {
-  const int64_t group = group_size(drawing.device), first = index / group * group;
+std::string step_of(const Drawing& drawing, const RowRange& images, int64_t index) {
   int64_t found = -1;
   try {
-    drawing.draw_group(first, [&](int64_t step, const Tensor& x) {
-      if (found < 0 && !is_finite(x[index - first])) found = step;
+    drawing.draw_group(images, [&](int64_t step, const Tensor& x) {
+      if (found < 0 && !is_finite(x[index - images.begin])) found = step;
     });
   } catch (const Error&) {  // said already
   }
@@ -26,12 +25,14 @@ std::string step_of(const Drawing& drawing, int64_t index) {
 }
 
 // x [n, ...], of which the first is image `first`.
-void check_drawn(const Drawing& drawing, const Tensor& x, int64_t first) {
+void check_drawn(const Drawing& drawing, const Tensor& x, int64_t first, const std::vector<RowRange>& groups) {
   if (is_finite(x)) return;
   for (int64_t i = 0; i < x.size(0); ++i) {
-    if (!is_finite(x[i]))
-      throw NotFinite(cat("image ", first + i, " is not finite (", to_text(drawing.request.sample), ")",
-                          step_of(drawing, first + i), ": the network or these settings let it grow without bound"));
+    if (is_finite(x[i])) continue;
+    const auto group = std::find_if(groups.begin(), groups.end(), [&](const RowRange& g) { return first + i < g.end; });
+    throw NotFinite(cat("image ", first + i, " is not finite (", to_text(drawing.request.sample), ")",
+                        step_of(drawing, *group, first + i),
+                        ": the network or these settings let it grow without bound"));
   }
 }
 
@@ -53,13 +54,12 @@ Reducer& ranks_of(const Request& request) {
   return request.ranks ? *request.ranks : Reducer::local();
 }
 
-// This rank's groups of those from `start` on, and by them all.
-Group draw_groups(const Drawing& drawing, int64_t start, int64_t groups, Reducer& ranks) {
-  const int64_t group = group_size(drawing.device);
-  const auto own = own_rows(groups, ranks);
+// This rank's of these groups, and by them all.
+Group draw_groups(const Drawing& drawing, const std::vector<RowRange>& groups, Reducer& ranks) {
+  const auto own = own_rows(static_cast<int64_t>(groups.size()), ranks);
   std::vector<Group> drawn(static_cast<size_t>(own.size()));
   const auto one = [&](int64_t i) {
-    drawn[static_cast<size_t>(i)] = drawing.draw_group((start + own.begin + i) * group);
+    drawn[static_cast<size_t>(i)] = drawing.draw_group(groups[static_cast<size_t>(own.begin + i)]);
   };
   if (drawing.device.is_cpu()) {
     worker_pool().run(own.size(), one);
@@ -78,15 +78,17 @@ Group draw_groups(const Drawing& drawing, int64_t start, int64_t groups, Reducer
   return {ranks.all_gather(at::cat(x)), ranks.all_gather(at::cat(clusters))};
 }
 
-// What was drawn of the images from + offset … to + offset.
-Generated generated(const Drawing& drawing, const Group& drawn, int64_t from, int64_t to, int64_t offset) {
+// What was drawn of these images in these groups.
+Generated generated(const Drawing& drawing, const Group& drawn, const RowRange& images,
+                    const std::vector<RowRange>& groups) {
   const auto& request = drawing.request;
   Generated out;
-  const auto wanted = drawn.x.slice(0, from, to);
-  check_drawn(drawing, wanted, offset + from);
+  const int64_t first = groups.front().begin;
+  const auto wanted = drawn.x.slice(0, images.begin - first, images.end - first);
+  check_drawn(drawing, wanted, images.begin, groups);
   if (request.latents) out.latents = wanted.to(at::kCPU);
   out.images = request.to_images ? request.to_images(wanted) : image::to_uint8(wanted).cpu();
-  out.clusters = drawn.clusters.slice(0, from, to);
+  out.clusters = drawn.clusters.slice(0, images.begin - first, images.end - first);
   return out;
 }
 
@@ -100,21 +102,22 @@ void draw(const recipe::RunConfig& config, const network::Network& network, cons
   Drawing drawing{config, drawn_from, prior, device, request};
   drawing.grid = drawing.find_grid();
   auto& ranks = ranks_of(request);
-  const int64_t group = group_size(device);
   const int64_t begin = request.first, end = request.first + request.sample.count;
-  const int64_t first_group = begin / group, last_group = (end - 1) / group;
-  const int64_t piece = std::max<int64_t>(1, request.sample.batch / group), at_once = piece * ranks.ranks();
-  for (int64_t start = first_group; start <= last_group; start += at_once) {
-    const int64_t groups = std::min(at_once, last_group - start + 1);
-    const auto drawn = draw_groups(drawing, start, groups, ranks);
+  const auto groups = groups_of(begin, end, drawing.group(), /*whole=*/device.is_cpu());
+  const auto piece = static_cast<size_t>(std::max<int64_t>(1, request.sample.batch / drawing.group()));  // of one rank
+  const auto at_once = piece * static_cast<size_t>(ranks.ranks());
+  for (size_t start = 0; start < groups.size(); start += at_once) {
+    const auto count = std::min(at_once, groups.size() - start);
+    const std::vector<RowRange> now(&groups[start], &groups[start] + count);
+    const auto drawn = draw_groups(drawing, now, ranks);
     std::exception_ptr failure;
     try {
       if (take) {
         const c10::InferenceMode inference;
-        for (int64_t own = start; own < start + groups; own += piece) {  // the pieces that one rank draws
-          const int64_t from = std::max(begin, own * group) - start * group;
-          const int64_t to = std::min({end, (own + piece) * group, (start + groups) * group}) - start * group;
-          take(generated(drawing, drawn, from, to, start * group));
+        for (size_t own = 0; own < count; own += piece) {
+          const RowRange wanted{std::max(begin, now[own].begin),
+                                std::min(end, now[std::min(own + piece, count) - 1].end)};
+          take(generated(drawing, drawn, wanted, now));
         }
       }
     } catch (...) {
@@ -124,7 +127,7 @@ void draw(const recipe::RunConfig& config, const network::Network& network, cons
     const bool ends = ranks.max(failure ? 1 : 0) > 0;
     if (failure) std::rethrow_exception(failure);
     if (ends) return;
-    if (progress) progress(std::min(end, (start + groups) * group) - begin, request.sample.count);
+    if (progress) progress(std::min(end, now.back().end) - begin, request.sample.count);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <unordered_set>
 
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
 
 namespace sdg::learn {
@@ -52,11 +53,46 @@ void Agreement::see(const std::vector<int64_t>& own, const Tensor& ids, Reducer&
   seen_ += again;
 }
 
-double Agreement::value() const {
+// Which of the rows are remembered, and where, the host knows; what stood there stays on the device.
+void Agreement::see_unless(const Tensor& bad, const std::vector<int64_t>& index, const Tensor& ids) {
+  const auto images = static_cast<int64_t>(index.size()), patches = memory_.size(1);
+  SDG_CHECK(ids.numel() == images * patches, "agreement: expected ", patches, " clusters for each of ", images,
+            " images, got ", to_string(ids.sizes()));
+  const at::NoGradGuard no_grad;
+  if (!sums_.defined()) {
+    sums_ = at::tensor({kept_, counted_, seen_}, at::kDouble).to(ids.device());
+    memory_ = memory_.to(ids.device());
+  }
+  std::vector<int64_t> rows, places;
+  std::unordered_set<int64_t> met;
+  for (int64_t i = 0; i < images; ++i) {
+    const auto image = index[static_cast<size_t>(i)];
+    if (image % stride_ != 0 || image / stride_ >= memory_.size(0) || !met.insert(image).second) continue;
+    rows.push_back(i);
+    places.push_back(image / stride_);
+  }
+  if (rows.empty()) return;
+  const auto there = to_device(at::tensor(places, at::kLong), ids.device());
+  const auto fresh =
+      ids.reshape({images, patches}).index_select(0, to_device(at::tensor(rows, at::kLong), ids.device())).to(at::kInt);
+  const auto old = memory_.index_select(0, there);  // [m, L]
+  const auto again = old.select(1, 0).ge(0).to(at::kDouble);
+  const auto count = again.sum(), kept = (fresh.eq(old).to(at::kDouble).mean(1) * again).sum();
+  const auto decay = at::exp(-count / span_);  // 1 where nothing was seen again
+  const auto now = at::stack(
+      {decay * sums_[0] + (1 - decay) * kept / count.clamp_min(1), decay * sums_[1] + (1 - decay), sums_[2] + count});
+  sums_ = at::where(bad, sums_, now);
+  memory_.index_copy_(0, there, at::where(bad, old, fresh));
+}
+
+Figure Agreement::value() const {
+  if (sums_.defined())
+    return Figure::of(at::where(sums_[2].ge(span_), sums_[0] / sums_[1], at::full_like(sums_[0], -1.0)));
   return seen_ >= span_ ? kept_ / counted_ : -1;
 }
 
 Tensor Agreement::figures() const {
+  if (sums_.defined()) return sums_;
   return at::tensor({kept_, counted_, seen_}, at::kDouble);
 }
 
@@ -67,6 +103,7 @@ void Agreement::restore(const Tensor& memory, const Tensor& figures) {
   kept_ = figures[0].item<double>();
   counted_ = figures[1].item<double>();
   seen_ = figures[2].item<double>();
+  sums_ = Tensor();
 }
 
 }  // namespace sdg::learn

@@ -40,14 +40,15 @@ void AlignmentObjective::after_pass(Shard& shard) {
   const auto losses = network::alignment_losses(state_.student.projector, places, features);     // [n]
   const auto loss = losses.sum() * (state_.config.align.weight / static_cast<double>(shard.batch));
   sum_.add(
-      shard.number, loss.item<double>(),
+      shard.number, shard.no_waiting ? Figure::of(loss) : Figure(loss.item<double>()),
       torch::autograd::grad({loss}, state_.model_parameters, {}, /*retain_graph=*/true, false, /*allow_unused=*/true));
 }
 
 Contribution AlignmentObjective::join(StepResult& result) {
   auto out = sum_.take();
-  result.alignment_loss = out.loss / state_.config.align.weight;
-  SDG_CHECK(std::isfinite(out.loss), "the alignment loss is ", number_text(out.loss));
+  result.alignment_loss =
+      out.loss.known() ? Figure(out.loss / state_.config.align.weight) : out.loss.times(1 / state_.config.align.weight);
+  SDG_CHECK(!out.loss.known() || std::isfinite(out.loss), "the alignment loss is ", number_text(out.loss));
   return out;
 }
 

@@ -149,10 +149,11 @@ cluster::SinkhornResult ClusterObjective::assign(const Tensor& scores, const net
     all = at::cat({scores, queue_.rows(head_ranks()).matmul(scorer.head->prototypes->weight.t())});
   }
   if (options().assign == cluster::Assign::kSoftmax)
-    return cluster::softmax_assignment(all, options().epsilon, head_ranks());
+    return cluster::softmax_assignment(all, options().epsilon, head_ranks(), state_.no_waiting);
   cluster::SinkhornOptions sinkhorn;
   sinkhorn.epsilon = options().epsilon;
   sinkhorn.iterations = options().iterations;
+  sinkhorn.no_waiting = state_.no_waiting && options().iterations > 0;
   return cluster::sinkhorn(all, sinkhorn, head_ranks());
 }
 
@@ -180,17 +181,20 @@ Contribution ClusterObjective::join(StepResult& result) {
         options().ramp ? cluster::warm_up_weight(state_.steps_done, static_cast<double>(state_.beginnings.conditions()),
                                                  options().weight)
                        : options().weight;
-    result.cluster_loss = head_ranks().sum(part_of_mean(matched->losses, head_ranks()).item<double>());
-    result.cluster_window = head_ranks().sum(matched->loss.item<double>());
+    const auto of_all = [&](const Tensor& part) {
+      return state_.no_waiting ? Figure::of(part) : Figure(head_ranks().sum(part.item<double>()));
+    };
+    result.cluster_loss = of_all(part_of_mean(matched->losses, head_ranks()));
+    result.cluster_window = of_all(matched->loss);
     set_gradient(result.cluster_weight * matched->loss, features, out);
   } catch (const RankError&) {
     throw;
   } catch (const Error& error) {
     throw Error(cat("the clustering loss: ", error.what()));
   }
-  SDG_CHECK(std::isfinite(result.cluster_loss) && std::isfinite(result.cluster_window), "the clustering loss is ",
-            number_text(result.cluster_loss));
-  out.loss = result.cluster_weight * result.cluster_window;
+  SDG_CHECK(state_.no_waiting || (std::isfinite(result.cluster_loss) && std::isfinite(result.cluster_window)),
+            "the clustering loss is ", number_text(result.cluster_loss));
+  out.loss = result.cluster_window.times(result.cluster_weight);
   return out;
 }
 
@@ -251,9 +255,15 @@ Tensor ClusterObjective::backbone_gradient(const Tensor& of_features) {
 }
 
 void ClusterObjective::keep(const data::Batch& /*batch*/, StepResult& result) {
-  if (guard_) guard_->keep();
+  if (guard_ && result.bad.defined()) guard_->keep_unless(result.bad);
+  if (guard_ && !result.bad.defined()) guard_->keep();
   guard_.reset();
-  if (queued_.defined()) queue_.push(gathered_ ? queued_ : of_all_ranks(queued_, queued_rows_));
+  if (result.bad.defined()) {
+    seen_before_.push_back(queue_.seen());
+    if (queued_.defined()) queue_.push_unless(result.bad, queued_);
+  } else if (queued_.defined()) {
+    queue_.push(gathered_ ? queued_ : of_all_ranks(queued_, queued_rows_));
+  }
   if (parts_.front().ids.defined()) {
     std::vector<int64_t> index;
     for (const auto& part : parts_) index.insert(index.end(), part.index.begin(), part.index.end());
@@ -267,6 +277,12 @@ void ClusterObjective::keep(const data::Batch& /*batch*/, StepResult& result) {
   parts_.clear();
 }
 
+void ClusterObjective::settled(size_t undone) {
+  const auto known = seen_before_.size();
+  if (undone > 0 && known > 0) queue_.rewind(seen_before_[known - std::min(known, undone)]);
+  seen_before_.clear();
+}
+
 void ClusterObjective::undo() {
   guard_.reset();
   parts_.clear();
@@ -274,10 +290,15 @@ void ClusterObjective::undo() {
 
 // Conditions begin with the next step once clusters hold still.
 void ClusterObjective::watch_agreement(const std::vector<int64_t>& index, const Tensor& ids, StepResult& result) {
-  agreement_.see(index, ids);
+  if (result.bad.defined()) {
+    agreement_.see_unless(result.bad, index, ids);
+  } else {
+    agreement_.see(index, ids);
+  }
   result.agreement = agreement_.value();
   const double wanted = state_.config.condition.stable;
-  if (wanted > 0 && result.agreement >= wanted && state_.steps_done + 1 < state_.beginnings.conditions()) {
+  // On a device the question waits for it, in each step until conditions have begun.
+  if (wanted > 0 && state_.steps_done + 1 < state_.beginnings.conditions() && result.agreement >= wanted) {
     state_.beginnings.begin_now(state_.steps_done + 1);
     result.stable_now = true;
   }

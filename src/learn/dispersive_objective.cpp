@@ -36,14 +36,15 @@ void DispersiveObjective::after_pass(Shard& shard) {
   const double share = static_cast<double>(z.size(0)) / static_cast<double>(shard.batch);
   const auto loss = dispersive_loss(z) * (state_.config.train.dispersive * share);
   sum_.add(
-      shard.number, loss.item<double>(),
+      shard.number, shard.no_waiting ? Figure::of(loss) : Figure(loss.item<double>()),
       torch::autograd::grad({loss}, state_.model_parameters, {}, /*retain_graph=*/true, false, /*allow_unused=*/true));
 }
 
 Contribution DispersiveObjective::join(StepResult& result) {
   auto out = sum_.take();
-  result.dispersive_loss = out.loss / state_.config.train.dispersive;
-  SDG_CHECK(std::isfinite(out.loss), "the dispersive loss is ", number_text(out.loss));
+  result.dispersive_loss = out.loss.known() ? Figure(out.loss / state_.config.train.dispersive)
+                                            : out.loss.times(1 / state_.config.train.dispersive);
+  SDG_CHECK(!out.loss.known() || std::isfinite(out.loss), "the dispersive loss is ", number_text(out.loss));
   return out;
 }
 

@@ -5,18 +5,18 @@
 
 namespace sdg::learn {
 
-DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches) {
-  return [config, patches](const std::vector<int64_t>& samples, at::IntArrayRef image_shape) {
+DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches, const at::Device& device) {
+  return [config, patches, device](const std::vector<int64_t>& samples, at::IntArrayRef image_shape) {
     using rng::Purpose;
     const auto seed = recipe::seed_of(config);
-    const auto normal = [&](Purpose purpose) { return rng::normal({seed, purpose, 0}, samples, image_shape); };
+    const auto normal = [&](Purpose purpose) { return rng::normal({seed, purpose, 0}, samples, image_shape, device); };
     Draws draws;
     draws.eps = normal(Purpose::kNoise);
-    draws.t = rng::uniform({seed, Purpose::kTime, 0}, samples, {});
+    draws.t = rng::uniform({seed, Purpose::kTime, 0}, samples, {}, device);
     if (recipe::facts_of(config).conditions) {
       const bool per_patch = config.condition.drop_per == recipe::DropPer::kPatch;
-      const auto u = per_patch ? rng::uniform({seed, Purpose::kDrop, 0}, samples, {patches})
-                               : rng::uniform({seed, Purpose::kDrop, 0}, samples, {});
+      const auto u = per_patch ? rng::uniform({seed, Purpose::kDrop, 0}, samples, {patches}, device)
+                               : rng::uniform({seed, Purpose::kDrop, 0}, samples, {}, device);
       draws.drop = u.lt(config.condition.drop);
     }
     if (!recipe::facts_of(config).online) return draws;
@@ -24,7 +24,7 @@ DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches) {
     draws.teacher_eps = two_views ? normal(Purpose::kTeacherNoise) : draws.eps;
     if (two_views) {
       draws.head_eps = normal(Purpose::kStudentNoise);
-      const auto u = rng::uniform({seed, Purpose::kStudentTime, 0}, samples, {});
+      const auto u = rng::uniform({seed, Purpose::kStudentTime, 0}, samples, {}, device);
       const double begin = config.cluster.window_begin, end = config.cluster.window_end;
       draws.head_t = begin + (end - begin) * u;
     }

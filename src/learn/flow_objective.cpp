@@ -21,8 +21,9 @@ void FlowObjective::after_pass(Shard& shard) {
   auto losses = flow::velocity_loss(shard.output.prediction, shard.point.target);  // [n]
   if (shard.point.weight.defined()) losses = losses * shard.point.weight;
   const auto sum = losses.sum();
-  const double loss = sum.item<double>() / static_cast<double>(shard.batch);
-  if (!std::isfinite(loss))
+  Figure loss = shard.no_waiting ? Figure::of(sum.detach().to(at::kDouble) / static_cast<double>(shard.batch))
+                                 : Figure(sum.item<double>() / static_cast<double>(shard.batch));
+  if (loss.known() && !std::isfinite(loss))
     finite_data_[static_cast<size_t>(shard.number)] = shard.x.isfinite().all().item<bool>() ? 1 : 0;
   const auto scaled = sum / static_cast<double>(shard.batch);
   sum_.add(
@@ -33,7 +34,7 @@ void FlowObjective::after_pass(Shard& shard) {
 Contribution FlowObjective::join(StepResult& result) {
   auto out = sum_.take();
   result.flow_loss = out.loss;
-  if (!std::isfinite(out.loss)) {
+  if (out.loss.known() && !std::isfinite(out.loss)) {
     const bool data = std::find(finite_data_.begin(), finite_data_.end(), 0) == finite_data_.end();
     const bool bad_data = state_.reducer.max(data ? 0 : 1) > 0;
     throw Error(cat("the flow loss is ", number_text(out.loss),

@@ -20,6 +20,12 @@ class HeadGuard {
   HeadGuard(const HeadGuard&) = delete;
   HeadGuard& operator=(const HeadGuard&) = delete;
   void keep() { state_.clear(); }
+  /// The same where a bool scalar on the device says whether all is put back.
+  void keep_unless(const Tensor& bad) {
+    const at::NoGradGuard no_grad;
+    for (auto& [now, before] : state_) now.copy_(at::where(bad, before, now));
+    state_.clear();
+  }
 
  private:
   void remember(const Tensor& tensor) { state_.emplace_back(tensor.detach(), tensor.detach().clone()); }

@@ -1,9 +1,12 @@
 #include "sdg/learn/learner.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "sdg/cluster/label_prior.h"
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
+#include "sdg/core/precision.h"
 #include "sdg/learn/alignment_objective.h"
 #include "sdg/learn/cluster_objective.h"
 #include "sdg/learn/dispersive_objective.h"
@@ -98,7 +101,7 @@ Learner::Learner(const recipe::RunConfig& config, const at::Device& device, cons
                  network::Network student, network::Network teacher, DrawFn draws, int64_t images, Reducer& reducer,
                  std::shared_ptr<const AlignmentTarget> target)
     : state_(config, device, std::move(student), std::move(teacher), reducer),
-      draws_(draws ? std::move(draws) : counter_draws(config, state_.student.model->patch_tokens())),
+      draws_(draws ? std::move(draws) : counter_draws(config, state_.student.model->patch_tokens(), device)),
       optimizer_(optimizer_of(state_)),
       objectives_(make_objectives(state_, images, target)) {
   const auto facts = recipe::facts_of(config);
@@ -135,7 +138,8 @@ Shard Learner::shard_of(const data::Batch& batch, int64_t number, int64_t first,
   shard.number = number;
   shard.batch = whole;
   shard.index = part(batch.index);
-  shard.x = batch.x.narrow(0, first, count).to(state_.device);  // [n, C, S, S]
+  shard.no_waiting = state_.no_waiting;
+  shard.x = data::values_on(state_.device, batch, first, count);  // [n, C, S, S]
   shard.sample = part(batch.sample);
   shard.draws = draws_(shard.sample, shard.x.sizes().slice(1));
   shard.forward.dropout =
@@ -145,9 +149,13 @@ Shard Learner::shard_of(const data::Batch& batch, int64_t number, int64_t first,
 
 model::Condition Learner::condition_of(Shard& shard) const {
   if (!conditioned()) return network::unconditional_for(state_.config);
-  if (recipe::facts_of(state_.config).indices)
-    shard.ids = ids_.index_select(0, at::tensor(shard.index)).to(state_.device);
-  return network::condition_for(state_.config, state_.teacher, shard.ids, shard.draws.drop.to(state_.device));
+  const auto drop = shard.draws.drop.to(state_.device);
+  if (!recipe::facts_of(state_.config).indices)
+    return network::condition_for(state_.config, state_.teacher, shard.ids, drop);
+  const auto rows = ids_.index_select(0, at::tensor(shard.index));
+  shard.ids = to_device(rows, state_.device);
+  // Stored conditions are looked up where they lie.
+  return network::condition_for(state_.config, state_.teacher, state_.teacher.stored ? rows : shard.ids, drop);
 }
 
 void Learner::pass(Shard& shard, const std::vector<Objective*>& objectives) const {
@@ -158,7 +166,12 @@ void Learner::pass(Shard& shard, const std::vector<Objective*>& objectives) cons
   shard.point = network.predictions.training_point(shard.x, shard.draws.eps.to(state_.device),
                                                    shard.draws.t.to(state_.device), train.loss_on, train.loss_floor);
   shard.output = network.forward(shard.point.input, shard.point.time, condition, shard.forward);
-  for (auto* objective : objectives) objective->after_pass(shard);
+  {
+    // TF32 is chosen when a product is computed, so the backward pass asks for it anew; bf16 follows the forward pass.
+    std::optional<PrecisionScope> backward;
+    if (train.precision == Precision::kTf32) backward.emplace(train.precision, state_.device);
+    for (auto* objective : objectives) objective->after_pass(shard);
+  }
   shard.output = {};  // the graph goes with it, but for what an objective has kept
 }
 
@@ -190,14 +203,14 @@ StepResult Learner::step(const data::Batch& batch) {
   try {
     for (auto* objective : objectives) {
       contributions.push_back(objective->join(result));
-      result.objective += contributions.back().loss;
+      result.objective = result.objective.plus(contributions.back().loss);
     }
     result.gradient = contributions.front().gradient;
     for (size_t i = 1; i < contributions.size(); ++i) {
       const auto& [loss, gradient, begin] = contributions[i];
       if (gradient.defined()) result.gradient.narrow(0, begin, gradient.size(0)).add_(gradient);
     }
-    step_weights(result);
+    step_weights(result, contributions);
   } catch (const RankError&) {
     throw;
   } catch (const Error& error) {
@@ -205,16 +218,23 @@ StepResult Learner::step(const data::Batch& batch) {
   }
   // From here on nothing can go wrong any more: the step counts.
   undo.keep();
-  update_teacher(state_);
-  if (recipe::facts_of(state_.config).online && result.ids.defined())
-    prior_.see(gather_in_order(result.ids, state_.shards.sizes, state_.shards, reducer));
+  update_teacher(state_, result.bad);
+  if (recipe::facts_of(state_.config).online && result.ids.defined()) {
+    if (result.bad.defined()) {
+      prior_.see_unless(result.bad, result.ids);
+    } else {
+      prior_.see(gather_in_order(result.ids, state_.shards.sizes, state_.shards, reducer));
+    }
+  }
   for (auto* objective : objectives) objective->keep(batch, result);
   ++state_.steps_done;
+  if (result.bad.defined()) ++unsettled_;
   return result;
 }
 
-void Learner::step_weights(StepResult& result) {
+void Learner::step_weights(StepResult& result, const std::vector<Contribution>& contributions) {
   result.lr = learning_rate(state_.config.train, state_.steps_done);
+  if (state_.no_waiting) return update_unless_bad(result, contributions);
   const auto own = state_.stepped();
   auto& values = state_.flat.values();
   result.grad_norm = optimizer_.step(values.narrow(0, own.begin, own.size()), result.gradient, result.lr);
@@ -234,6 +254,7 @@ void Learner::gather_state() {
 }
 
 void Learner::save(tensors::TensorFile& file) const {
+  SDG_CHECK(unsettled_ == 0, "step ", state_.steps_done, ": steps were not settled before they are saved");
   SDG_CHECK(
       state_.flat.values().isfinite().all().item<bool>(), "step ", state_.steps_done,
       ": the optimizer made weights that are not finite; no checkpoint was written, the earlier ones are as they were");

@@ -26,10 +26,25 @@ std::vector<Tensor> trainable(torch::nn::Module& module) {
   return out;
 }
 
-void follow_buffers(torch::nn::Module& teacher, const torch::nn::Module& student, double keep) {
+// ours + share (theirs - ours), unless `bad` says on the device that the step does not count. Both are finite in any
+// case, so a share of 0 changes nothing.
+void lerp_unless_bad(const Tensor& ours, const Tensor& theirs, double share, const Tensor& bad) {
+  if (!bad.defined()) {
+    ours.lerp_(theirs, share);
+  } else {
+    ours.lerp_(theirs, bad.logical_not().to(ours.scalar_type()) * share);
+  }
+}
+
+void copy_unless_bad(const Tensor& ours, const Tensor& theirs, const Tensor& bad) {
+  ours.copy_(bad.defined() ? at::where(bad, ours, theirs) : theirs);
+}
+
+void follow_buffers(torch::nn::Module& teacher, const torch::nn::Module& student, double keep, const Tensor& bad) {
   const auto source = student.named_buffers();
   for (auto& entry : teacher.named_buffers()) {
-    const auto& from = source[entry.key()];
+    const auto& theirs = source[entry.key()];
+    const auto from = bad.defined() ? at::where(bad, entry.value(), theirs) : theirs;  // theirs may be nan then
     if (entry.value().is_floating_point()) {
       entry.value().lerp_(from, 1 - keep);
     } else {
@@ -39,16 +54,16 @@ void follow_buffers(torch::nn::Module& teacher, const torch::nn::Module& student
 }
 
 // As the public code does: nothing moves before conditions begin, then the student is copied, then averaged.
-void follow_from_the_change(LearnerState& state) {
+void follow_from_the_change(LearnerState& state, const Tensor& bad) {
   auto ours = state.teacher_flat.values();
   const auto& theirs = state.flat.values();
   const auto change = state.beginnings.conditions();
   if (state.steps_done < change) return;
   if (state.steps_done == change) {
-    ours.copy_(theirs);
-    if (state.student.head) follow_buffers(*state.teacher.head, *state.student.head, 0);
+    copy_unless_bad(ours, theirs, bad);
+    if (state.student.head) follow_buffers(*state.teacher.head, *state.student.head, 0, bad);
   }
-  ours.lerp_(theirs, 1 - state.config.train.ema);
+  lerp_unless_bad(ours, theirs, 1 - state.config.train.ema, bad);
 }
 
 }  // namespace
@@ -62,7 +77,8 @@ LearnerState::LearnerState(const recipe::RunConfig& config, const at::Device& de
       teacher(std::move(teacher)),
       flat(flatten(this->student)),
       teacher_flat(flatten(this->teacher)),
-      beginnings(config) {
+      beginnings(config),
+      no_waiting(!device.is_cpu() && reducer.ranks() == 1) {
   check_precision(config.train.precision, device, "train.precision");
   this->student.precision = this->teacher.precision = config.train.precision;
   this->student.keep_casts = true;
@@ -107,11 +123,11 @@ void renew_average(LearnerState& state) {
   state.average = Tensor();
 }
 
-void update_teacher(LearnerState& state) {
+void update_teacher(LearnerState& state, const Tensor& bad) {
   const at::NoGradGuard no_grad;
   const auto& train = state.config.train;
   if (train.teacher == recipe::Teacher::kChange && recipe::facts_of(state.config).online)
-    return follow_from_the_change(state);
+    return follow_from_the_change(state, bad);
   const auto& theirs = state.flat.values();
   if (state.average.defined()) {
     const auto own = state.slices.own();
@@ -120,14 +136,14 @@ void update_teacher(LearnerState& state) {
   }
   auto ours = state.teacher_flat.values();
   const auto follow = [&](int64_t from, int64_t size, double keep) {
-    ours.narrow(0, from, size).lerp_(theirs.narrow(0, from, size), 1 - keep);
+    lerp_unless_bad(ours.narrow(0, from, size), theirs.narrow(0, from, size), 1 - keep, bad);
   };
   follow(0, state.model_size, ema_decay(train, state.steps_done));
   if (!state.student.head || !state.clustering()) return;
   // The head's average starts anew with the head: its first steps say as little as the network's.
   const double keep = ema_decay(train, state.steps_done - state.beginnings.head());
   follow(state.model_size, ours.numel() - state.model_size, keep);
-  follow_buffers(*state.teacher.head, *state.student.head, keep);
+  follow_buffers(*state.teacher.head, *state.student.head, keep, bad);
 }
 
 void in_parallel(const at::Device& device, int64_t shards, const std::function<void(int64_t)>& work) {

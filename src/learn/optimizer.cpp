@@ -11,6 +11,10 @@
 
 namespace sdg::learn {
 
+namespace {
+constexpr double kLargestNorm = 1e15;  // of a gradient that keeps AdamW within float32's range
+}
+
 double learning_rate(const recipe::TrainOptions& options, int64_t step) {
   if (options.schedule == recipe::Schedule::kPaper)
     return options.lr *
@@ -52,19 +56,42 @@ bool AdamW::may_leave_range(double norm, double lr) const {
   const bool decays_far = std::any_of(groups_.begin(), groups_.end(), [&](const ParameterGroup& group) {
     return !(lr * group.lr * group.weight_decay <= 1);
   });
-  return !(norm <= 1e15 && options_.eps >= 1e-15 && options_.beta1 <= 0.9999 && options_.beta2 <= 0.99999) ||
+  return !(norm <= kLargestNorm && options_.eps >= 1e-15 && options_.beta1 <= 0.9999 && options_.beta2 <= 0.99999) ||
          decays_far;
 }
 
-void AdamW::update(const ParameterGroup& group, const Tensor& values, const Tensor& gradient, double lr) {
-  const auto parts = [&](const Tensor& whole) {
-    std::vector<Tensor> out;
-    for (const auto& part : group.parts) out.push_back(whole.narrow(0, part.begin, part.size()));
-    return out;
-  };
-  const std::vector<Tensor> steps(group.parts.size(), steps_done);
-  at::_fused_adamw_(parts(values), parts(gradient), parts(exp_avg), parts(exp_avg_sq), {}, steps, lr * group.lr,
-                    options_.beta1, options_.beta2, group.weight_decay, options_.eps, false, false);
+Tensor AdamW::step_unless(Tensor& bad, const Tensor& values, const Tensor& gradient, double lr) {
+  const at::NoGradGuard no_grad;
+  const auto norm = gradient.norm();
+  const bool clips = options_.clip > 0;
+  bad = bad.logical_or(norm.isfinite().logical_not());
+  if (!clips) bad = bad.logical_or(norm.gt(kLargestNorm));
+  if (clips) gradient.mul_((options_.clip / norm).clamp_max(1));
+  const std::vector<Tensor> state{values, exp_avg, exp_avg_sq};
+  std::vector<Tensor> before;
+  if (may_leave_range(clips ? std::min(options_.clip, kLargestNorm) : kLargestNorm, lr)) {
+    for (const auto& tensor : state) before.push_back(tensor.clone());
+  }
+  update(values, gradient, lr, bad);
+  for (size_t i = 0; i < before.size(); ++i) bad = bad.logical_or(state[i].isfinite().all().logical_not());
+  for (size_t i = 0; i < before.size(); ++i) state[i].copy_(at::where(bad, before[i], state[i]));
+  steps_done.add_(bad.logical_not());
+  return norm;
+}
+
+void AdamW::update(const Tensor& values, const Tensor& gradient, double lr, const Tensor& bad) {
+  const auto at_step = steps_done + 1;
+  const auto found_inf = bad.defined() ? std::optional<Tensor>(bad.to(at::kFloat)) : std::nullopt;
+  for (const auto& group : groups_) {
+    const auto parts = [&](const Tensor& whole) {
+      std::vector<Tensor> out;
+      for (const auto& part : group.parts) out.push_back(whole.narrow(0, part.begin, part.size()));
+      return out;
+    };
+    const std::vector<Tensor> steps(group.parts.size(), at_step);
+    at::_fused_adamw_(parts(values), parts(gradient), parts(exp_avg), parts(exp_avg_sq), {}, steps, lr * group.lr,
+                      options_.beta1, options_.beta2, group.weight_decay, options_.eps, false, false, {}, found_inf);
+  }
 }
 
 double AdamW::step(Tensor values, Tensor gradient, double lr) {
@@ -78,8 +105,8 @@ double AdamW::step(Tensor values, Tensor gradient, double lr) {
   if (may_leave_range(clipped ? options_.clip : norm, lr)) {
     for (const auto& tensor : state) before.push_back(tensor.clone());
   }
+  update(values, gradient, lr, {});
   steps_done.add_(1);
-  for (const auto& group : groups_) update(group, values, gradient, lr);
   const auto finite = [](const Tensor& tensor) { return tensor.isfinite().all().item<bool>(); };
   bool bad = !before.empty() && !std::all_of(state.begin(), state.end(), finite);
   if (reducer_ && !before.empty()) bad = reducer_->max(bad ? 1 : 0) > 0;

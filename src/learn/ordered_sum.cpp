@@ -48,7 +48,7 @@ void OrderedSum::begin(const LearnerState& state, Exchange when) {
   if (as_they_come_) courier_ = std::thread([this] { hand_out_as_they_come(); });
 }
 
-void OrderedSum::add(int64_t number, double loss, std::vector<Tensor> gradients) {
+void OrderedSum::add(int64_t number, const Figure& loss, std::vector<Tensor> gradients) {
   std::unique_lock lock(mutex_);
   waiting_[number] = {loss, std::move(gradients)};
   if (whole_shards_) {
@@ -75,7 +75,7 @@ void OrderedSum::add(int64_t number, double loss, std::vector<Tensor> gradients)
 
 void OrderedSum::include(const Part& part) {
   const at::NoGradGuard no_grad;
-  sum_.loss += part.loss;
+  sum_.loss = sum_.loss.plus(part.loss);
   const bool is_first = !sum_.gradient.defined();
   if (is_first) {
     sum_.gradient = at::empty_like(flat_->values());
@@ -129,7 +129,8 @@ void OrderedSum::hand_out_as_they_come() {
 }
 
 double OrderedSum::loss_of_all_ranks(const StepShards& shards) {
-  const auto own = whole_shards_ ? at::tensor(losses_, at::kDouble) : at::full({1}, sum_.loss, at::kDouble);
+  const auto own =
+      whole_shards_ ? at::tensor(losses_, at::kDouble) : at::full({1}, static_cast<double>(sum_.loss), at::kDouble);
   std::vector<std::vector<int64_t>> ones;
   for (const auto& numbers : shards.numbers) ones.emplace_back(numbers.size(), 1);
   const auto losses = gather_in_order(own, ones, shards, state_->reducer);

@@ -28,9 +28,8 @@ Tensor by_chunks(const std::vector<int64_t>& indices, const Tensor& none, const 
 Tensor chunk_features(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
                       const std::vector<int64_t>& indices, const at::Device& device) {
   const auto x = load_images(dataset, indices, device);
-  const auto eps =
-      rng::normal({recipe::seed_of(config), rng::Purpose::kTeacherNoise, 1}, dataset.shown(indices), x.sizes().slice(1))
-          .to(device);
+  const auto eps = rng::normal({recipe::seed_of(config), rng::Purpose::kTeacherNoise, 1}, dataset.shown(indices),
+                               x.sizes().slice(1), device);
   const auto t = at::full({x.size(0)}, config.cluster.teacher_time, x.options());
   return features_at(config, network, x, eps, t);
 }

@@ -66,8 +66,7 @@ std::vector<Tensor> extract_features(const recipe::RunConfig& config, const Netw
   for_each_chunk(mine, chunk, device, progress, [&](int64_t number, const std::vector<int64_t>& own) {
     const at::NoGradGuard no_grad;
     const auto x = load_images(dataset, own, device);
-    const auto eps =
-        rng::normal({recipe::seed_of(config), noise, 1}, dataset.shown(own), x.sizes().slice(1)).to(device);
+    const auto eps = rng::normal({recipe::seed_of(config), noise, 1}, dataset.shown(own), x.sizes().slice(1), device);
     const auto t = at::full({x.size(0)}, taps.front().time, x.options());
     const auto tokens = tokens_at(config, network, x, eps, t, depths);
     for (size_t i = 0; i < taps.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 
@@ -38,12 +39,13 @@ int64_t StoredConditions::width() const {
 
 model::Condition StoredConditions::of(const Tensor& ids, const Tensor& drop) const {
   const auto rows = ids.cpu();
+  const auto device = drop.defined() ? drop.device() : ids.device();
   auto map = picked(maps, rows);
   if (map.defined() && map.scalar_type() == at::kByte)
     map = at::one_hot(map.to(at::kLong), map_channels).permute({0, 3, 1, 2});  // [N, M, S, S]
-  if (map.defined()) map = map.to(ids.device(), at::kFloat);
+  if (map.defined()) map = to_device(map.to(at::kFloat), device);
   auto value = picked(values, rows);
-  if (value.defined()) value = value.to(ids.device());
+  if (value.defined()) value = to_device(value, device);
   return model::Condition::given(value, drop, map);
 }
 

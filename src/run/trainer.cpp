@@ -10,9 +10,11 @@
 #include "run/alignment_target.h"
 #include "run/alike.h"
 #include "run/distance_watch.h"
+#include "run/out_of_memory.h"
 #include "run/run_log.h"
 #include "run/run_pictures.h"
 #include "run/supply.h"
+#include "run/unread_figures.h"
 #include "sdg/checkpoint/audit.h"
 #include "sdg/checkpoint/checkpoint.h"
 #include "sdg/checkpoint/recovery.h"
@@ -99,7 +101,8 @@ class Run {
       data::Loader loader(
           *supply_.dataset,
           {config_.train.batch, recipe::seed_of(config_), config_.data.flip, std::max<int64_t>(1, config_.data.threads),
-           2, order(), learn::own_images(config_.train.batch, learn::shard_images(config_.train), device_, reducer_)},
+           2, order(), learn::own_images(config_.train.batch, learn::shard_images(config_.train), device_, reducer_),
+           /*for_device=*/!learner_.waits() && device_.is_cuda()},
           samples_done_);
       do one_step(loader);
       while (learner_.steps_done() < config_.train.steps && !stop_asked());
@@ -178,20 +181,21 @@ class Run {
     const auto start = Clock::now();
     const auto batch = loader.next();
     StepReport report;
-    report.result = step_of(batch);
+    or_tell([&] { report.result = learner_.step(batch); });
     samples_done_ += config_.train.batch;
     report.step = learner_.steps_done();
     report.steps = config_.train.steps;
-    figures_.follow(report.result.flow_loss);
+    report.read = learner_.waits() || pictures_due() || distance_.due(report.step) ||
+                  reading_due(config_.train, report.step, learner_.change_at());
+    if (report.read) or_tell([&] { learner_.settle(); });
+    unread_.add(report.result, config_.train.batch, seconds_since(start));
+    if (report.read) unread_.read(figures_);
     report.smooth_loss = figures_.smooth_loss();
-    const double rate = static_cast<double>(config_.train.batch) / seconds_since(start);
-    rate_ = rate_ > 0 ? 0.9 * rate_ + 0.1 * rate : rate;
-    report.images_per_second = rate_;
+    report.images_per_second = unread_.images_per_second();
     report.measured = measured_;
     watch_clusters(report);
     watch_change(report);
-    if (log_ && (report.step == 1 || report.step % config_.train.log_every == 0 || report.step == report.steps))
-      log_->write(report);
+    if (log_ && log_due(config_.train, report.step)) log_->write(report);
     if (observer_.on_step) observer_.on_step(report);
     // Who asks for an end need not wait for measurements and pictures: they are made when the run goes on.
     const bool lowest = distance_.due(report.step) && (report.step >= report.steps || !stop_asked()) && measure();
@@ -217,23 +221,13 @@ class Run {
     return reducer_.max(log_ && measured_ && measured_->lowest ? 1 : 0) > 0;
   }
 
-  learn::StepResult step_of(const data::Batch& batch) {
-    try {
-      return learner_.step(batch);
-    } catch (const learn::BadStep& bad) {
-      const auto lower = cat("--set train.lr=", config_.train.lr / 2);
-      throw Error(cat(bad.what(), saved_at_ < 0 ? cat("; no checkpoint was written yet: begin anew with ", lower)
-                                                : cat("; the checkpoint of step ", saved_at_,
-                                                      " is as it was: go on from it with ", lower)));
-    }
+  void or_tell(const std::function<void()>& work) {
+    telling(config_, reducer_.ranks(), learner_.steps_done() + 1, saved_at_, work);
   }
 
   // A single step proves nothing: the warning waits for the smoothed loss, and is said once a stretch of steps.
   void watch_clusters(const StepReport& report) {
-    if (!report.result.sinkhorn) return;
-    figures_.follow_clusters(report.result.cluster_loss);
-    constexpr int64_t kPatience = 200;
-    if (report.step < kPatience || report.step % kPatience != 0) return;
+    if (!report.read || !report.result.sinkhorn || report.step % kPatience != 0) return;
     const auto warning =
         cluster::collapse_warning(cluster::cluster_health(*report.result.sinkhorn, figures_.cluster_loss()));
     if (!warning.empty()) log::warning(cat("step ", report.step, ": ", warning));
@@ -255,7 +249,7 @@ class Run {
   // What the agreement was when conditions began tells whether they can guide.
   void watch_change(const StepReport& report) {
     const auto& result = report.result;
-    if (report.step != learner_.change_at() || !recipe::facts_of(config_).online) return;
+    if (!report.read || report.step != learner_.change_at() || !recipe::facts_of(config_).online) return;
     const auto begin = cat("step ", report.step, ": conditions begin");
     if (result.agreement < 0) {
       if (observer_.on_event)
@@ -282,6 +276,8 @@ class Run {
   }
 
   void save(bool lowest = false) {
+    or_tell([&] { learner_.settle(); });
+    unread_.read(figures_);
     learner_.gather_state();
     reducer_.first_alone([&] { write_checkpoint(lowest); });
     saved_at_ = learner_.steps_done();
@@ -367,7 +363,7 @@ class Run {
   std::optional<Measured> measured_;
   std::unique_ptr<RunLog> log_;
   checkpoint::RunFigures figures_;
-  double rate_ = 0;
+  UnreadFigures unread_;
   int64_t samples_done_ = 0;          // images trained on, repeated ones counted again
   std::vector<std::string> changes_;  // of options, while the run went on
   std::string said_;                  // the one of this start

@@ -263,3 +263,23 @@ TEST(AssignmentLoss, ItsGradientPullsTheSoftmaxToTheAssignment) {
   cluster::assignment_loss(scores, q, 0.2).sum().backward();
   EXPECT_LT(distance(scores.grad(), ((scores / 0.2).softmax(1) - q).detach() / 0.2), 1e-5);
 }
+
+TEST(SinkhornWithoutWaiting, IsTheSameWithinFloat32) {
+  for (const int64_t clusters : {1, 7, 40}) {
+    const auto scores = rng::uniform({1, rng::Purpose::kTest, 0}, rng::consecutive(0, 30), {clusters}) * 2 - 1;
+    for (const int64_t sweeps : {1, 3, 10}) {
+      const auto expected = cluster::sinkhorn(scores, {.iterations = sweeps});
+      const auto found = cluster::sinkhorn(scores, {.iterations = sweeps, .no_waiting = true});
+      EXPECT_LE((found.assignments - expected.assignments).abs().max().item<double>(), 2e-5)
+          << clusters << " " << sweeps;
+      EXPECT_EQ(found.assignments.scalar_type(), at::kFloat);
+      EXPECT_EQ(found.used_clusters, expected.used_clusters);
+      EXPECT_EQ(found.iterations, expected.iterations);
+      EXPECT_NEAR(found.entropy, expected.entropy, 1e-5);
+      EXPECT_NEAR(found.marginal_error, expected.marginal_error, 1e-4);
+    }
+  }
+  EXPECT_THROW(cluster::sinkhorn(at::zeros({2, 2}), {.iterations = 0, .no_waiting = true}), Error);
+  const auto bad = cluster::sinkhorn(at::full({3, 2}, NAN), {.no_waiting = true});
+  EXPECT_TRUE(bad.assignments.isnan().any().item<bool>()) << "what is not finite must not pass for an assignment";
+}

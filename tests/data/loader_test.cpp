@@ -195,3 +195,23 @@ TEST(Loader, SaysWhichOptionIsWrong) {
   EXPECT_THAT(complaint({.prefetch = 0}, 0), HasSubstr("prefetch"));
   EXPECT_THAT(complaint({}, -1), HasSubstr("first sample"));
 }
+
+// On a device bytes become numbers and are mirrored there; on the CPU the same code runs.
+TEST(Loader, BytesForADeviceBecomeTheFloatsOfTheOtherBatches) {
+  for (const bool flip : {false, true}) {
+    data::LoaderOptions options{.batch = 7, .seed = 5, .flip = flip};
+    const data::Dataset dataset(std::make_shared<test::MadeSource>(kImages, std::set<int64_t>{4}),
+                                test::made_options());
+    data::Loader floats(dataset, options, 0);
+    options.for_device = true;
+    data::Loader bytes(dataset, options, 0);
+    for (int64_t step = 0; step < 3; ++step) {
+      const auto expected = floats.next(), found = bytes.next();
+      EXPECT_EQ(found.x.scalar_type(), at::kByte);
+      EXPECT_EQ(found.index, expected.index);
+      EXPECT_TRUE(at::equal(data::values_on(at::kCPU, found, 0, 7), expected.x)) << flip;
+      EXPECT_TRUE(at::equal(data::values_on(at::kCPU, found, 2, 3), expected.x.narrow(0, 2, 3)));
+      EXPECT_TRUE(at::equal(data::values_on(at::kCPU, expected, 2, 3), expected.x.narrow(0, 2, 3)));
+    }
+  }
+}

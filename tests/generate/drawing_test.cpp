@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "generate/drawing.h"
 #include "sdg/core/error.h"
 #include "sdg/generate/content.h"
 #include "sdg/generate/generate.h"
@@ -310,4 +311,19 @@ TEST_F(Drawn, AFittedGridIsTheSameForEveryPartOfTheImages) {
   EXPECT_TRUE(same_bytes(draw(request), whole.slice(0, 5, 8).contiguous()));
   const auto times = generate::walk_times(config_, network_, prior_, at::kCPU, request);
   EXPECT_EQ(times.size(), 5U);
+}
+
+TEST(GroupsOfImages, AreWholeOnACpuAndNoMoreThanIsWantedElsewhere) {
+  const auto groups = [](int64_t begin, int64_t end, int64_t size, bool whole) {
+    std::vector<std::pair<int64_t, int64_t>> out;
+    for (const auto& group : generate::groups_of(begin, end, size, whole)) out.emplace_back(group.begin, group.end);
+    return out;
+  };
+  using Groups = std::vector<std::pair<int64_t, int64_t>>;
+  EXPECT_EQ(groups(0, 8, 16, true), (Groups{{0, 16}}));
+  EXPECT_EQ(groups(15, 33, 16, true), (Groups{{0, 16}, {16, 32}, {32, 48}}));
+  EXPECT_EQ(groups(0, 8, 256, false), (Groups{{0, 8}}));
+  EXPECT_EQ(groups(300, 600, 256, false), (Groups{{300, 556}, {556, 600}}));
+  EXPECT_EQ(groups(16, 16, 16, true), Groups());
+  EXPECT_EQ(groups(16, 16, 16, false), Groups());
 }

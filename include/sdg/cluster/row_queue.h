@@ -18,6 +18,10 @@ class RowQueue {
   Tensor rows(const Reducer& reducer = Reducer::local()) const;
   /// embeddings [n, width]; over ranks the rows of all, in the order of the ranks.
   void push(const Tensor& embeddings, Reducer& reducer = Reducer::local());
+  /// The same on one rank where it is not known yet whether the rows count: a bool scalar on the device, true keeps
+  /// what was there. Rows ever pushed count in any case; rewind() takes them back.
+  void push_unless(const Tensor& bad, const Tensor& embeddings);
+  void rewind(int64_t seen) { seen_ = seen; }
 
   int64_t capacity() const { return data_.defined() ? data_.size(0) : 0; }
   /// All storage [rows, width] and the number of rows ever pushed, for checkpoints.
@@ -27,6 +31,8 @@ class RowQueue {
   void restore(const Tensor& data, int64_t seen);
 
  private:
+  void put(const Tensor& embeddings, const Tensor& bad);
+
   Tensor data_;
   int64_t seen_ = 0;
 };

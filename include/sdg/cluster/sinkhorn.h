@@ -1,4 +1,5 @@
 #pragma once
+#include "sdg/core/figure.h"
 #include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
@@ -11,15 +12,16 @@ struct SinkhornOptions {
   double tolerance = 0;           ///< > 0: go on until the marginal error is at most this
   int64_t max_iterations = 1000;  ///< with a tolerance: sweeps at most; where the smaller of B and K is at most 2048
                                   ///< instead 100 sweeps, then Newton's method with at most this many evaluations
+  bool no_waiting = false;        ///< nothing is read from the scores' device: see below
 };
 
 struct SinkhornResult {
-  Tensor assignments;         ///< [B, K] float32, each row sums to 1; of this rank's rows, all figures of all ranks'
-  int64_t samples = 0;        ///< B
-  double marginal_error = 0;  ///< largest |column sum - B/K| / (B/K): how far the clusters are from equal shares
-  int64_t used_clusters = 0;  ///< clusters that are some sample's argmax
-  double entropy = 0;         ///< of the mean assignment, in nats; ln K when clusters are equally used
-  int64_t iterations = 0;     ///< sweeps done, and evaluations by Newton's method
+  Tensor assignments;      ///< [B, K] float32, each row sums to 1; of this rank's rows, all figures of all ranks'
+  int64_t samples = 0;     ///< B
+  Figure marginal_error;   ///< largest |column sum - B/K| / (B/K): how far the clusters are from equal shares
+  Figure used_clusters;    ///< clusters that are some sample's argmax
+  Figure entropy;          ///< of the mean assignment, in nats; ln K when clusters are equally used
+  int64_t iterations = 0;  ///< sweeps done, and evaluations by Newton's method
 };
 
 /// Balanced soft assignment (Sinkhorn-Knopp, Cuturi 2013; as used by SwAV 2006.09882): finite for any finite scores and
@@ -34,6 +36,10 @@ struct SinkhornResult {
 /// Over ranks, scores are a rank's own rows [B_r, K], none perhaps, and the rows of all are balanced together:
 /// exchanged are K sums a sweep, for Newton's method the square of K, or where B is below K all scores. Numbers differ
 /// from those of one rank by float64 rounding of the sums.
+///
+/// With no_waiting, for training on a device: the log domain in float32, for that is what cards are fast at and three
+/// sweeps need no more; exactly `iterations` sweeps; scores that are not finite are not refused but make assignments
+/// that are not; the figures are read when they are used. One rank, no tolerance.
 SinkhornResult sinkhorn(const Tensor& scores, const SinkhornOptions& options = {}, Reducer& reducer = Reducer::local());
 
 /// Cross-entropy of each sample's scores [B, K] with its assignment Q [B, K]: -sum_k Q_ik log softmax(scores_i /

@@ -24,6 +24,9 @@ class SampleSource {
   /// Is there a distribution to draw from, so that Draws::noise has an effect?
   virtual bool has_noise() const { return false; }
 
+  /// Are rows bytes before they are numbers, so that read_pixels has an answer?
+  virtual bool has_pixels() const { return false; }
+
   /// Fills `out`, contiguous float32 [n, C, S, S], with the rows of n indices. Gives the indices of what it took: a
   /// broken image's place is taken by another.
   virtual std::vector<int64_t> read_rows(at::IntArrayRef indices, const Tensor& out, const Draws& draws) const = 0;

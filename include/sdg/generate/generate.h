@@ -53,11 +53,13 @@ struct Generated {
   Tensor clusters;   ///< int64 [n] (patch level [n, L]) the condition of each, -1 where there is none
 };
 
-/// Draws images from x_0 ~ N(0, I), t = 0, to t = 1 with the solver that the options name. Images are computed in
-/// groups of consecutive indices (a last group is filled up), always the same ones together, so neither batch nor count
-/// nor threads change an image, bit for bit; the noise that stochastic solvers add is keyed by (seed, image, step).
-/// `prior` (see Learner::prior) may be undefined (no condition). `take` gets consecutive pieces in order. Throws
-/// NotFinite, naming image, step and settings, where an image holds NaN or infinity.
+/// Draws images from x_0 ~ N(0, I), t = 0, to t = 1 with the solver that the options name. On the CPU images are
+/// computed in groups of 16 consecutive indices (a last group is filled up), always the same ones together, so neither
+/// batch nor count nor threads change an image, bit for bit. On a GPU groups are as large as sample.batch, up to 256,
+/// and hold what is asked for, so batch and count may change an image within rounding. The noise that stochastic
+/// solvers add is keyed by (seed, image, step). `prior` (see Learner::prior) may be undefined (no condition). `take`
+/// gets consecutive pieces in order. Throws NotFinite, naming image, step and settings, where an image holds NaN or
+/// infinity.
 void generate(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
               const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
               const Progress& progress = {});

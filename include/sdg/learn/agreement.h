@@ -1,6 +1,7 @@
 #pragma once
 #include <vector>
 
+#include "sdg/core/figure.h"
 #include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 
@@ -20,10 +21,13 @@ class Agreement {
   /// than once, as where the data set is smaller than the batch, counts once. Over ranks the images of all are seen, in
   /// the order of the ranks, and each rank remembers the same.
   void see(const std::vector<int64_t>& index, const Tensor& ids, Reducer& reducer = Reducer::local());
+  /// The same on one rank without waiting for the device of `ids`, where the memory moves to. `bad`, a bool scalar
+  /// there: nothing was seen.
+  void see_unless(const Tensor& bad, const std::vector<int64_t>& index, const Tensor& ids);
 
   /// Smoothed share of entries that kept their cluster, over about the last 2,000 images seen again (or all, where the
   /// data set is smaller); below 0 while fewer than that were.
-  double value() const;
+  Figure value() const;
 
   /// int32 [remembered images, patches], -1 where never seen; and {kept, counted}, for checkpoints.
   Tensor memory() const { return memory_; }
@@ -36,6 +40,7 @@ class Agreement {
   double span_ = 1;                // images over which the share is smoothed
   double kept_ = 0, counted_ = 0;  // decaying sums
   double seen_ = 0;
+  Tensor sums_;  // these three, double [3], once they live on a device
 };
 
 }  // namespace sdg::learn

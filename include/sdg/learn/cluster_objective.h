@@ -37,6 +37,7 @@ class ClusterObjective : public Objective {
   void before_pass(Shard& shard) override;
   Contribution join(StepResult& result) override;
   void keep(const data::Batch& batch, StepResult& result) override;
+  void settled(size_t undone) override;
   void undo() override;
   void save(tensors::TensorFile& file) const override;
   void load(const tensors::TensorFile& file, const std::string& where) override;
@@ -95,7 +96,8 @@ class ClusterObjective : public Objective {
   std::unique_ptr<HeadGuard> guard_;  // puts the head back unless the step is kept
   Tensor queued_;
   std::vector<int64_t> queued_rows_;
-  cluster::RowQueue queue_;  // of embeddings, cluster.queue
+  cluster::RowQueue queue_;           // of embeddings, cluster.queue
+  std::vector<int64_t> seen_before_;  // rows it had seen before each step that is not settled
   Agreement agreement_;
   Tensor kept_;  // int32 [images, L or 1], -1 without a look yet; undefined where all images are looked at
 };

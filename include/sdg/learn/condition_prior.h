@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <vector>
 
 #include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
@@ -18,6 +19,11 @@ class ConditionPrior {
   /// The indices of one step, int64 [n] or [n, L]. Older steps count less: they come from clusters that have moved
   /// since. Over ranks those of all, in the order of the ranks.
   void see(const Tensor& ids, Reducer& reducer = Reducer::local());
+  /// The same on one rank without waiting for the device of `ids`, where counts and maps move to. `bad`, a bool scalar
+  /// there: nothing was given. Maps ever seen count in any case; settled() takes them back.
+  void see_unless(const Tensor& bad, const Tensor& ids);
+  /// Of the steps seen since the last call the last `undone` did not count.
+  void settled(size_t undone);
 
   /// Shares [K]; at patch level the last maps themselves, int64 [M, L]. Undefined where there are no indices.
   Tensor value() const;
@@ -29,6 +35,7 @@ class ConditionPrior {
   Tensor counts_;  // [K] float64
   Tensor maps_;    // int32 [kMaps, L]: ring
   int64_t maps_seen_ = 0;
+  std::vector<int64_t> seen_before_;  // maps_seen_ before each step that is not settled
 };
 
 }  // namespace sdg::learn

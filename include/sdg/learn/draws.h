@@ -20,7 +20,8 @@ struct Draws {
 using DrawFn = std::function<Draws(const std::vector<int64_t>& samples, at::IntArrayRef image_shape)>;
 
 /// Draws that are a function of (seed, purpose, sample): neither threads, batch size nor restarts change them.
-/// With one view the teacher looks through the noise of the flow loss, as in the paper; `patches` is L.
-DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches);
+/// With one view the teacher looks through the noise of the flow loss, as in the paper; `patches` is L. They are made
+/// on `device` (core/rng.h says how equal).
+DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches, const at::Device& device = at::kCPU);
 
 }  // namespace sdg::learn

@@ -57,6 +57,14 @@ class Learner {
   /// on all ranks where one has no image.
   StepResult step(const data::Batch& batch);
 
+  /// On a device (LearnerState::no_waiting) step() does not wait to learn whether it was finite. From the first step on
+  /// that was not, steps leave everything as it was; settle() reads which that was, makes it the next one and throws
+  /// BadStep. Call it wherever figures are read; load() and save() follow it. Without an effect elsewhere.
+  void settle();
+  /// For tests: from now on as on a device. Without an effect over ranks, which wait for each other anyway.
+  void wait_for_nothing();
+  bool waits() const { return !state_.no_waiting; }
+
   int64_t steps_done() const { return state_.steps_done; }
 
   /// The trained network, and its average: the teacher that assigns clusters and the network that samples. With
@@ -82,6 +90,7 @@ class Learner {
   void load(const tensors::TensorFile& file, const std::string& where);
 
  private:
+  void update_unless_bad(StepResult& result, const std::vector<Contribution>& contributions);
   bool conditioned() const;
   bool keeps_ids() const;
   Shard shard_of(const data::Batch& batch, int64_t number, int64_t first, int64_t count, int64_t whole) const;
@@ -90,7 +99,7 @@ class Learner {
   std::string bad_step(const std::string& what) const;
   std::string bad_gradient(const Tensor& gradient, const std::vector<Objective*>& objectives,
                            const std::vector<Contribution>& contributions) const;
-  void step_weights(StepResult& result);
+  void step_weights(StepResult& result, const std::vector<Contribution>& contributions);
 
   LearnerState state_;
   Tensor ids_;  // of each image of the data set, where conditions are indices
@@ -98,6 +107,8 @@ class Learner {
   AdamW optimizer_;
   Tensor whole_exp_avg_, whole_exp_avg_sq_;  // on rank 0 between gather_state and the next step
   ConditionPrior prior_;
+  Tensor verdict_;        // int64 [2] on the device: the first step that was not finite (0: none) and of what
+  size_t unsettled_ = 0;  // steps since it was read
   std::vector<std::unique_ptr<Objective>> objectives_;  // the flow's first
 };
 

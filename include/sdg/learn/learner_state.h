@@ -32,6 +32,9 @@ struct LearnerState {
   int64_t model_size = 0;                                 ///< of flat, what belongs to the network
   Beginnings beginnings;
   int64_t steps_done = 0;
+  /// Nothing of a step is read from the device until it is asked for: so on a GPU, unless ranks wait for each other
+  /// there anyway. For tests it may be set on a CPU too, before the first step.
+  bool no_waiting = false;
 
   bool whole_shards = true;  ///< has each rank whole shards of a step's batch (own_images.h)
   StepShards shards;         ///< of the step under way
@@ -55,8 +58,9 @@ void gather_average(LearnerState& state, bool on_all);
 /// The average becomes what is copied into it next.
 void renew_average(LearnerState& state);
 
-/// Moves the teacher after a step (train.teacher, train.ema), the head's average only once the head learns.
-void update_teacher(LearnerState& state);
+/// Moves the teacher after a step (train.teacher, train.ema), the head's average only once the head learns. Nothing
+/// moves where `bad`, a bool scalar on the device, is true.
+void update_teacher(LearnerState& state, const Tensor& bad = {});
 
 /// Runs work(0) … work(shards - 1), each on a thread of its own with single-threaded kernels where the device is a CPU.
 void in_parallel(const at::Device& device, int64_t shards, const std::function<void(int64_t)>& work);

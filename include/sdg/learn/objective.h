@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "sdg/core/figure.h"
 #include "sdg/core/reducer.h"
 #include "sdg/core/tensor.h"
 #include "sdg/data/loader.h"
@@ -25,6 +26,7 @@ struct Shard {
   Draws draws;                    ///< of these images
   Tensor ids;                     ///< int64 [n] or [n, L]: conditions given; undefined where there are none
   model::ForwardOptions forward;  ///< objectives that want features of the one pass ask for them here
+  bool no_waiting = false;        ///< losses stay on the device, finite or not
   bool keep_graph = false;        ///< the pass's graph is needed once more, after the shards
   flow::TrainingPoint point;      ///< where the network is asked
   model::ForwardOutput output;    ///< its answer there, with the trained network's graph
@@ -32,7 +34,7 @@ struct Shard {
 
 /// What an objective adds to a step.
 struct Contribution {
-  double loss = 0;    ///< with its weight, over the whole batch: what is minimised
+  Figure loss;        ///< with its weight, over the whole batch: what is minimised
   Tensor gradient;    ///< [n] of what this rank steps (LearnerState::stepped) or of a part of that; of the whole batch;
                       ///< undefined where the step has none, on all ranks
   int64_t first = 0;  ///< where in what this rank steps the gradient begins
@@ -45,6 +47,10 @@ struct Contribution {
 ///   after_pass    each shard, its thread    the shard's loss and gradient
 ///   join          once                      what needs the whole batch; the objective's loss and gradient
 ///   keep or undo  once                      the step counts and state moves on, or nothing of it has happened
+///
+/// On a device the host does not wait for a step to learn whether it was finite. Then join does not look, keep is told
+/// by StepResult::bad, a scalar on the device under which state stays as it was, and once that is read settled() says
+/// how many of the last steps did not count, so that what the host counts follows.
 ///
 /// Every rank has some images of the step's batch. From join on, ranks go together: what join throws it throws on all.
 /// State that only some objective has is its own to save, and the same on all ranks.
@@ -63,6 +69,8 @@ class Objective {
   virtual Contribution join(StepResult& result) = 0;
   virtual void keep(const data::Batch& /*batch*/, StepResult& /*result*/) {}
   virtual void undo() {}
+  /// Of the steps kept since the last call the last `undone` did not count.
+  virtual void settled(size_t /*undone*/) {}
 
   virtual void save(tensors::TensorFile& /*file*/) const {}
   virtual void load(const tensors::TensorFile& /*file*/, const std::string& /*where*/) {}

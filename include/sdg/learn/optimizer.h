@@ -31,12 +31,17 @@ class AdamW {
   /// slices on all ranks where one's is not.
   double step(Tensor values, Tensor gradient, double lr);
 
+  /// The same on one rank without waiting for the device: scales and updates there, unless the gradient is not finite
+  /// or, without clipping, longer than 1e15, or `bad`, a bool scalar, is true already; then it is set and nothing else
+  /// changes. Returns the norm before clipping, a scalar.
+  Tensor step_unless(Tensor& bad, const Tensor& values, const Tensor& gradient, double lr);
+
   Tensor exp_avg, exp_avg_sq;  ///< [P] or [slice], the state
   Tensor steps_done;           ///< float scalar
 
  private:
   bool may_leave_range(double norm, double lr) const;
-  void update(const ParameterGroup& group, const Tensor& values, const Tensor& gradient, double lr);
+  void update(const Tensor& values, const Tensor& gradient, double lr, const Tensor& bad);
 
   recipe::TrainOptions options_;
   std::vector<ParameterGroup> groups_;

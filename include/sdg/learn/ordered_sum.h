@@ -39,14 +39,14 @@ class OrderedSum {
   void begin(const LearnerState& state, Exchange when);
   /// What shard `number` of this rank adds: numbers count from 0 without gaps, each comes once, on any thread.
   /// `gradients` are those of the first of the flat tensor's parameters; undefined ones count as zero.
-  void add(int64_t number, double loss, std::vector<Tensor> gradients);
+  void add(int64_t number, const Figure& loss, std::vector<Tensor> gradients);
   /// After all shards, on all ranks together: the sum, of the part of the flat tensor that this rank steps
   /// (LearnerState::stepped). What belongs to parameters that no gradient was given for is zero.
   Contribution take();
 
  private:
   struct Part {
-    double loss = 0;
+    Figure loss;
     std::vector<Tensor> gradients;
   };
   void break_off();

@@ -22,7 +22,8 @@ struct StepReport {
   int64_t step = 0;   ///< steps done
   int64_t steps = 0;  ///< of how many
   learn::StepResult result;
-  double smooth_loss = 0;            ///< running mean of the flow loss
+  bool read = true;        ///< are its figures there? Else using them waits for the device, and the two below are older
+  double smooth_loss = 0;  ///< running mean of the flow loss
   double images_per_second = 0;      ///< of the last steps, pictures, checkpoints and measurements left out
   std::optional<Measured> measured;  ///< the last one of this process
 };
