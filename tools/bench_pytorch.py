@@ -46,7 +46,7 @@ class UViT(nn.Module):
 
     def forward(self, x, t):
         n, dim = x.shape[0], self.position.shape[1]
-        angles = t[:, None] * torch.exp(torch.arange(dim // 2) * (-9.210340371976184 / (dim // 2)))
+        angles = t[:, None] * torch.exp(torch.arange(dim // 2, device=t.device) * (-9.210340371976184 / (dim // 2)))
         time_token = torch.cat([angles.cos(), angles.sin()], dim=1)[:, None]
         cls, condition = (token.expand(n, 1, dim) for token in self.tokens)
         h = torch.cat([cls, time_token, condition, self.embed(x).flatten(2).transpose(1, 2)], dim=1) + self.position
@@ -66,24 +66,30 @@ def main():
     for name, value in dict(size=8, patch=2, channels=1, dim=64, depth=5, heads=4, batch=128, rounds=20).items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--bf16", action="store_true", help="autocast to bf16")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the network")
     args = parser.parse_args()
-    net = UViT(args.size, args.patch, args.channels, args.dim, args.depth, args.heads)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
-    data = torch.randn(args.batch, args.channels, args.size, args.size).clamp(-1, 1)
+    net = UViT(args.size, args.patch, args.channels, args.dim, args.depth, args.heads).to(args.device)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, fused=args.device != "cpu")
+    if args.compile:
+        net = torch.compile(net)
+    data = torch.randn(args.batch, args.channels, args.size, args.size, device=args.device).clamp(-1, 1)
     times = []
     for _ in range(args.rounds + 3):
         start = time.perf_counter()
-        noise, t = torch.randn_like(data), torch.rand(args.batch)
+        noise, t = torch.randn_like(data), torch.rand(args.batch, device=args.device)
         wide = t[:, None, None, None]
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+        with torch.autocast(args.device, torch.bfloat16, enabled=args.bf16):
             velocity = net(wide * data + (1 - wide) * noise, t)
         loss = F.mse_loss(velocity.float(), data - noise)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if args.device != "cpu":
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     median = statistics.median(times[3:])
-    print(f"| plain PyTorch {torch.__version__} step{', bf16' if args.bf16 else ''}, {torch.get_num_threads()} threads | {1e3 * median:.2f} | {args.batch / median:.0f} | | |")
+    print(f"| plain PyTorch {torch.__version__} step{', compiled' if args.compile else ''}{', bf16' if args.bf16 else ''}, {f'{torch.get_num_threads()} threads' if args.device == 'cpu' else args.device} | {1e3 * median:.2f} | {args.batch / median:.0f} | | |")
 
 
 if __name__ == "__main__":

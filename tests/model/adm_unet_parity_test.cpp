@@ -21,6 +21,7 @@ TEST(AdmUNetParity, ForwardGivesThePublicOutputs) {
     options.null_label = false;
     AdmUNet net(options);
     load_weights(*net, fixture.weights(), fixture.name);
+    net->to(test::device());
     const auto condition = classes.is_null() ? Condition::unconditional() : Condition::given(fixture.in("y"));
     fixture.compare("x", net->prediction(fixture.in("x"), fixture.in("t"), condition));
     fixture.expect_all_compared();

@@ -34,6 +34,7 @@ void compare(test::Fixture& fixture, bool all_channels) {
   options.learn_sigma = fixture.config.at("learn_sigma");
   DiT net(options);
   load_weights(*net, fixture.weights(), fixture.name);
+  net->to(test::device());
 
   const auto x = fixture.in("x"), t = fixture.in("t");
   const auto label = Condition::given(fixture.in("y"));

@@ -33,6 +33,7 @@ void compare(test::Fixture& fixture) {
   if (fixture.has("in.layout")) options.map_channels = fixture.in("layout").size(1);
   SgUNet net(options);
   load_weights(*net, fixture.weights(), fixture.name);
+  net->to(test::device());
 
   const auto x = fixture.in("x"), t = fixture.in("t"), value = fixture.in("cond");
   const auto map = fixture.has("in.layout") ? fixture.in("layout") : Tensor();

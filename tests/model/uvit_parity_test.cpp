@@ -52,6 +52,7 @@ void compare_sgfm(test::Fixture& fixture, UViTLayout layout) {
   options.condition = per_patch ? ConditionKind::kPatchVector : ConditionKind::kVector;
   UViT net(options);
   load_weights(*net, fixture.weights(), fixture.name, "", {"projection_head.", "prototypes."});
+  net->to(test::device());
   const auto x = fixture.in("x"), t = fixture.in("t"), mask = fixture.in("null_mask");
   const auto y = per_patch ? fixture.in("y").view({x.size(0), net->patch_tokens(), options.dim}) : fixture.in("y");
   const std::string feature = per_patch ? "patch_tokens" : "cls_token_mid";
@@ -100,6 +101,7 @@ TEST(UViTParity, OriginalUViTGivesThePublicOutputsAndTapsOfEveryBlock) {
     }
     UViT net(options);
     load_weights(*net, fixture.weights(), fixture.name);
+    net->to(test::device());
     const auto x = fixture.in("x"), t = fixture.in("t");
     const auto condition = labels > 0 ? Condition::given(fixture.in("y")) : Condition::unconditional();
     fixture.compare("x", net->forward(x, t, condition).prediction);

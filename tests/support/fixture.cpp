@@ -10,6 +10,7 @@
 #include <limits>
 #include <optional>
 
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
 
 namespace sdg::test {
@@ -130,6 +131,11 @@ void append_to_parity_log(const json& row) {
 
 }  // namespace
 
+at::Device device() {
+  const char* asked = std::getenv("SDG_TEST_DEVICE");
+  return parse_device(asked && *asked ? asked : "cpu");
+}
+
 Fixture::Fixture(const fs::path& path) : name(path.stem().string()), file_(tensors::read_tensors(path)) {
   metadata = file_.metadata;
   config = parse_or_null(metadata, "config", path.string());
@@ -141,7 +147,8 @@ std::map<std::string, Tensor> Fixture::weights() const {
   std::map<std::string, Tensor> out;
   for (const auto& [key, tensor] : file_.tensors) {
     if (!key.starts_with("w.")) continue;
-    out[key.substr(2)] = tensor.to(tensor.is_floating_point() ? at::kFloat : tensor.scalar_type(), false, true);
+    out[key.substr(2)] =
+        tensor.to(device(), tensor.is_floating_point() ? at::kFloat : tensor.scalar_type(), false, true);
   }
   return out;
 }
@@ -150,7 +157,7 @@ bool Fixture::has(const std::string& full_name) const {
   return file_.tensors.contains(full_name);
 }
 Tensor Fixture::in(const std::string& input) const {
-  return file_.at("in." + input, name).clone();
+  return file_.at("in." + input, name).to(device(), false, true);
 }
 Tensor Fixture::out(const std::string& output) const {
   return file_.at("out." + output, name);
@@ -164,7 +171,8 @@ std::vector<std::string> Fixture::outputs() const {
   return out;
 }
 
-void Fixture::compare(const std::string& output, const Tensor& actual) {
+void Fixture::compare(const std::string& output, const Tensor& on_device) {
+  const Tensor actual = on_device.cpu();
   const Tensor expected = out(output);
   compared_.push_back(output);
   const std::string where = cat(name, " ", output);

@@ -14,6 +14,10 @@
 
 namespace sdg::test {
 
+/// Where networks and inputs of fixtures lie: $SDG_TEST_DEVICE, or the CPU. Of the parity tests those of networks move
+/// theirs there.
+at::Device device();
+
 class Fixture {
  public:
   explicit Fixture(const std::filesystem::path& path);
