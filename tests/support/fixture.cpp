@@ -172,7 +172,7 @@ std::vector<std::string> Fixture::outputs() const {
 }
 
 void Fixture::compare(const std::string& output, const Tensor& on_device) {
-  const Tensor actual = on_device.cpu();
+  const Tensor actual = on_device.defined() ? on_device.cpu() : on_device;
   const Tensor expected = out(output);
   compared_.push_back(output);
   const std::string where = cat(name, " ", output);
