@@ -1,36 +1,31 @@
-#include <regex>
+#include <utility>
 
 #include "sdg/vision/clip.h"
 #include "vision/join_attention_impl.h"
+#include "vision/renames_impl.h"
 
 namespace sdg::vision {
 namespace {
 
 // The names of OpenAI's code and of Hugging Face's, part by part.
 std::string own_name(std::string name) {
-  static const std::vector<std::pair<std::regex, std::string>> parts = [] {
-    std::vector<std::pair<std::regex, std::string>> out;
-    for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
-             {"^visual\\.", ""},
-             {"^vision_model\\.", ""},
-             {"^(embeddings\\.)?class_embedding$", "cls_token"},
-             {"^positional_embedding$|^embeddings\\.position_embedding\\.weight$", "pos_embed"},
-             {"^conv1\\.weight$|^embeddings\\.patch_embedding\\.weight$", "patch_weight"},
-             {"^(ln_pre|pre_layrnorm)\\.", "norm_pre."},  // Hugging Face's own spelling
-             {"^(ln_post|post_layernorm)\\.", "norm."},
-             {"^visual_projection\\.", "projection."},
-             {"^(transformer\\.resblocks|encoder\\.layers)\\.", "blocks."},
-             {"\\.(ln_|layer_norm)([12])\\.", ".norm$2."},
-             {"\\.attn\\.in_proj_(weight|bias)$", ".attn.qkv.$1"},
-             {"\\.(attn|self_attn)\\.out_proj\\.", ".attn.proj."},
-             {"\\.self_attn\\.([qkv])_proj\\.", ".attn.$1."},
-             {"\\.mlp\\.c_fc\\.", ".mlp.fc1."},
-             {"\\.mlp\\.c_proj\\.", ".mlp.fc2."}})
-      out.emplace_back(std::regex(from), to);
-    return out;
-  }();
-  for (const auto& [from, to] : parts) name = std::regex_replace(name, from, to);
-  return name;
+  static const Renames parts =
+      renames({{"^visual\\.", ""},
+               {"^vision_model\\.", ""},
+               {"^(embeddings\\.)?class_embedding$", "cls_token"},
+               {"^positional_embedding$|^embeddings\\.position_embedding\\.weight$", "pos_embed"},
+               {"^conv1\\.weight$|^embeddings\\.patch_embedding\\.weight$", "patch_weight"},
+               {"^(ln_pre|pre_layrnorm)\\.", "norm_pre."},  // Hugging Face's own spelling
+               {"^(ln_post|post_layernorm)\\.", "norm."},
+               {"^visual_projection\\.", "projection."},
+               {"^(transformer\\.resblocks|encoder\\.layers)\\.", "blocks."},
+               {"\\.(ln_|layer_norm)([12])\\.", ".norm$2."},
+               {"\\.attn\\.in_proj_(weight|bias)$", ".attn.qkv.$1"},
+               {"\\.(attn|self_attn)\\.out_proj\\.", ".attn.proj."},
+               {"\\.self_attn\\.([qkv])_proj\\.", ".attn.$1."},
+               {"\\.mlp\\.c_fc\\.", ".mlp.fc1."},
+               {"\\.mlp\\.c_proj\\.", ".mlp.fc2."}});
+  return renamed(std::move(name), parts);
 }
 
 // Of the whole model's tensors, those of the image tower; a file may hold it alone.

@@ -1,38 +1,32 @@
 #include <cmath>
-#include <regex>
+#include <utility>
 
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/vision/vit.h"
 #include "vision/join_attention_impl.h"
+#include "vision/renames_impl.h"
 
 namespace sdg::vision {
 namespace {
 
 // Hugging Face's names, part by part.
 std::string own_name(std::string name) {
-  static const std::vector<std::pair<std::regex, std::string>> parts = [] {
-    std::vector<std::pair<std::regex, std::string>> out;
-    for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
-             {"^(vit|dinov2|dinov2_with_registers|backbone)\\.", ""},
-             {"^embeddings\\.(cls_token|register_tokens|mask_token)$", "$1"},
-             {"^embeddings\\.position_embeddings$", "pos_embed"},
-             {"^embeddings\\.patch_embeddings\\.projection\\.", "patch_embed.proj."},
-             {"^encoder\\.layer\\.", "blocks."},
-             {"\\.layernorm_before\\.", ".norm1."},
-             {"\\.layernorm_after\\.", ".norm2."},
-             {"\\.attention\\.attention\\.(query|key|value)\\.", ".attn.$1."},
-             {"\\.attention\\.output\\.dense\\.", ".attn.proj."},
-             {"\\.intermediate\\.dense\\.", ".mlp.fc1."},
-             {"(blocks\\.[0-9]+)\\.output\\.dense\\.", "$1.mlp.fc2."},
-             {"\\.layer_scale([12])\\.lambda1$", ".ls$1.gamma"},
-             {"^layernorm\\.", "norm."},
-             {"^reg_token$", "register_tokens"}})
-      out.emplace_back(std::regex(from), to);
-    return out;
-  }();
-  for (const auto& [from, to] : parts) name = std::regex_replace(name, from, to);
-  return name;
+  static const Renames parts = renames({{"^(vit|dinov2|dinov2_with_registers|backbone)\\.", ""},
+                                        {"^embeddings\\.(cls_token|register_tokens|mask_token)$", "$1"},
+                                        {"^embeddings\\.position_embeddings$", "pos_embed"},
+                                        {"^embeddings\\.patch_embeddings\\.projection\\.", "patch_embed.proj."},
+                                        {"^encoder\\.layer\\.", "blocks."},
+                                        {"\\.layernorm_before\\.", ".norm1."},
+                                        {"\\.layernorm_after\\.", ".norm2."},
+                                        {"\\.attention\\.attention\\.(query|key|value)\\.", ".attn.$1."},
+                                        {"\\.attention\\.output\\.dense\\.", ".attn.proj."},
+                                        {"\\.intermediate\\.dense\\.", ".mlp.fc1."},
+                                        {"(blocks\\.[0-9]+)\\.output\\.dense\\.", "$1.mlp.fc2."},
+                                        {"\\.layer_scale([12])\\.lambda1$", ".ls$1.gamma"},
+                                        {"^layernorm\\.", "norm."},
+                                        {"^reg_token$", "register_tokens"}});
+  return renamed(std::move(name), parts);
 }
 
 bool without_effect(const std::string& name) {
