@@ -108,7 +108,7 @@ TEST(Docs, SectionsOfTheMathPageThatAreCitedExist) {
 
 TEST(Docs, NothingIsCitedThatTheRepositoryDoesNotHold) {
   // Numbered notes that once lay beside the repository.
-  const std::regex notes("(\\b(users|beyond|findings|toolchain|style)\\.md\\b|\\bmethod\\.md,? [0-9]|[Mm]ethod notes)");
+  const std::regex notes("(\\b(users|findings|toolchain|style)\\.md\\b|\\bmethod\\.md,? [0-9]|[Mm]ethod notes)");
   for (const auto& path : texts()) {
     if (path.filename() == "docs_test.cpp") continue;
     int number = 0;

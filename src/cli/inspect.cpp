@@ -7,6 +7,7 @@
 #include "sdg/model/autoencoder_kl.h"
 #include "sdg/model/find_network.h"
 #include "sdg/model/taesd.h"
+#include "sdg/network/guidance_ways.h"
 #include "sdg/tensors/verify.h"
 #include "sdg/tensors/weights.h"
 
@@ -35,6 +36,20 @@ std::string dtype_name(const Tensor& tensor) {
   return found == kNames.end() ? name : found->second;
 }
 
+// How images of this checkpoint can be guided; nothing of files that are none of ours.
+nlohmann::ordered_json guidance(const tensors::Weights& weights) {
+  auto out = nlohmann::ordered_json::array();
+  const auto& said = weights.metadata;
+  if (!said.contains("config") || !said.contains("step")) return out;
+  const auto config = recipe::parse_config(said.at("config"), weights.file.string());
+  const auto change = said.find("change_step");
+  const bool conditioned = config.condition.source != recipe::Source::kNone &&
+                           (change == said.end() || std::stoll(said.at("step")) > std::stoll(change->second));
+  for (const auto& way : network::ways_to_guide(config, conditioned))
+    out.push_back({{"how", way.how}, {"calls", way.calls}});
+  return out;
+}
+
 nlohmann::ordered_json report(const tensors::Weights& weights, const model::FoundNetwork& place,
                               const std::optional<model::Recognised>& network) {
   nlohmann::ordered_json out;
@@ -57,6 +72,7 @@ nlohmann::ordered_json report(const tensors::Weights& weights, const model::Foun
     bytes += static_cast<int64_t>(tensor.nbytes());
   }
   out["elements"] = elements;
+  out["guidance"] = guidance(weights);
   out["bytes"] = bytes;
   if (!network) {
     out["network"] = nullptr;
@@ -115,6 +131,11 @@ void print(const std::string& file, const nlohmann::ordered_json& all) {
               all["bytes"].get<long long>());
   if (all.contains("checksum")) std::printf("checksum: %s\n", all["checksum"].get<std::string>().c_str());
   for (const auto& line : all["choice"]) std::printf("choice: %s\n", line.get<std::string>().c_str());
+  for (const auto& way : all["guidance"]) {
+    const auto calls = way["calls"].get<int64_t>();
+    std::printf("guidance: %s (%lld network %s an evaluation)\n", way["how"].get<std::string>().c_str(),
+                static_cast<long long>(calls), calls == 1 ? "call" : "calls");
+  }
   const auto& network = all["network"];
   if (network.is_null()) {
     const auto kind = all.value("autoencoder", std::string());

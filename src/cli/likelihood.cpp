@@ -36,8 +36,10 @@ int execute(const Arguments& arguments) {
   SDG_CHECK_USAGE(sample::guidance_of(request.sample).w == 1 || generate::draws_unconditionally(request) ||
                       !arguments.sampling.sample.contains("guidance"),
                   "--guidance: a guided velocity is that of no density; take 0 or 1");
+  SDG_CHECK_USAGE(request.sample.inner_guidance == 1 || !arguments.sampling.sample.contains("inner_guidance"),
+                  "--inner-guidance: a guided velocity is that of no density; take 1");
   auto plain = request;
-  plain.sample.guidance = 1;
+  plain.sample.guidance = plain.sample.inner_guidance = 1;
   plain.sample.guidance_convention = sample::Convention::kW;
   const auto options = data_options(arguments.data, trained);
   const data::Dataset dataset(data::open_data(options, arguments.data.empty() ? config.config_dir : ""), options);

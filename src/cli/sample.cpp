@@ -76,6 +76,7 @@ void print_json(const std::string& where, const checkpoint::Trained& trained, co
   nlohmann::ordered_json out{{"out", where},       {"checkpoint", trained.path},    {"step", trained.info.step},
                              {"content", content}, {"count", request.sample.count}, {"went_on_after", before},
                              {"seconds", seconds}};
+  if (request.effort->images > 0) out["network_calls_per_image"] = request.effort->calls_per_image();
   out["options"] = generate::to_json(request.sample);
   std::printf("%s\n", io::json_text(out).c_str());
 }
@@ -95,6 +96,8 @@ int draw(const Arguments& arguments, const checkpoint::Trained& trained, const g
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
     say(cat("wrote ", request.sample.count, " images to ", where,
             npz || latents ? std::string() : cat(" and their grid to ", grid_path(where))));
+    if (request.effort->images > 0)
+      say(cat(request.effort->calls_per_image(), " network calls an image (", sample::steps_text(request.sample), ")"));
     if (arguments.json) print_json(where, trained, request, output.content, before, passed.count());
     return 0;
   } catch (const Stopped&) {
@@ -111,6 +114,7 @@ int execute(const Arguments& arguments) {
   auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
   lay_over_pictures(arguments, trained, request, device);
   request.ranks = &ranks;
+  request.effort = std::make_shared<generate::Effort>();
   if (ranks.rank() > 0) return help_draw(trained, request, device);
   const int code = draw(arguments, trained, request, decoder, device);
   generate::dismiss(request);

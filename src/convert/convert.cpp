@@ -154,6 +154,9 @@ Converted convert_public(const tensors::Weights& weights, const std::string& sou
   auto& network = *found;
   check_fit(network, source);
   SDG_CHECK_USAGE(network.candidates.size() == 1, source, ": DiT and SiT have the same tensors: say which with --as");
+  SDG_CHECK_USAGE(network.shape.inner < 0 && !network.shape.strength, source,
+                  ": its inner head or input of the strength is described by its own configuration only; draw from the "
+                  "checkpoint as it is");
   SDG_CHECK_USAGE(network.shape.condition != model::ConditionKind::kPatchVector, source,
                   ": a network with one condition per patch can be inspected, not yet drawn from");
 

@@ -23,6 +23,23 @@ void check_mixture(const Tensor& prior, const Request& request, int64_t clusters
   SDG_CHECK_USAGE(request.sample.guide != sample::Guide::kOther, "guide other: a mixture has no other cluster");
 }
 
+// What the network was trained for must be there.
+void check_learned(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+                   const sample::SampleOptions& sample) {
+  SDG_CHECK_USAGE(sample.inner_guidance == 1 || network.model->has_inner(),
+                  "inner_guidance: this network has no inner head to lead away from (it was trained without "
+                  "guided.inner)");
+  if (sample.guide != sample::Guide::kInput) return;
+  SDG_CHECK_USAGE(network.model->takes_strength(),
+                  "guide input: this network is not told the strength (it was trained without guided.learn gft)");
+  constexpr double kRounding = 1e-9;
+  const auto guidance = sample::guidance_of(sample);
+  const double farthest = guidance.strongest(), most = config.guided.strongest();
+  SDG_CHECK_USAGE(!prior.defined() || (guidance.w >= 1 && farthest <= most + kRounding),
+                  "guide input: this network knows guidance 1 to ", most, " (guided.weakest ", config.guided.weakest,
+                  "), got ", farthest);
+}
+
 void check_from(const recipe::RunConfig& config, const Request& request) {
   const Shape shape{config.data.channels, config.data.size, config.data.size};
   SDG_CHECK_USAGE(request.from.sizes() == shape, "the image to begin with must be ", to_string(shape), ", got ",
@@ -42,6 +59,7 @@ void check(const recipe::RunConfig& config, const network::Network& network, con
            const Request& request) {
   const auto& sample = request.sample;
   sample::check(sample);
+  check_learned(config, network, prior, sample);
   SDG_CHECK_USAGE((request.cluster < 0 && request.mixture.empty()) || prior.defined(),
                   "--cluster and --class need a conditional run, this one has condition.source ",
                   config::name(config.condition.source));

@@ -84,13 +84,29 @@ Tensor Drawing::draw_noise(const std::vector<int64_t>& samples) const {
   return rng::normal(stream(rng::Purpose::kSampleNoise), samples, shape, device);
 }
 
-// The network under one condition.
+// The network under one condition; the one that is drawn from led by its inner head, a guide by itself.
 sample::Denoiser Drawing::under(const network::Network& which, const model::Condition& condition) const {
+  const auto inner = &which == &network ? sample::inner_guidance_of(request.sample) : sample::Guidance();
   return sample::Denoiser(
-      [&which, condition](const Tensor& x_t, double t) -> sample::Answer {
-        auto [velocity, variance] =
-            which.velocity_and_variance(x_t, at::full({x_t.size(0)}, t, x_t.options()), condition);
-        return {std::move(velocity), std::move(variance)};
+      [&which, condition, inner, counted = effort](const Tensor& x_t, double t) -> sample::Answer {
+        const double w = inner.at(t);
+        auto said = which.answer(x_t, at::full({x_t.size(0)}, t, x_t.options()), condition, w != 1);
+        if (counted) counted->calls += x_t.size(0);
+        if (w != 1) said.velocity = sample::guide(said.inner, said.velocity, w);
+        return {std::move(said.velocity), std::move(said.variance)};
+      },
+      config.flow.sigma_min);
+}
+
+// The network that is told how strongly it is guided.
+sample::Denoiser Drawing::at_strength(const model::Condition& condition) const {
+  const auto guidance = sample::guidance_of(request.sample);
+  return sample::Denoiser(
+      [this, condition, guidance](const Tensor& x_t, double t) {
+        auto told = condition;
+        const double w = guidance.at(t);
+        if (w != 1) told.strength = at::full({x_t.size(0)}, 1 / w, x_t.options());
+        return under(network, told).answer(x_t, t);
       },
       config.flow.sigma_min);
 }
@@ -137,6 +153,7 @@ sample::Denoiser Drawing::guided(const Tensor& clusters, const std::vector<int64
     return sample::guided(here, under(guide.network, its), guidance);
   }
   if (!told) return here;
+  if (request.sample.guide == sample::Guide::kInput) return at_strength(condition);
   const bool other = request.sample.guide == sample::Guide::kOther;
   const auto away = other ? given(config, network, other_clusters(clusters, samples)) : model::Condition::null();
   const auto joined = under(network, join(condition, other ? &away : nullptr, n));
@@ -171,6 +188,7 @@ std::vector<double> Drawing::find_grid() const {
 Tensor Drawing::walk(const Tensor& noise, const Tensor& clusters, const std::vector<int64_t>& samples,
                      const sample::StepFn& after_step) const {
   auto network_says = denoiser(clusters, samples);
+  if (effort) effort->images += static_cast<int64_t>(samples.size());
   auto x = noise;
   if (request.from.defined()) {
     const auto from = request.from.to(device);

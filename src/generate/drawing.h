@@ -29,6 +29,7 @@ struct Drawing {
   const Request& request;
   std::vector<double> grid{};                                                       ///< of the walk
   std::function<void(const Tensor& x_t, double t, const sample::Answer&)> watch{};  ///< sees each evaluation
+  Effort* effort = nullptr;                                                         ///< null: nothing is counted
 
   bool conditional() const { return prior.defined() && !draws_unconditionally(request); }
   rng::Stream stream(rng::Purpose purpose, int64_t step = 0) const;
@@ -51,6 +52,7 @@ struct Drawing {
 
  private:
   sample::Denoiser under(const network::Network& which, const model::Condition& condition) const;
+  sample::Denoiser at_strength(const model::Condition& condition) const;
   model::Condition given(const recipe::RunConfig& of, const network::Network& which, const Tensor& clusters) const;
   Tensor other_clusters(const Tensor& clusters, const std::vector<int64_t>& samples) const;
   sample::Denoiser guided(const Tensor& clusters, const std::vector<int64_t>& samples) const;

@@ -101,6 +101,7 @@ void draw(const recipe::RunConfig& config, const network::Network& network, cons
   drawn_from.precision = request.sample.precision;
   Drawing drawing{config, drawn_from, prior, device, request};
   drawing.grid = drawing.find_grid();
+  drawing.effort = request.effort.get();
   auto& ranks = ranks_of(request);
   const int64_t begin = request.first, end = request.first + request.sample.count;
   const auto groups = groups_of(begin, end, drawing.group(), /*whole=*/device.is_cpu());

@@ -19,6 +19,10 @@ DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches, const at:
                                : rng::uniform({seed, Purpose::kDrop, 0}, samples, {}, device);
       draws.drop = u.lt(config.condition.drop);
     }
+    if (config.guided.learn == recipe::LearnGuidance::kGft) {
+      const double weakest = config.guided.weakest;
+      draws.strength = weakest + (1 - weakest) * rng::uniform({seed, Purpose::kStrength, 0}, samples, {}, device);
+    }
     if (!recipe::facts_of(config).online) return draws;
     const bool two_views = config.cluster.views == cluster::Views::kTwo;
     draws.teacher_eps = two_views ? normal(Purpose::kTeacherNoise) : draws.eps;

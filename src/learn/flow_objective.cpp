@@ -15,17 +15,37 @@ namespace sdg::learn {
 void FlowObjective::begin(int64_t shards) {
   sum_.begin(state_, OrderedSum::Exchange::kAsTheyCome);
   finite_data_.assign(static_cast<size_t>(shards), 1);
+  inner_.assign(static_cast<size_t>(shards), 0);
+}
+
+double FlowObjective::inner_weight() const {
+  return state_.student.model->has_inner() ? state_.config.guided.inner_weight : 0;
+}
+
+void FlowObjective::before_pass(Shard& shard) {
+  shard.forward.inner = inner_weight() > 0;
 }
 
 void FlowObjective::after_pass(Shard& shard) {
-  auto losses = flow::velocity_loss(shard.output.prediction, shard.point.target);  // [n]
-  if (shard.point.weight.defined()) losses = losses * shard.point.weight;
-  const auto sum = losses.sum();
-  Figure loss = shard.no_waiting ? Figure::of(sum.detach().to(at::kDouble) / static_cast<double>(shard.batch))
-                                 : Figure(sum.item<double>() / static_cast<double>(shard.batch));
+  const auto batch = static_cast<double>(shard.batch);
+  const auto sum_of = [&](const Tensor& prediction) {
+    auto losses = flow::velocity_loss(prediction, shard.point.target);  // [n]
+    if (shard.point.weight.defined()) losses = losses * shard.point.weight;
+    return losses.sum();
+  };
+  const auto share_of = [&](const Tensor& sum) {
+    return shard.no_waiting ? Figure::of(sum.detach().to(at::kDouble) / batch) : Figure(sum.item<double>() / batch);
+  };
+  const auto sum = sum_of(shard.output.prediction);
+  const auto loss = share_of(sum);
   if (loss.known() && !std::isfinite(loss))
     finite_data_[static_cast<size_t>(shard.number)] = shard.x.isfinite().all().item<bool>() ? 1 : 0;
-  const auto scaled = sum / static_cast<double>(shard.batch);
+  auto scaled = sum / batch;
+  if (shard.output.inner.defined()) {
+    const auto inner = sum_of(shard.output.inner);
+    inner_[static_cast<size_t>(shard.number)] = share_of(inner);
+    scaled = scaled + inner * (inner_weight() / batch);
+  }
   sum_.add(
       shard.number, loss,
       torch::autograd::grad({scaled}, state_.model_parameters, {}, shard.keep_graph, false, /*allow_unused=*/true));
@@ -40,6 +60,11 @@ Contribution FlowObjective::join(StepResult& result) {
     throw Error(cat("the flow loss is ", number_text(out.loss),
                     bad_data ? " (the training data itself holds numbers that are not finite)" : ""));
   }
+  if (inner_weight() == 0) return out;
+  result.inner_loss = sum_in_order(state_, inner_);
+  SDG_CHECK(!result.inner_loss.known() || std::isfinite(result.inner_loss), "the inner head's loss is ",
+            number_text(result.inner_loss));
+  out.loss = out.loss.plus(result.inner_loss.times(inner_weight()));
   return out;
 }
 

@@ -96,7 +96,8 @@ LearnerState::LearnerState(const recipe::RunConfig& config, const at::Device& de
   whole_shards = in_whole_shards(train.batch, shard_images(train), device, reducer.ranks());
   slices = Slices(parts_of(parameter_groups(train, flat.ranges(), model_parameters.size())), reducer);
   sharded = train.shard_state && reducer.ranks() > 1;
-  average_sharded = sharded && !this->teacher.head;
+  const bool looked_through = this->teacher.head || config.guided.learn == recipe::LearnGuidance::kMg;
+  average_sharded = sharded && !looked_through;
 }
 
 void divide_average(LearnerState& state) {

@@ -4,12 +4,37 @@
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 
 #include <utility>
 
 #include "sdg/core/error.h"
 
 namespace sdg::learn {
+namespace {
+
+// One number of each of this rank's shards; the sum over those of all ranks in their order.
+double sum_of_all(const Tensor& own, const StepShards& shards, Reducer& reducer) {
+  std::vector<std::vector<int64_t>> ones;
+  for (const auto& numbers : shards.numbers) ones.emplace_back(numbers.size(), 1);
+  const auto all = gather_in_order(own, ones, shards, reducer);
+  double sum = 0;
+  for (int64_t i = 0; i < all.size(0); ++i) sum += all[i].item<double>();
+  return sum;
+}
+
+}  // namespace
+
+Figure sum_in_order(const LearnerState& state, const std::vector<Figure>& own) {
+  auto& reducer = state.reducer;
+  if (reducer.ranks() > 1 && state.whole_shards)
+    return sum_of_all(at::tensor(std::vector<double>(own.begin(), own.end()), at::kDouble), state.shards, reducer);
+  Figure sum;
+  for (const auto& each : own) sum = sum.plus(each);
+  if (reducer.ranks() == 1) return sum;
+  return sum_of_all(at::full({1}, static_cast<double>(sum), at::kDouble), one_part_each(reducer.ranks()), reducer);
+}
 
 void OrderedSum::break_off() {
   {
@@ -131,12 +156,7 @@ void OrderedSum::hand_out_as_they_come() {
 double OrderedSum::loss_of_all_ranks(const StepShards& shards) {
   const auto own =
       whole_shards_ ? at::tensor(losses_, at::kDouble) : at::full({1}, static_cast<double>(sum_.loss), at::kDouble);
-  std::vector<std::vector<int64_t>> ones;
-  for (const auto& numbers : shards.numbers) ones.emplace_back(numbers.size(), 1);
-  const auto losses = gather_in_order(own, ones, shards, state_->reducer);
-  double sum = 0;
-  for (int64_t i = 0; i < losses.size(0); ++i) sum += losses[i].item<double>();
-  return sum;
+  return sum_of_all(own, shards, state_->reducer);
 }
 
 Contribution OrderedSum::of_all_ranks() {

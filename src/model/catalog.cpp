@@ -154,6 +154,8 @@ Options transformer(const Preset& preset, const ModelOptions& options, const Mod
   fill_common(network, options, shape, time_scale);
   network.classes = shape.classes;
   network.null_label = options.null_label;
+  network.inner = shape.inner;
+  network.strength = shape.strength;
   network.patch = or_preset(options.patch, preset.patch);
   network.dim = or_preset(options.dim, preset.dim);
   network.depth = or_preset(options.depth, preset.depth);
@@ -230,6 +232,11 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
   };
   SDG_CHECK_USAGE(shape.map_channels == 0 || preset.family == "sg", "model ", options.name,
                   ": takes no maps; networks of family sg (sg-unet, ...) do");
+  const bool tokens = preset.family == "uvit" || preset.family == "dit" || preset.family == "sit";
+  SDG_CHECK_USAGE(tokens || shape.inner < 0, "guided.inner: model ", options.name,
+                  " has no inner head; take a transformer (uvit, dit, sit)");
+  SDG_CHECK_USAGE(tokens || !shape.strength, "guided.learn: gft: model ", options.name,
+                  " cannot be told a strength; take a transformer (uvit, dit, sit), or mg");
   if (preset.family == "uvit") {
     auto network = transformer<UViTOptions>(preset, options, shape, 1);
     network.conv = preset.conv;

@@ -1,6 +1,7 @@
 #include "sdg/model/dit.h"
 
 #include "model/feature_taps.h"
+#include "model/strength_input.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/nn/checkpoint.h"
@@ -26,6 +27,8 @@ void check(const DiTOptions& o) {
   SDG_CHECK_USAGE(o.condition != ConditionKind::kMap, "DiT: it cannot carry the condition map");
   SDG_CHECK_USAGE(o.projector_dims.empty() || (o.projector_depth > 0 && o.projector_depth <= o.depth),
                   "DiT: projectors must stand after one of the blocks 1 to ", o.depth, ", got ", o.projector_depth);
+  SDG_CHECK_USAGE(o.inner < o.depth - 1, "guided.inner: the inner head must stand before the last of the blocks 0 to ",
+                  o.depth - 1, ", got ", o.inner);
 }
 
 int64_t hidden(const DiTOptions& o) {
@@ -96,6 +99,12 @@ DiTImpl::DiTImpl(const DiTOptions& options, const at::TensorOptions& where) : op
   final_linear = last.register_module("linear", nn::Linear(o.dim, o.patch * o.patch * out_channels(o), true, where));
   final_modulation =
       nn::add_scope(last, "adaLN_modulation").register_module("1", nn::Linear(o.dim, 2 * o.dim, true, where));
+  if (o.strength) strength_embed = register_module("strength_embed", make_strength_mlp(o.dim, where));
+  if (o.inner < 0) return;
+  auto& inner = nn::add_scope(*this, "inner_head");
+  inner_linear = inner.register_module("linear", nn::Linear(o.dim, o.patch * o.patch * o.channels, true, where));
+  inner_modulation =
+      nn::add_scope(inner, "adaLN_modulation").register_module("1", nn::Linear(o.dim, 2 * o.dim, true, where));
 }
 
 int64_t DiTImpl::patch_tokens() const {
@@ -107,8 +116,10 @@ Tensor DiTImpl::conditioning(const Tensor& t, const Condition& condition) const 
   const auto& o = options_;
   const auto scaled = o.time_scale == 1 ? t : t * o.time_scale;
   const auto sinusoid = nn::time_embedding(scaled, kTimeWidth).to(pos_embed.scalar_type());
-  const auto time = t_embedder->forward(sinusoid);  // [N, D]
+  auto time = t_embedder->forward(sinusoid);  // [N, D]
   const auto n = t.size(0);
+  const auto told = strength_vector(strength_embed, condition.strength, n, sinusoid.options(), "DiT");
+  if (told.defined()) time = time + told;
   switch (o.condition) {
     case ConditionKind::kIndex:
       return time + y_embedder->forward(
@@ -145,6 +156,11 @@ ForwardOutput DiTImpl::run(const Tensor& x_t, const Tensor& t, const Condition& 
       x = block->forward(x, silu_c);
     }
     if (taps.take(depth, [&] { return x; }, out)) return out;
+    if (options.inner && depth == o.inner) {
+      const auto m = inner_modulation->forward(silu_c).unsqueeze(1).chunk(2, 2);  // 2 x [N, 1, D]
+      const auto pixels = inner_linear->forward(modulated(x, m[0], m[1]));        // [N, L, P*P*C]
+      out.inner = nn::unpatchify(pixels, o.patch, o.channels);                    // [N, C, S, S]
+    }
   }
   const auto m = final_modulation->forward(silu_c).unsqueeze(1).chunk(2, 2);  // 2 x [N, 1, D]
   const auto pixels = final_linear->forward(modulated(x, m[0], m[1]));        // [N, L, P*P*C']
@@ -177,6 +193,8 @@ int64_t DiTImpl::macs() const {
   const auto d = o.dim, tokens = patch_tokens(), area = o.patch * o.patch;
   int64_t total = tokens * area * d * (o.channels + out_channels(o));  // patch embedding, final linear
   total += kTimeWidth * d + d * d + 2 * d * d;                         // time MLP, final modulation
+  if (has_inner()) total += tokens * area * d * o.channels + 2 * d * d;
+  if (o.strength) total += strength_macs(d);
   total += o.depth * (tokens * (4 * d * d + 2 * d * hidden(o)) + 2 * tokens * tokens * d + 6 * d * d);
   return total;
 }
@@ -187,9 +205,10 @@ void initialize(DiTImpl& net, uint64_t seed) {
     const auto& name = item.key();
     if (name == "pos_embed") continue;
     const bool starts_at_zero = name.find("adaLN_modulation") != std::string::npos || name.starts_with("final_layer") ||
+                                name.starts_with("inner_head") || name == "strength_embed.2.weight" ||
                                 name.ends_with(".bias");
-    const bool is_embedding =
-        name.starts_with("t_embedder") || name.starts_with("y_embedder") || name.ends_with("_embed");
+    const bool is_embedding = name.starts_with("t_embedder") || name.starts_with("y_embedder") ||
+                              name.starts_with("strength_embed") || name.ends_with("_embed");
     if (name.ends_with("_norm.weight")) {
       nn::Initializer::constant(item.value(), 1);
     } else if (starts_at_zero) {

@@ -77,6 +77,13 @@ void predict_noise(Recognised& out, flow::Path path) {
   out.options.path = path;
 }
 
+// What guidance learned in training adds (guided.inner, guided.learn). Tensors do not say after which block the inner
+// head stands: any has these shapes.
+void read_guided(Recognised& out, const Tensors& tensors) {
+  if (tensors.contains("inner_head.linear.weight")) out.shape.inner = 0;
+  out.shape.strength = tensors.contains("strength_embed.0.weight");
+}
+
 // --- U-ViT
 
 bool is_uvit(const Tensors& tensors) {
@@ -130,6 +137,7 @@ Recognised read_uvit(const Tensors& tensors) {
     out.notes.push_back(cat("the ", rows, " rows of the label table were read as ", out.shape.classes, " classes ",
                             out.options.null_label ? "and" : "without", " a null label (model.null_label)"));
   }
+  read_guided(out, tensors);
   read_head(out, tensors);
   return out;
 }
@@ -168,6 +176,7 @@ Recognised read_dit(const Tensors& tensors) {
   } else if (tensors.contains("null_embed")) {
     out.shape.condition = ConditionKind::kVector;
   }
+  read_guided(out, tensors);
   read_head(out, tensors);
   return out;
 }
@@ -236,6 +245,14 @@ const std::vector<std::string>& head_names() {
 
 bool is_projector_name(const std::string& name) {
   return name.starts_with("projector.");
+}
+
+bool is_inner_head_name(const std::string& name) {
+  return name.starts_with("inner_head.");
+}
+
+bool is_strength_name(const std::string& name) {
+  return name.starts_with("strength_embed.");
 }
 
 std::optional<Recognised> recognise(const Tensors& tensors, const std::string& family) {

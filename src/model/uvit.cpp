@@ -1,6 +1,7 @@
 #include "sdg/model/uvit.h"
 
 #include "model/feature_taps.h"
+#include "model/strength_input.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/nn/checkpoint.h"
@@ -21,6 +22,9 @@ void check(const UViTOptions& o) {
                   o.depth, " and ", o.channels, " channels");
   SDG_CHECK_USAGE(o.condition != ConditionKind::kIndex || o.classes > 0,
                   "U-ViT: condition index needs at least one class, got ", o.classes);
+  const auto blocks = 2 * (o.depth / 2) + 1;
+  SDG_CHECK_USAGE(o.inner < blocks - 1, "guided.inner: the inner head must stand before the last of the blocks 0 to ",
+                  blocks - 1, ", got ", o.inner);
   bool fits = o.condition == ConditionKind::kNone;
   if (o.layout == UViTLayout::kBaofff) fits |= o.condition == ConditionKind::kIndex;
   if (o.layout == UViTLayout::kSgfm)
@@ -79,6 +83,11 @@ UViTImpl::UViTImpl(const UViTOptions& options, const at::TensorOptions& where) :
   norm = register_module("norm", nn::LayerNorm(o.dim, kNormEps, where));
   decoder_pred = register_module("decoder_pred", nn::Linear(o.dim, o.patch * o.patch * o.channels, true, where));
   if (o.conv) final_layer = register_module("final_layer", nn::Conv2d(o.channels, o.channels, 3, where));
+  if (o.strength) strength_embed = register_module("strength_embed", make_strength_mlp(o.dim, where));
+  if (o.inner < 0) return;
+  auto& inner = nn::add_scope(*this, "inner_head");
+  inner_norm = inner.register_module("norm", nn::LayerNorm(o.dim, kNormEps, where));
+  inner_linear = inner.register_module("linear", nn::Linear(o.dim, o.patch * o.patch * o.channels, true, where));
 }
 
 int64_t UViTImpl::extra_tokens() const {
@@ -98,10 +107,12 @@ int64_t UViTImpl::patch_tokens() const {
   return side * side;
 }
 
-Tensor UViTImpl::time_token(const Tensor& t) const {
+Tensor UViTImpl::time_token(const Tensor& t, const Tensor& strength) const {
   const auto scaled = options_.time_scale == 1 ? t : t * options_.time_scale;
   const auto sinusoid = nn::time_embedding(scaled, options_.dim).to(pos_embed.scalar_type());
-  return time_embed ? time_embed->forward(sinusoid) : sinusoid;
+  const auto time = time_embed ? time_embed->forward(sinusoid) : sinusoid;
+  const auto told = strength_vector(strength_embed, strength, t.size(0), sinusoid.options(), "U-ViT");
+  return told.defined() ? time + told : time;
 }
 
 Tensor UViTImpl::tokens(const Tensor& x_t, const Tensor& t, const Condition& condition) const {
@@ -109,8 +120,8 @@ Tensor UViTImpl::tokens(const Tensor& x_t, const Tensor& t, const Condition& con
   const auto n = x_t.size(0);
   check_shape(x_t, {-1, o.channels, o.size, o.size}, "U-ViT: x_t");
   check_shape(t, {n}, "U-ViT: t");
-  auto patches = patch_embed->forward(x_t);      // [N, L, D]
-  const auto time = time_token(t).unsqueeze(1);  // [N, 1, D]
+  auto patches = patch_embed->forward(x_t);                          // [N, L, D]
+  const auto time = time_token(t, condition.strength).unsqueeze(1);  // [N, 1, D]
 
   std::vector<Tensor> sequence;
   Tensor told;  // the condition: [N or 1, 1 or L, D]
@@ -157,6 +168,12 @@ Tensor UViTImpl::decode(const Tensor& x) const {
   return final_layer ? final_layer->forward(image) : image;  // [N, C, S, S]
 }
 
+Tensor UViTImpl::decode_inner(const Tensor& x) const {
+  const auto patches = x.narrow(1, extra_tokens(), patch_tokens());
+  const auto pixels = inner_linear->forward(inner_norm->forward(patches));  // [N, L, P*P*C]
+  return nn::unpatchify(pixels, options_.patch, options_.channels);         // [N, C, S, S]
+}
+
 ForwardOutput UViTImpl::forward(const Tensor& x_t, const Tensor& t, const Condition& condition,
                                 const ForwardOptions& options) {
   const FeatureTaps taps(options, blocks(), "U-ViT");
@@ -175,6 +192,7 @@ ForwardOutput UViTImpl::forward(const Tensor& x_t, const Tensor& t, const Condit
       skips.pop_back();
     }
     if (taps.take(depth, [&] { return x; }, out)) return out;
+    if (options.inner && depth == options_.inner) out.inner = decode_inner(x);
   }
   out.prediction = decode(x);
   return out;
@@ -188,6 +206,8 @@ int64_t UViTImpl::macs() const {
   total += blocks() * (all * (4 * d * d + 2 * d * hidden(o)) + 2 * all * all * d);  // projections, MLP; attention
   if (o.skip) total += (o.depth / 2) * all * 2 * d * d;
   if (o.mlp_time_embed) total += 8 * d * d;
+  if (has_inner()) total += patches * pixels * d;
+  if (o.strength) total += strength_macs(d);
   if (o.conv) total += o.size * o.size * o.channels * o.channels * 9;
   return total;
 }
@@ -201,6 +221,8 @@ void initialize(UViTImpl& net, uint64_t seed, nn::InitialValues values) {
         name == "cls_token" || name == "null_cfg_embed" || name == "unconditional_embed" || name == "label_emb.weight";
     if (is_token) {
       init.normal(item.value(), name, 1);
+    } else if (name == "strength_embed.2.weight") {
+      nn::Initializer::constant(item.value(), 0);  // at first the strength says nothing
     } else if (name == "pos_embed" || (item.value().dim() == 2 && !fan_in)) {
       init.normal(item.value(), name, 0.02);
     } else if (item.value().dim() == 2) {

@@ -49,6 +49,8 @@ double step_flop(const recipe::RunConfig& config, const model::VelocityModel& mo
   const double images = static_cast<double>(config.train.batch), pass = 2 * static_cast<double>(model.macs());
   constexpr double kBackward = 2;  // in forward passes
   double flop = images * pass * (1 + kBackward + (config.model.activation_checkpointing ? 1 : 0));
+  if (config.guided.learn == recipe::LearnGuidance::kGft) flop += images * pass;
+  if (config.guided.learn == recipe::LearnGuidance::kMg) flop += 2 * images * pass;
   if (!recipe::facts_of(config).online) return flop;
   const auto& cluster = config.cluster;
   const bool two = cluster.views == cluster::Views::kTwo;
@@ -115,7 +117,7 @@ Cost estimate_cost(const recipe::RunConfig& config, const Machine& machine, cons
   const auto whole = cost.parameters * kFloat, slice = (whole + cost.ranks - 1) / cost.ranks;
   cost.state_bytes = cost.unsharded_bytes = 5 * whole;
   if (train.shard_state && cost.ranks > 1) {
-    cost.average_sharded = !recipe::facts_of(config).online;
+    cost.average_sharded = !recipe::facts_of(config).online && config.guided.learn != recipe::LearnGuidance::kMg;
     cost.state_bytes = 2 * whole + (cost.average_sharded ? slice : whole) + 2 * slice;
   }
   const auto own = (train.batch + cost.ranks - 1) / cost.ranks;

@@ -18,6 +18,8 @@ model::ModelShape model_shape(const recipe::RunConfig& config, int64_t classes, 
   model::ModelShape shape;
   shape.size = config.data.size;
   shape.channels = config.data.channels;
+  shape.inner = config.guided.inner;
+  shape.strength = config.guided.learn == recipe::LearnGuidance::kGft;
   if (stored) {
     shape.condition = stored->kind();
     shape.classes = stored->classes;
@@ -55,20 +57,24 @@ model::ForwardOutput Network::forward(const Tensor& x_t, const Tensor& t, const 
   widen(out.prediction);
   widen(out.variance);
   widen(out.features);
+  widen(out.inner);
   for (auto& tokens : out.all_features) widen(tokens);
   return out;
 }
 
 Tensor Network::velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const {
-  return velocity_and_variance(x_t, t, condition).first;
+  return answer(x_t, t, condition).velocity;
 }
 
-std::pair<Tensor, Tensor> Network::velocity_and_variance(const Tensor& x_t, const Tensor& t,
-                                                         const model::Condition& condition) const {
+Network::Answer Network::answer(const Tensor& x_t, const Tensor& t, const model::Condition& condition,
+                                bool with_inner) const {
   const auto point = predictions.at(x_t, t);
-  const auto out = forward(point.input, point.time, condition);
+  model::ForwardOptions options;
+  options.inner = with_inner;
+  const auto out = forward(point.input, point.time, condition, options);
   const bool of_betas = flow::has_steps(model->predicts().path);  // SiT's further channels say nothing
-  return {predictions.velocity(out.prediction, point), of_betas ? out.variance : Tensor()};
+  return {predictions.velocity(out.prediction, point), of_betas ? out.variance : Tensor(),
+          with_inner ? predictions.velocity(out.inner, point) : Tensor()};
 }
 
 void Network::set_training(bool training) {
@@ -235,6 +241,10 @@ model::Condition unconditional_for(const recipe::RunConfig& config) {
 
 int64_t cluster_step(const recipe::RunConfig& config) {
   return std::llround(config.cluster.start * static_cast<double>(config.train.steps));
+}
+
+int64_t guided_step(const recipe::RunConfig& config) {
+  return std::llround(config.guided.start * static_cast<double>(config.train.steps));
 }
 
 int64_t change_step(const recipe::RunConfig& config) {

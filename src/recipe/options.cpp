@@ -104,7 +104,8 @@ void TrainOptions::visit(config::Fields& fields) {
        .later = true});
   fields("shard_state", &shard_state,
          {.help = "Over several ranks: each keeps and steps only its part of AdamW's moments and, where no step looks "
-                  "through it (every source but online), of the averaged weights; the new weights are exchanged "
+                  "through it (every source but online, and not for guided.learn mg), of the averaged weights; the new "
+                  "weights are exchanged "
                   "instead of the gradient. Less memory a rank, the same numbers.",
           .resume = config::Resume::kFree,
           .later = true});

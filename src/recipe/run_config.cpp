@@ -26,11 +26,38 @@ void RunConfig::visit(config::Fields& fields) {
                "How the network's own features are clustered (condition.source online, recluster and kmeans).");
   fields.group("train", train, "How long and how fast to train, what to write while training.");
   fields.group("align", align, "Aligning the network's features with those of an outside one while training.");
+  fields.group("guided", guided,
+               "Guidance that is learned in training, so that drawing with it costs one evaluation a step.");
   fields.group("sample", sample, "How images are drawn.");
   fields.group("eval", eval, "How images and clusters are measured.");
 }
 
+namespace {
+
+void check_guided(const RunConfig& config) {
+  const auto& guided = config.guided;
+  const auto& sample = config.sample;
+  const auto learns = cat("guided.learn: ", config::name(guided.learn));
+  if (guided.learn != LearnGuidance::kNone) {
+    SDG_CHECK_USAGE(facts_of(config).conditions, learns, " needs conditions, got condition.source none");
+    SDG_CHECK_USAGE(config.condition.drop > 0 && config.model.null_label, learns,
+                    " leads away from the null condition, which has to be trained: condition.drop must be above 0 and "
+                    "model.null_label on");
+    SDG_CHECK_USAGE(config.condition.drop_per == DropPer::kImage, learns,
+                    " needs images that have their whole condition or none: condition.drop_per image");
+  }
+  SDG_CHECK_USAGE(sample.inner_guidance == 1 || guided.inner >= 0,
+                  "sample.inner_guidance: needs a network with an inner head (guided.inner), got ",
+                  sample.inner_guidance);
+  SDG_CHECK_USAGE(sample.guide != sample::Guide::kInput || guided.learn == LearnGuidance::kGft,
+                  "sample.guide: input needs a network that is told the strength (guided.learn gft), got ",
+                  config::name(guided.learn));
+}
+
+}  // namespace
+
 void check_config(const RunConfig& config) {
+  check_guided(config);
   const auto& condition = config.condition;
   const auto facts = facts_of(config);
   SDG_CHECK_USAGE(condition.source != Source::kKmeans || !condition.run.empty(),

@@ -17,6 +17,7 @@ void RunLog::write(const StepReport& report) {
     row.emplace_back("cluster_entropy", report.result.sinkhorn->entropy);
     row.emplace_back("marginal_error", report.result.sinkhorn->marginal_error);
   }
+  if (report.result.inner_loss != 0) row.emplace_back("inner_loss", report.result.inner_loss);
   if (report.result.dispersive_loss != 0) row.emplace_back("dispersive_loss", report.result.dispersive_loss);
   if (report.result.alignment_loss != 0) row.emplace_back("alignment_loss", report.result.alignment_loss);
   if (report.result.agreement >= 0) row.emplace_back("agreement", report.result.agreement);

@@ -67,6 +67,10 @@ Guidance guidance_of(const SampleOptions& options) {
           .between = options.guidance_between};
 }
 
+Guidance inner_guidance_of(const SampleOptions& options) {
+  return {.w = options.inner_guidance, .begin = options.inner_guidance_begin, .end = options.inner_guidance_end};
+}
+
 Tensor rescaled(const Tensor& guided, const Tensor& conditional, const Tensor& x_t, double t, double sigma_min,
                 double phi) {
   const auto time = at::full({1}, t, x_t.options());

@@ -25,6 +25,11 @@ std::map<std::string, std::string> idle(const SampleOptions& options) {
   }
   if (options.guidance_convention == Convention::kDit)
     none({"guidance_channels"}, "guidance_convention dit is that of the first 3 channels");
+  if (options.guide == Guide::kInput)
+    none({"guidance_rescale", "guidance_every", "guidance_between", "guidance_channels"},
+         "guide input is one answer, of all channels, with nothing to lead away from");
+  if (options.inner_guidance == 1)
+    none({"inner_guidance_begin", "inner_guidance_end"}, "inner_guidance is 1 inside as outside");
   if (options.guidance_every == 1) none({"guidance_between"}, "guidance is evaluated everywhere (guidance_every 1)");
   if (options.clip != Clip::kDynamic) none({"clip_percentile"}, "only clip dynamic looks at percentiles");
   if (options.prior == Prior::kUniform) none({"prior_temperature"}, "a uniform prior stays one at any temperature");
@@ -69,6 +74,10 @@ void check(const SampleOptions& options) {
   }
   SDG_CHECK_USAGE(options.guidance_begin <= options.guidance_end, "guidance interval: begin ", options.guidance_begin,
                   " is after end ", options.guidance_end);
+  SDG_CHECK_USAGE(options.inner_guidance_begin <= options.inner_guidance_end, "inner guidance: begin ",
+                  options.inner_guidance_begin, " is after end ", options.inner_guidance_end);
+  SDG_CHECK_USAGE(options.guide != Guide::kInput || options.guidance_convention != Convention::kDit,
+                  "guide input: guides all channels, guidance_convention dit the first 3");
   SDG_CHECK_USAGE(options.guidance_every == 1 || !has_own_steps(options.solver),
                   "guidance_every: ", config::name(options.solver),
                   " tries steps again, and would find another field there; take a solver of fixed steps");

@@ -21,10 +21,36 @@ void SampleOptions::visit_guidance(config::Fields& fields) {
                   "t) times.",
           .resume = config::Resume::kFree,
           .later = true});
-  fields("guide", &guide,
-         {.help = "What guidance leads away from: null, the null condition; other, another cluster, drawn for each "
-                  "image (arXiv 2407.02687), which needs no training with dropped conditions; network, a weaker "
-                  "network under the same condition (arXiv 2406.02507), which the command names (--guide-checkpoint).",
+  fields(
+      "guide", &guide,
+      {.help =
+           "What guidance leads away from: null, the null condition; other, another cluster, drawn for each "
+           "image (arXiv 2407.02687), which needs no training with dropped conditions; network, a weaker "
+           "network under the same condition (arXiv 2406.02507), which the command names (--guide-checkpoint); input, "
+           "nothing: the network is told the strength (guided.learn gft), and a step costs one evaluation.",
+       .resume = config::Resume::kFree,
+       .later = true});
+  fields(
+      "inner_guidance", &inner_guidance,
+      {.help =
+           "w of v_m + w (v - v_m) with v_m what the inner head predicts (guided.inner): above 1 leads away from what "
+           "half a network says, in the same evaluation. 1 is off. With guidance it acts on both answers first.",
+       .min = 0,
+       .max = 1000,
+       .resume = config::Resume::kFree,
+       .later = true});
+  fields("inner_guidance_begin", &inner_guidance_begin,
+         {.help = "Inner guidance acts only from this time on.",
+          .unit = "time",
+          .min = 0,
+          .max = 1,
+          .resume = config::Resume::kFree,
+          .later = true});
+  fields("inner_guidance_end", &inner_guidance_end,
+         {.help = "Inner guidance acts only up to this time.",
+          .unit = "time",
+          .min = 0,
+          .max = 1,
           .resume = config::Resume::kFree,
           .later = true});
   fields("guidance_rescale", &guidance_rescale,

@@ -196,6 +196,24 @@ TEST(LearnerRanks, WithTheDispersiveLoss) {
   expect_the_same_training(config, {{6, 6}, {3, 9}, {3, 3, 3, 3}});
 }
 
+TEST(LearnerRanks, WithAnInnerHead) {
+  auto config = test::tiny_config("unused", "none");
+  config.guided.inner = 0;
+  expect_the_same_training(config, {{6, 6}, {5, 1, 4, 2}});
+}
+
+// Of mg steps look through the average: all ranks keep it.
+TEST(LearnerRanks, WithGuidanceThatIsLearned) {
+  for (const std::string learn : {"gft", "mg"}) {
+    for (const std::string source : {"label", "online"}) {
+      auto config = source == "online" ? config_of("two") : test::tiny_config("unused", source);
+      test::named(config.guided.learn, learn);
+      config.condition.drop = 0.4;
+      expect_the_same_training(config, {{6, 6}, {5, 1, 4, 2}});
+    }
+  }
+}
+
 TEST(LearnerRanks, BeginsConditionsOnAllRanksInOneStep) {
   auto config = config_of("two");
   config.condition.change = 0.9;

@@ -80,6 +80,26 @@ TEST_P(TrainingWithSource, AStoppedRunGoesOnAsIfItHadNeverStopped) {
 INSTANTIATE_TEST_SUITE_P(Sources, TrainingWithSource, ::testing::Values("none", "label", "online", "recluster"),
                          [](const auto& info) { return std::string(info.param); });
 
+TEST_F(Training, GuidanceThatIsLearnedGoesOnAsIfItHadNeverStopped) {
+  for (const auto& [learn, source, inner] : std::vector<std::tuple<std::string, std::string, int64_t>>{
+           {"gft", "online", -1}, {"mg", "online", 1}, {"none", "none", 0}}) {
+    auto config = tiny_config(data_, source);
+    test::named(config.guided.learn, learn);
+    config.guided.inner = inner;
+    const auto name = learn + source;
+    train_quietly(config, folder_ / name);
+    for (const int64_t k : {3, 4, 7}) {
+      const auto run = name + std::to_string(k);
+      train_quietly(config, folder_ / run, k);
+      EXPECT_TRUE(train_quietly(config, folder_ / run).resumed);
+      SCOPED_TRACE(run);
+      expect_same_tensors(last(name), last(run));
+      EXPECT_EQ(figures(folder_ / name), figures(folder_ / run));
+    }
+    if (inner >= 0) EXPECT_THAT(figures(folder_ / name), HasSubstr("\"inner_loss\":"));
+  }
+}
+
 TEST_F(Training, ARunStoppedTwiceAndRunAgainWhenFinishedStaysTheSame) {
   const auto config = tiny_config(data_);
   train_quietly(config, folder_ / "whole");

@@ -33,8 +33,8 @@ TEST(SampleOptions, KnowWhichOfThemHaveNoEffect) {
   options.guidance = 2;
   EXPECT_THAT(idle_names(options),
               ElementsAre("atol", "churn", "churn_max", "churn_min", "churn_noise", "clip_percentile", "diffusion",
-                          "diffusion_norm", "eta", "guidance_between", "karras_rho", "last_step", "last_step_size",
-                          "rtol", "shift", "times", "variance"));
+                          "diffusion_norm", "eta", "guidance_between", "inner_guidance_begin", "inner_guidance_end",
+                          "karras_rho", "last_step", "last_step_size", "rtol", "shift", "times", "variance"));
   options.guidance = 1;
   EXPECT_EQ(sample::idle(options).at("guidance_begin"), "guidance is 1 inside as outside");
   EXPECT_TRUE(sample::idle(options).contains("guidance_end"));
@@ -53,6 +53,9 @@ TEST(SampleOptions, KnowWhichOfThemHaveNoEffect) {
   EXPECT_EQ(sample::idle(options).at("steps"), "dopri5 chooses its own steps");
   EXPECT_EQ(sample::idle(options).at("grid"), "dopri5 chooses its own steps");
   EXPECT_FALSE(sample::idle(options).contains("rtol"));
+  options.guidance = 2;
+  options.guide = sample::Guide::kInput;
+  EXPECT_THAT(sample::idle(options).at("guidance_rescale"), testing::HasSubstr("guide input is one answer"));
 }
 
 // Every option decides something somewhere: each is without effect under some other options at most.
@@ -67,6 +70,7 @@ TEST(SampleOptions, EachHasAnEffectUnderSomeOthers) {
       SampleOptions options;
       options.guidance = 2;
       options.guidance_every = 2;
+      options.inner_guidance = 2;
       options.clip = sample::Clip::kDynamic;
       options.solver = solver;
       options.grid = grid;

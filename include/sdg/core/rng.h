@@ -31,6 +31,7 @@ enum class Purpose : uint32_t {
   kDequantise = 17,     ///< places of 8-bit pixels within their step, for densities
   kTraceProbe = 18,     ///< probes of the divergence, for densities
   kDropout = 20,        ///< dropout masks (seed mixed with the layer's name)
+  kStrength = 21,       ///< strength of guidance that the training path is told
   kTest = 1000,
 };
 

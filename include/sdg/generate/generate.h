@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,6 +25,13 @@ class NotFinite : public Error {
 /// Clusters and their shares, which are positive.
 using Mixture = std::vector<std::pair<int64_t, double>>;
 
+/// What drawing took, counted on all threads.
+struct Effort {
+  std::atomic<int64_t> images{0};  ///< that were walked, those that only fill up a group included
+  std::atomic<int64_t> calls{0};   ///< how often a network was shown one of them
+  double calls_per_image() const { return images > 0 ? static_cast<double>(calls) / static_cast<double>(images) : 0; }
+};
+
 /// What to draw: how (the options), which images, under which condition.
 struct Request {
   sample::SampleOptions sample;
@@ -41,6 +49,7 @@ struct Request {
   std::function<Tensor(const Tensor& x)> to_images{};  ///< what was drawn -> uint8 pictures (latents/latent_images.h);
                                                        ///< empty rounds pixels in [-1, 1]
   bool latents = false;                                ///< keep what was drawn beside its pictures
+  std::shared_ptr<Effort> effort{};                    ///< where given, counts what this rank's walks take
   Reducer* ranks = nullptr;                            ///< who draws together, see help(); null: one
 };
 

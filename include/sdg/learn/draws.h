@@ -11,6 +11,7 @@ struct Draws {
   Tensor eps;          ///< [n, C, S, S] noise of the flow loss
   Tensor t;            ///< [n] its times, in [0, 1)
   Tensor drop;         ///< bool [n], or [n, L]: train without the condition here
+  Tensor strength;     ///< [n] in [guided.weakest, 1], what the network is told of it; guided.learn gft only
   Tensor teacher_eps;  ///< [n, C, S, S] through which the teacher looks; source online only
   Tensor head_eps;     ///< [n, C, S, S] the head's own view, and
   Tensor head_t;       ///< [n] its times, within the window; two views only

@@ -8,7 +8,8 @@
 namespace sdg::learn {
 
 /// The squared error of the network's prediction, mean over values and images (arXiv 2210.02747, eq. 9 on the straight
-/// path; weighted by train.loss_on, see flow/loss_space.h).
+/// path; weighted by train.loss_on, see flow/loss_space.h). With an inner head the same of its prediction beside it,
+/// with weight guided.inner_weight (Internal Guidance, arXiv 2512.24176), in one backward pass.
 class FlowObjective : public Objective {
  public:
   /// `state` must outlive this.
@@ -16,12 +17,17 @@ class FlowObjective : public Objective {
 
   std::string name() const override { return "flow"; }
   void begin(int64_t shards) override;
+  void before_pass(Shard& shard) override;
   void after_pass(Shard& shard) override;
   Contribution join(StepResult& result) override;
 
  private:
+  // Of the inner head's loss; 0 where there is none.
+  double inner_weight() const;
+
   const LearnerState& state_;
   OrderedSum sum_;                 // over the shards, their losses already divided by the batch
+  std::vector<Figure> inner_;      // the inner head's part, of each shard
   std::vector<char> finite_data_;  // of each shard: was what is learned from finite
 };
 

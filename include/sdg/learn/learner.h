@@ -9,6 +9,7 @@
 #include "sdg/learn/agreement.h"
 #include "sdg/learn/condition_prior.h"
 #include "sdg/learn/draws.h"
+#include "sdg/learn/guided_target.h"
 #include "sdg/learn/learner_state.h"
 #include "sdg/learn/objective.h"
 #include "sdg/learn/optimizer.h"
@@ -110,6 +111,7 @@ class Learner {
   Tensor verdict_;        // int64 [2] on the device: the first step that was not finite (0: none) and of what
   size_t unsettled_ = 0;  // steps since it was read
   std::vector<std::unique_ptr<Objective>> objectives_;  // the flow's first
+  GuidedTarget guided_{state_};
 };
 
 }  // namespace sdg::learn

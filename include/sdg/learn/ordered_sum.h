@@ -76,4 +76,7 @@ class OrderedSum {
   std::vector<Tensor> views_;  // of the sum's gradient, by parameter
 };
 
+/// The sum of a figure of each of this rank's shards over the shards of all ranks, in their order; all ranks together.
+Figure sum_in_order(const LearnerState& state, const std::vector<Figure>& own);
+
 }  // namespace sdg::learn

@@ -11,6 +11,7 @@ namespace sdg::learn {
 /// rank's. On a device figures are in the making until they are used (core/figure.h).
 struct StepResult {
   Figure flow_loss;       ///< mean squared error of the prediction
+  Figure inner_loss;      ///< the same of the inner head's prediction; 0 where there is none
   Figure cluster_loss;    ///< mean assignment loss in nats over all rows; 0 where nothing is clustered
   Figure objective;       ///< what was minimised: the sum of the objectives, with their weights
   Figure cluster_window;  ///< that cluster loss within the window, unweighted

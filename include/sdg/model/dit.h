@@ -25,6 +25,8 @@ struct DiTOptions {
   std::vector<int64_t> projector_dims;  ///< REPA: widths of the features that the projectors aim at, one each
   int64_t projector_hidden = 2048;      ///< REPA: width of their hidden layers
   int64_t projector_depth = 8;          ///< REPA: number of blocks before the projected tokens
+  int64_t inner = -1;                   ///< block after which inner_head predicts too; -1: none
+  bool strength = false;                ///< the strength of guidance joins time and condition
   bool activation_checkpointing =
       false;  ///< keep only block inputs for the backward pass: less memory, a third more time
 };
@@ -56,7 +58,8 @@ TORCH_MODULE(Projector);
 
 /// DiT (Peebles and Xie, 2023) and SiT (Ma et al., 2024), which have one network: a transformer whose layer norms are
 /// steered by time and condition, and which starts as the zero map. State-dict names are those of the public code; kind
-/// vector adds null_embed and unconditional_embed [1, 1, D], kind none has no y_embedder. REPA's SiT is this network
+/// vector adds null_embed and unconditional_embed [1, 1, D], kind none has no y_embedder; inner_head, which is as
+/// final_layer and predicts C channels, and strength_embed.{0,2} are ours. REPA's SiT is this network
 /// with projectors (its time and velocity run the other way: t = 1 is noise). Weights are zero until initialize() or
 /// load_weights(). forward changes nothing in the module: several threads may call it at once.
 class DiTImpl : public VelocityModel {
@@ -71,6 +74,8 @@ class DiTImpl : public VelocityModel {
   int64_t dim() const override { return options_.dim; }
   int64_t extra_tokens() const override { return 0; }
   int64_t patch_tokens() const override;
+  bool has_inner() const override { return options_.inner >= 0; }
+  bool takes_strength() const override { return options_.strength; }
   int64_t macs() const override;
 
   /// All predicted channels: [N, 2C, S, S] with learn_sigma, else [N, C, S, S].
@@ -90,6 +95,8 @@ class DiTImpl : public VelocityModel {
   std::vector<DiTBlock> block_list;
   std::vector<Projector> projectors;
   nn::Linear final_modulation{nullptr}, final_linear{nullptr};
+  nn::Linear inner_modulation{nullptr}, inner_linear{nullptr};
+  nn::TimeMlp strength_embed{nullptr};
 
  private:
   // With all predicted channels.

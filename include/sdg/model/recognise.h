@@ -22,8 +22,8 @@ struct Recognised {
   std::string family;                   ///< "uvit", "dit" or "sit"; the first of `candidates` while those are several
   std::vector<std::string> candidates;  ///< families with exactly these tensors (dit and sit)
   ModelOptions options;                 ///< build() makes the network from these two
-  ModelShape shape;
-  int64_t dim = 0;                                    ///< width of the tokens
+  ModelShape shape;                     ///< `inner` is 0 for an inner head after any block
+  int64_t dim = 0;                      ///< width of the tokens
   flow::Target prediction = flow::Target::kVelocity;  ///< what the public model of that family predicts
   std::optional<RecognisedHead> head;
   bool heads_known = true;         ///< false: no preset has this width and depth, so attention heads must be given
@@ -50,6 +50,10 @@ std::optional<Recognised> recognise(const Tensors& tensors, const std::string& f
 const std::vector<std::string>& head_names();
 /// Of what only training needs: "projector.", which aligns features with another network's.
 bool is_projector_name(const std::string& name);
+/// Of what guidance learned in training adds: "inner_head.", and "strength_embed.", through which the rest has learned
+/// to look.
+bool is_inner_head_name(const std::string& name);
+bool is_strength_name(const std::string& name);
 
 /// pos_embed [1, E + g*g, D] of a transformer trained on a grid of side g for one of side `side`: the first `extra`
 /// rows stay, the rest is a picture that is resized bilinearly, as U-ViT's code does.

@@ -34,6 +34,8 @@ struct UViTOptions {
   int64_t classes = 0;     ///< labels of kind index, without the null one
   bool null_label = true;  ///< kind index: the table has a row `classes` for "no label"
   double time_scale = 1;   ///< the sinusoid sees time_scale * t
+  int64_t inner = -1;      ///< block after which inner_head predicts too; -1: none
+  bool strength = false;   ///< the strength of guidance joins the time token
   bool activation_checkpointing =
       false;  ///< keep only block inputs for the backward pass: less memory, a third more time
 };
@@ -55,8 +57,8 @@ TORCH_MODULE(UViTBlock);
 
 /// U-ViT: every piece of information is a token, and long skips join early and late blocks. State-dict names are those
 /// of the public code of Bao et al. and of sgfm (without sgfm's projection head and prototypes, which
-/// cluster::PrototypeHead holds). Weights are zero until initialize() or load_weights(). forward changes nothing in the
-/// module: several threads may call it at once.
+/// cluster::PrototypeHead holds); inner_head.{norm,linear} and strength_embed.{0,2} are ours. Weights are zero until
+/// initialize() or load_weights(). forward changes nothing in the module: several threads may call it at once.
 class UViTImpl : public VelocityModel {
  public:
   explicit UViTImpl(const UViTOptions& options, const at::TensorOptions& where = {});
@@ -69,6 +71,8 @@ class UViTImpl : public VelocityModel {
   int64_t extra_tokens() const override;
   bool has_cls_token() const override { return cls_token.defined(); }
   int64_t patch_tokens() const override;
+  bool has_inner() const override { return options_.inner >= 0; }
+  bool takes_strength() const override { return options_.strength; }
   int64_t macs() const override;
 
   const UViTOptions& options() const { return options_; }
@@ -82,11 +86,15 @@ class UViTImpl : public VelocityModel {
   nn::LayerNorm norm{nullptr};
   nn::Linear decoder_pred{nullptr};
   nn::Conv2d final_layer{nullptr};
+  nn::TimeMlp strength_embed{nullptr};
+  nn::LayerNorm inner_norm{nullptr};
+  nn::Linear inner_linear{nullptr};
 
  private:
-  Tensor time_token(const Tensor& t) const;
+  Tensor time_token(const Tensor& t, const Tensor& strength) const;
   Tensor tokens(const Tensor& x_t, const Tensor& t, const Condition& condition) const;
   Tensor decode(const Tensor& x) const;
+  Tensor decode_inner(const Tensor& x) const;
   Tensor run(const UViTBlock& block, const Tensor& x, const Tensor& skip) const;
 
   UViTOptions options_;

@@ -18,14 +18,15 @@ struct Condition {
     kGiven,          ///< `value`, except where `drop` is set
   };
   Mode mode = Mode::kUnconditional;
-  Tensor value;  ///< kind index: int64 [N]; kind vector: float [N, D]; kind patch_vector: float [N, L, D]
-  Tensor drop;   ///< bool [N] (or [N, L] for patch_vector), true = null instead of the value; may be undefined
-  Tensor map;    ///< float [N, M, S, S], for networks that take a map; dropped together with the value
+  Tensor value;          ///< kind index: int64 [N]; kind vector: float [N, D]; kind patch_vector: float [N, L, D]
+  Tensor drop;           ///< bool [N] (or [N, L] for patch_vector), true = null instead of the value; may be undefined
+  Tensor map;            ///< float [N, M, S, S], for networks that take a map; dropped together with the value
+  Tensor strength = {};  ///< float [N], 1 / w for guidance w, of networks that take it; undefined stands for 1
 
   static Condition unconditional() { return {}; }
-  static Condition null() { return {Mode::kNull, {}, {}, {}}; }
+  static Condition null() { return {Mode::kNull, {}, {}, {}, {}}; }
   static Condition given(Tensor value, Tensor drop = {}, Tensor map = {}) {
-    return {Mode::kGiven, std::move(value), std::move(drop), std::move(map)};
+    return {Mode::kGiven, std::move(value), std::move(drop), std::move(map), {}};
   }
 };
 
@@ -41,6 +42,7 @@ struct ForwardOptions {
       false;  ///< stop after the deepest asked block: the prediction stays undefined, the rest uncomputed
   std::shared_ptr<const DropoutDraw> dropout = nullptr;  ///< null: nothing is dropped, as in sampling
   std::vector<int64_t> feature_depths = {};  ///< several such blocks in any order, for `all_features` of the output
+  bool inner = false;                        ///< the inner head's prediction is wanted, of networks that have one
 };
 
 struct ForwardOutput {
@@ -50,6 +52,7 @@ struct ForwardOutput {
   Tensor features = {};  ///< [N, T, D] all tokens after the asked block, extra tokens first; undefined unless asked
                          ///< for. Feature maps of a U-Net come as one token per pixel, row by row.
   std::vector<Tensor> all_features = {};  ///< the same of each of feature_depths, in their order
+  Tensor inner = {};  ///< [N, C, H, W] what the inner head predicts, of the same kind; undefined unless asked for
 };
 
 /// A network that predicts dx_t/dt, or what predicts() says (flow/prediction_table.h turns that into dx_t/dt).
@@ -69,7 +72,11 @@ class VelocityModel : public torch::nn::Module {
   /// a U-Net.
   virtual int64_t feature_dim(int64_t /*depth*/) const { return dim(); }
   virtual int64_t feature_tokens(int64_t /*depth*/) const { return patch_tokens(); }
-  /// Multiply-adds of one forward pass of one image.
+  /// Is there a head after an inner block that predicts too (ForwardOutput::inner)?
+  virtual bool has_inner() const { return false; }
+  /// Is the strength of guidance one of its inputs (Condition::strength)?
+  virtual bool takes_strength() const { return false; }
+  /// Multiply-adds of one forward pass of one image, the inner head's included.
   virtual int64_t macs() const = 0;
 
   /// What `prediction` of the output means. The network computes the same whatever stands here.

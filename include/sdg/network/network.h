@@ -1,6 +1,5 @@
 #pragma once
 #include <memory>
-#include <utility>
 
 #include "sdg/cluster/prototype_head.h"
 #include "sdg/core/precision.h"
@@ -28,9 +27,13 @@ struct Network {
                                const model::ForwardOptions& options = {}) const;
   /// dx_t/dt at (x_t, t) of our path, whatever the model predicts. x_t [N, C, S, S], t [N].
   Tensor velocity(const Tensor& x_t, const Tensor& t, const model::Condition& condition) const;
-  /// The same (first), and ForwardOutput::variance (second).
-  std::pair<Tensor, Tensor> velocity_and_variance(const Tensor& x_t, const Tensor& t,
-                                                  const model::Condition& condition) const;
+  /// All that it says there.
+  struct Answer {
+    Tensor velocity;  ///< as above
+    Tensor variance;  ///< ForwardOutput::variance
+    Tensor inner;     ///< the velocity by the inner head; undefined unless `with_inner`
+  };
+  Answer answer(const Tensor& x_t, const Tensor& t, const model::Condition& condition, bool with_inner = false) const;
   void to(const at::Device& device);
   void set_training(bool training);
   /// Every parameter and buffer under `prefix` + public name (the head's as projection_head.* and prototypes.weight,
@@ -98,6 +101,9 @@ model::Condition unconditional_for(const recipe::RunConfig& config);
 
 /// First step in which the head learns.
 int64_t cluster_step(const recipe::RunConfig& config);
+
+/// First step in which training may put guidance into the network (guided.start), where conditions have begun.
+int64_t guided_step(const recipe::RunConfig& config);
 
 /// First step that trains with conditions (0 for label, kmeans and file, train.steps for source none), unless clusters
 /// hold still earlier (condition.stable).

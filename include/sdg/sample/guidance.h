@@ -29,10 +29,15 @@ struct Guidance {
   double at(double t) const;
   /// Does w act at all times?
   bool whole() const { return begin <= 0 && end >= 1; }
+  /// The strength farthest from 1 that the schedule reaches.
+  double strongest() const { return schedule == Schedule::kConstant ? w : 1 + 2 * (w - 1); }
 };
 
 /// In our terms, whatever the options' convention.
 Guidance guidance_of(const SampleOptions& options);
+
+/// Of the network's own answer away from its inner head's (Internal Guidance, arXiv 2512.24176): guide(inner, own, w).
+Guidance inner_guidance_of(const SampleOptions& options);
 
 /// The guided velocity whose prediction of the clean image is brought, by the share `phi`, to the standard deviation
 /// over each image of that of the conditional velocity (arXiv 2305.08891, equations 15 and 16).

@@ -74,9 +74,10 @@ enum class Guide {
   kNull,     ///< the null condition
   kOther,    ///< another cluster, drawn for each image
   kNetwork,  ///< a weaker network under the same condition
+  kInput,    ///< nothing: the network is told the strength, and was trained to draw at it
 };
 constexpr auto names_of(Guide) {
-  return std::array{"null", "other", "network"};
+  return std::array{"null", "other", "network", "input"};
 }
 
 /// What is done where guidance is not evaluated (`guidance_every`).
@@ -116,6 +117,7 @@ struct SampleOptions {
   Convention guidance_convention = Convention::kW;
   Schedule guidance_schedule = Schedule::kConstant;
   Guide guide = Guide::kNull;
+  double inner_guidance = 1, inner_guidance_begin = 0, inner_guidance_end = 1;
   double guidance_rescale = 0;
   int64_t guidance_every = 1;
   Between guidance_between = Between::kCached;

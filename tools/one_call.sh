@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Guidance at one call against classifier-free guidance at two, on digits: networks trained alike but for what they learn
+# of guidance; every strength with every seed. SOURCES (default "online label"): where conditions come from.
+# What is there already is neither trained nor measured again. Tables: docs/beyond.md, "Guidance at one call".
+#   tools/one_call.sh [OUT [SEEDS [STEPS]]]        default: one_call "0 1 2" 600
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-one_call} seeds=${2:-0 1 2} steps=${3:-600}
+sdg=${SDG:-build/release/sdg}
+walk=(--solver unipc --steps 6)
+
+ways='plain|
+gft|guided.learn=gft
+inner|guided.inner=2
+mg|guided.learn=mg'
+
+train() { # source, way, settings
+  for seed in $seeds; do
+    local arguments=()
+    for setting in $3; do arguments+=(--set "$setting"); done
+    "$sdg" train --config digits.yaml --run "$out/$1-$2-$seed" --set seed="$seed" --set train.steps="$steps" --set train.batch=64 \
+      --set condition.source="$1" --set train.picture_every=0 --set train.save_every=100000 "${arguments[@]}" </dev/null
+  done
+}
+
+sweep() { # source, way, name, options of drawing …
+  local runs= source=$1 way=$2 name=$3
+  shift 3
+  for seed in $seeds; do runs+="${runs:+,}$out/$source-$way-$seed"; done
+  "$sdg" sweep --run "$name=$runs" "${walk[@]}" --count 1000 "$@" --out "$out/sweep-$source-$name" </dev/null
+}
+
+seconds() { # source, way, options of drawing …: of 1,000 images
+  local run=$out/$1-$2-${seeds%% *}
+  shift 2
+  "$sdg" sample --run "$run" "${walk[@]}" --count 1000 "$@" --npz "$out/drawn.npz" --json 2>/dev/null </dev/null |
+    python3 -c 'import json, sys; o = json.load(sys.stdin); print(round(o["seconds"], 2), "s,", o["network_calls_per_image"], "calls an image")'
+  rm -f "$out/drawn.npz"
+}
+
+for source in ${SOURCES:-online label}; do
+  while IFS='|' read -r way settings; do train "$source" "$way" "$settings"; done <<<"$ways"
+  sweep "$source" plain two-calls --guidance 1,1.5,2,3
+  sweep "$source" gft gft --guide input --guidance 1,1.5,2,3
+  sweep "$source" gft gft-two-calls --guidance 1.5,2
+  sweep "$source" inner inner --guidance 1 --inner-guidance 1,1.2,1.5,2
+  sweep "$source" inner inner-and-two-calls --guidance 1.5 --inner-guidance 1,1.2
+  sweep "$source" mg mg --guidance 1
+  for _ in 1 2 3; do
+    echo "two calls: $(seconds "$source" plain --guidance 1.5)"
+    echo "inner: $(seconds "$source" inner --guidance 1 --inner-guidance 1.5)"
+    echo "gft: $(seconds "$source" gft --guide input --guidance 1.5)"
+    echo "mg: $(seconds "$source" mg --guidance 1)"
+  done
+done
