@@ -35,6 +35,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"recipe", {"core", "config", "data", "flow", "model", "sample", "cluster"}},
     {"network", {"core", "config", "data", "nn", "flow", "model", "cluster", "recipe"}},
     {"learn", {"core", "config", "tensors", "data", "flow", "model", "cluster", "recipe", "network"}},
+    {"cludi", {"core", "config", "nn", "cluster", "network", "learn"}},
     {"checkpoint", {"core", "config", "io", "tensors", "data", "nn", "cluster", "recipe", "network"}},
 };
 

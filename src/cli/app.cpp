@@ -55,9 +55,9 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> table{
       train_command(),         launch_command(),   sample_command(),   fit_grid_command(), invert_command(),
       likelihood_command(),    eval_command(),     eval_fid_command(), compare_command(),  ref_stats_command(),
-      eval_clusters_command(), clusters_command(), features_command(), kmeans_command(),   audit_command(),
-      sweep_command(),         encode_command(),   decode_command(),   inspect_command(),  convert_command(),
-      config_command(),        bench_command()};
+      eval_clusters_command(), clusters_command(), features_command(), kmeans_command(),   cluster_command(),
+      audit_command(),         sweep_command(),    encode_command(),   decode_command(),   inspect_command(),
+      convert_command(),       config_command(),   bench_command()};
   return table;
 }
 

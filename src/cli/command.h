@@ -33,6 +33,7 @@ Command decode_command();
 Command kmeans_command();
 Command config_command();
 Command audit_command();
+Command cluster_command();
 Command clusters_command();
 Command sweep_command();
 Command features_command();

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "cli/cluster_table.h"
 #include "cli/command.h"
 #include "cli/declared.h"
 #include "cli/joined_ranks.h"
@@ -24,11 +25,14 @@ struct Arguments {
   std::optional<int64_t> count;
   bool json = false;
   RankArguments ranks;
+  std::vector<std::string> files;
+  std::string labels;
 };
 
 constexpr const char* kExamples =
     "  sdg eval-clusters --run runs/digits              NMI, AMI, ARI and accuracy of the run's clusters against the "
-    "labels\n";
+    "labels\n"
+    "  sdg eval-clusters --files kmeans.safetensors cludi.safetensors --labels features.safetensors    a row a file\n";
 
 // Clusters of source online are what the head says now, those of other sources are stored.
 evaluate::ClusterReport report_of(const checkpoint::Trained& trained, const data::OpenedData& opened,
@@ -127,7 +131,21 @@ Command eval_clusters_command() {
             declare_device(app, arguments->source.device);
             declare_ranks(app, arguments->ranks);
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
-            return [arguments] { return execute(*arguments); };
+            app.add_option("--files", arguments->files,
+                           "instead of a run, files of clusters as sdg cluster and sdg kmeans write them: a row each")
+                ->type_name("FILE");
+            app.add_option("--labels", arguments->labels,
+                           "with --files: the true labels, a tensor `labels` of a .safetensors file, or one whole "
+                           "number a row as condition.source file takes them")
+                ->type_name("FILE");
+            return [arguments, &app] {
+              SDG_CHECK_USAGE(arguments->files.empty() == arguments->labels.empty(),
+                              "--files and --labels: one says nothing without the other");
+              if (arguments->files.empty()) return execute(*arguments);
+              refuse(app, {"--run", "--checkpoint", "--count", "--device"},
+                     "says how to look at a run, and --files needs none");
+              return tabulate_clusters(arguments->files, arguments->labels, arguments->json);
+            };
           }};
 }
 

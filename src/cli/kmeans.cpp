@@ -1,23 +1,17 @@
+#include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
 #include "cli/command.h"
 #include "cli/declared.h"
+#include "cli/feature_input.h"
 #include "cli/joined_ranks.h"
-#include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "io/json_impl.h"
-#include "sdg/checkpoint/audit.h"
-#include "sdg/checkpoint/run_folder.h"
-#include "sdg/checkpoint/same_data.h"
-#include "sdg/conditions/offline_kmeans.h"
-#include "sdg/core/device.h"
 #include "sdg/core/error.h"
-#include "sdg/core/rng.h"
-#include "sdg/io/file_kind.h"
 #include "sdg/metrics/clustering.h"
-#include "sdg/network/features.h"
 #include "sdg/study/cluster_study.h"
 #include "sdg/tensors/tensor_file.h"
 
@@ -27,11 +21,9 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Arguments {
-  std::optional<cluster::Pooling> pooling;
-  std::string run, checkpoint, features, data, out = "ids.safetensors", device = "auto";
-  checkpoint::Weights weights = checkpoint::Weights::kEma;
-  std::optional<int64_t> depth, clusters;
-  std::optional<double> time;
+  FeatureArguments source;
+  std::string out = "ids.safetensors";
+  std::optional<int64_t> clusters;
   conditions::OfflineKmeans how;
   int64_t seed = 0;
   bool json = false;
@@ -45,86 +37,8 @@ constexpr const char* kExamples =
     "--minibatch 8192 --start random\n"
     "  sdg kmeans --features dino.npy --clusters 100                       features that another program made\n";
 
-struct Features {
-  Tensor values;  // [N, F]
-  conditions::PseudoLabelOrigin origin;
-  int64_t clusters = 10;  // where --clusters does not say
-  Tensor labels;          // for evaluation only; undefined where there are none
-};
-
-Tensor labels_of(const data::OpenedData& opened) {
-  return opened.labels ? opened.labels->labels() : Tensor();
-}
-
-// The images that rows of features are of, where `sdg features --store` wrote which; undefined elsewhere.
-Tensor rows_of(const fs::path& features, int64_t count) {
-  if (io::lower_suffix(features) == ".npy") return {};
-  const auto file = tensors::read_tensors(features);
-  const auto found = file.tensors.find("indices");
-  const bool fits = found != file.tensors.end() && found->second.scalar_type() == at::kLong &&
-                    found->second.dim() == 1 && found->second.size(0) == count &&
-                    found->second.min().item<int64_t>() >= 0;
-  return fits ? found->second : Tensor();
-}
-
-Features from_file(const Arguments& arguments) {
-  Features out;
-  out.values = conditions::read_features(arguments.features);
-  out.origin = conditions::feature_origin(arguments.features);
-  if (!arguments.data.empty()) {
-    data::DataOptions options;
-    options.path = arguments.data;
-    const auto opened = data::open_data(options, "");
-    const auto images = data::fingerprint(opened);
-    const auto rows = rows_of(arguments.features, out.values.size(0));  // undefined: all images
-    SDG_CHECK_USAGE(rows.defined() || opened.size() == out.values.size(0), arguments.features, ": holds ",
-                    out.values.size(0), " rows for ", opened.size(), " images of ", arguments.data);
-    SDG_CHECK_USAGE(!rows.defined() || rows.max().item<int64_t>() < opened.size(), arguments.features, ": holds image ",
-                    rows.max().item<int64_t>(), ", but ", arguments.data, " has only ", opened.size());
-    checkpoint::check_made_for(out.origin.images, images, arguments.features, arguments.data);
-    out.origin.images = images;
-    out.labels = labels_of(opened);
-    if (rows.defined() && out.labels.defined()) out.labels = out.labels.index_select(0, rows);
-  }
-  return out;
-}
-
-Features from_network(const Arguments& arguments, Reducer& ranks) {
-  const auto device = parse_device(arguments.device);
-  const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
-  const auto trained = checkpoint::load_trained(path, device, arguments.weights);
-  auto config = trained.info.config;
-  auto& tap = config.cluster;
-  tap.level = cluster::Level::kImage;
-  tap.depth = arguments.depth.value_or(tap.depth);
-  tap.teacher_time = arguments.time.value_or(tap.teacher_time);
-  if (arguments.pooling) tap.pooling = *arguments.pooling;
-  config.data = data_options(arguments.data, trained);
-  const auto opened = data::open_data(config.data, arguments.data.empty() ? config.config_dir : "");
-  const data::Dataset dataset(opened, config.data);
-
-  Features out;
-  out.clusters = tap.clusters;
-  out.origin.made_from = trained.path;
-  out.origin.provenance = checkpoint::provenance_of(trained.info);
-  out.origin.label_free = to_text(out.origin.provenance.verdict());
-  if (arguments.data.empty()) checkpoint::check_own_data(trained, opened);
-  out.origin.images = data::fingerprint(opened);
-  out.origin.tapped = conditions::tap_text(config, network::feature_depth(config, *trained.network.model));
-  say(cat(trained.path, ": ", config.model.name, ", ", out.origin.tapped, "; ", opened.description));
-  ProgressBar bar("features", "img/s");
-  const auto all = rng::consecutive(0, dataset.size());
-  const auto own = network::own_tap(config, *trained.network.model);
-  out.values = network::extract_features(config, trained.network, dataset, all, {own}, device, bar.callback(),
-                                         rng::Purpose::kTeacherNoise, ranks)
-                   .front();
-  out.labels = labels_of(opened);
-  if (out.labels.defined()) out.labels = out.labels.index_select(0, at::tensor(dataset.shown(all)));
-  return out;
-}
-
 void print(const Arguments& arguments, const conditions::PseudoLabels& labels, const study::ClusterSizes& sizes,
-           const Features& features, double seconds) {
+           const FeatureInput& features, double seconds) {
   const auto used = labels.clusters - static_cast<int64_t>(sizes.dead.size());
   nlohmann::ordered_json row{
       {"out", arguments.out},
@@ -160,8 +74,8 @@ void print(const Arguments& arguments, const conditions::PseudoLabels& labels, c
 int execute(const Arguments& arguments) {
   SDG_CHECK_USAGE(fs::path(arguments.out).extension() == ".safetensors",
                   "--out: the name must end in .safetensors, got ", arguments.out);
-  auto& ranks = join_ranks(arguments.ranks, arguments.device);
-  const auto features = arguments.features.empty() ? from_network(arguments, ranks) : from_file(arguments);
+  auto& ranks = join_ranks(arguments.ranks, arguments.source.device);
+  const auto features = read_input(arguments.source, ranks);
   auto how = arguments.how;
   how.kmeans.clusters = arguments.clusters.value_or(features.clusters);
   how.kmeans.seed = static_cast<uint64_t>(arguments.seed);
@@ -180,24 +94,6 @@ int execute(const Arguments& arguments) {
   say(cat("wrote ", arguments.out,
           ": train on it with --set condition.source=file --set condition.file=", arguments.out));
   return 0;
-}
-
-void declare_features(CLI::App& app, Arguments& arguments) {
-  declare_source(app, arguments.run, arguments.checkpoint, "cluster features of");
-  app.add_option(
-         "--features", arguments.features,
-         "cluster these features instead: .safetensors (tensor `features`) or .npy, [N, F] in the data set's order")
-      ->type_name("FILE");
-  app.add_option("--data", arguments.data, "data set; default: the run's own. With --features only its labels are read")
-      ->type_name("PATH");
-  const auto mirror = [&](const char* flag, auto& target, const std::string& path) {
-    declare(app, flag, target, declared(path), cat("Default: the run's ", path, "."));
-  };
-  mirror("--depth", arguments.depth, "cluster.depth");
-  mirror("--time", arguments.time, "cluster.teacher_time");
-  mirror("--pooling", arguments.pooling, "cluster.pooling");
-  declare_weights(app, arguments.weights);
-  declare_device(app, arguments.device);
 }
 
 void declare_clustering(CLI::App& app, Arguments& arguments) {
@@ -236,15 +132,13 @@ Command kmeans_command() {
   return {"kmeans", "Offline clusters: k-means on features of a finished network, to train another one on.", kExamples,
           [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            declare_features(app, *arguments);
+            declare_features(app, arguments->source, "cluster features of");
             declare_clustering(app, *arguments);
             declare_ranks(app, arguments->ranks);
             app.add_option("--out", arguments->out, "file to write; condition.source file takes it")->type_name("FILE");
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments, &app] {
-              if (!arguments->features.empty())
-                refuse(app, {"--run", "--checkpoint", "--depth", "--time", "--pooling", "--weights", "--device"},
-                       "says how to look at images with a network; such options do not go with --features");
+              check_features_alone(app, arguments->source);
               return execute(*arguments);
             };
           }};

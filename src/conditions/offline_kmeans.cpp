@@ -5,15 +5,19 @@
 #include "sdg/core/error.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/tensors/npz.h"
+#include "sdg/tensors/torch_file.h"
 
 namespace sdg::conditions {
 
-PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress,
-                              Reducer& reducer) {
+Tensor prepared(const Tensor& features, const OfflineKmeans& options) {
   auto x = features;
   if (options.standardize) x = cluster::Standardizer::fit(x).apply(x);
-  if (options.l2) x = x / x.norm(2, {1}, true).clamp_min(1e-12);
-  const auto result = cluster::kmeans(x, options.kmeans, progress, reducer);
+  return options.l2 ? x / x.norm(2, {1}, true).clamp_min(1e-12) : x;
+}
+
+PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress,
+                              Reducer& reducer) {
+  const auto result = cluster::kmeans(prepared(features, options), options.kmeans, progress, reducer);
   return {result.assignments.cpu(), options.kmeans.clusters, result.inertia, result.iterations};
 }
 
@@ -27,6 +31,17 @@ tensors::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLa
   if (!origin.provenance.empty()) file.metadata[checkpoint::kProvenanceKey] = to_json(origin.provenance);
   if (origin.images.known()) file.metadata["data_fingerprint"] = data::to_text(origin.images);
   if (!origin.recipe.empty()) file.metadata["recipe"] = origin.recipe;
+  return file;
+}
+
+tensors::TensorFile answer_file(const cluster::Answer& answer, const std::string& method, int64_t clusters,
+                                const PseudoLabelOrigin& origin) {
+  auto file = pseudo_label_file({answer.ids, clusters}, origin);
+  file.metadata.erase("inertia");
+  file.metadata["method"] = method;
+  if (answer.probabilities.defined()) file.tensors["probabilities"] = answer.probabilities;
+  if (answer.prototypes.defined()) file.tensors["prototypes"] = answer.prototypes;
+  if (answer.embeddings.defined()) file.tensors["embeddings"] = answer.embeddings;
   return file;
 }
 
@@ -51,7 +66,7 @@ PseudoLabelOrigin pseudo_label_origin(const std::filesystem::path& path) {
 
 PseudoLabelOrigin feature_origin(const std::filesystem::path& path) {
   PseudoLabelOrigin out{std::filesystem::absolute(path).lexically_normal().string(), "", "features of a file"};
-  if (path.extension() == ".npy") return out;
+  if (io::lower_suffix(path) != ".safetensors") return out;
   const auto header = tensors::read_tensor_header(path);
   out.provenance = checkpoint::provenance_of(header.metadata, path.string());
   if (!out.provenance.empty()) out.label_free = to_text(out.provenance.verdict());
@@ -67,23 +82,46 @@ std::string tap_text(const recipe::RunConfig& config, int64_t depth) {
   return cat("depth ", depth, ", t ", config.cluster.teacher_time, ", pooling ", config::name(config.cluster.pooling));
 }
 
+namespace {
+
+// Of named tensors the one called `features`, or the only one.
+Tensor named_features(const std::map<std::string, Tensor>& tensors, const std::string& where) {
+  const auto named = tensors.find("features");
+  SDG_CHECK(named != tensors.end() || tensors.size() == 1, where,
+            ": expected a tensor `features` or only one tensor, it has ", tensors.size());
+  return named != tensors.end() ? named->second : tensors.begin()->second;
+}
+
+Tensor from_torch(const std::filesystem::path& path) {
+  const tensors::TorchFile file(path);
+  if (const auto* whole = file.root().get<tensors::StoredTensor>()) return file.tensor(*whole).clone();
+  std::map<std::string, Tensor> named;
+  if (const auto* dict = file.root().get<tensors::TorchValue::Dict>()) {
+    for (const auto& [name, value] : dict->items)
+      if (const auto* one = value->get<tensors::StoredTensor>()) named[name] = file.tensor(*one).clone();
+  }
+  return named_features(named, path.string());
+}
+
+Tensor stored_features(const std::filesystem::path& path) {
+  const auto suffix = io::lower_suffix(path);
+  if (suffix == ".npy") return tensors::read_npy(path);
+  if (suffix == ".pth" || suffix == ".pt") return from_torch(path);
+  return named_features(tensors::read_tensors(path).tensors, path.string());
+}
+
+}  // namespace
+
 Tensor read_features(const std::filesystem::path& path) {
   SDG_CHECK(std::filesystem::is_regular_file(path), path.string(), ": no such file of features");
-  Tensor features;
-  if (io::lower_suffix(path) == ".npy") {
-    features = tensors::read_npy(path);
-  } else {
-    const auto file = tensors::read_tensors(path);
-    const auto named = file.tensors.find("features");
-    SDG_CHECK(named != file.tensors.end() || file.tensors.size() == 1, path.string(),
-              ": expected a tensor `features` or only one tensor, it has ", file.tensors.size());
-    features = named != file.tensors.end() ? named->second : file.tensors.begin()->second;
-  }
+  auto features = stored_features(path);
   SDG_CHECK(features.dim() == 2 && features.size(0) > 0 && features.size(1) > 0 && features.is_floating_point(),
             path.string(), ": features must be floating-point numbers [N, F], got ", features.scalar_type(), " ",
             features.sizes());
   features = features.to(at::kFloat);
-  SDG_CHECK(features.isfinite().all().item<bool>(), path.string(), ": holds features that are not finite");
+  const auto bad = features.isfinite().all(1).logical_not();
+  SDG_CHECK(!bad.any().item<bool>(), path.string(), ": holds features that are not finite (the first in row ",
+            bad.to(at::kInt).argmax().item<int64_t>(), ")");
   return features;
 }
 

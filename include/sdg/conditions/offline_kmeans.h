@@ -4,6 +4,7 @@
 
 #include "sdg/checkpoint/provenance.h"
 #include "sdg/cluster/kmeans.h"
+#include "sdg/cluster/learned.h"
 #include "sdg/core/progress.h"
 #include "sdg/data/fingerprint.h"
 #include "sdg/recipe/run_config.h"
@@ -18,6 +19,9 @@ struct OfflineKmeans {
   bool standardize = true;  ///< first every column to mean 0 and variance 1
   bool l2 = false;          ///< then every row to length 1, as the paper's k-means does
 };
+
+/// The rows that are clustered: features [N, F] standardised and brought to length 1 as the options say.
+Tensor prepared(const Tensor& features, const OfflineKmeans& options);
 
 /// Pseudo-labels of a whole data set.
 struct PseudoLabels {
@@ -44,6 +48,11 @@ struct PseudoLabelOrigin {
 /// `ids` and metadata: made_from, label_free, tapped, clusters, inertia, the chain, data_fingerprint and recipe.
 tensors::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLabelOrigin& origin);
 
+/// The same of clusters that more is known of: besides `ids` the tensors of the answer that are defined, and `method`.
+/// condition.source file takes it like the other.
+tensors::TensorFile answer_file(const cluster::Answer& answer, const std::string& method, int64_t clusters,
+                                const PseudoLabelOrigin& origin);
+
 /// What a file of indices says of its making; empty for files that say nothing (text, npy).
 PseudoLabelOrigin pseudo_label_origin(const std::filesystem::path& path);
 
@@ -54,8 +63,8 @@ PseudoLabelOrigin feature_origin(const std::filesystem::path& path);
 /// "depth 1, t 0.85, pooling flat", as PseudoLabelOrigin::tapped; `depth` as resolved.
 std::string tap_text(const recipe::RunConfig& config, int64_t depth);
 
-/// float32 [N, F]: tensor `features` (or the only one) of a safetensors file, or an .npy. Throws Error for other shapes
-/// and for numbers that are not finite.
+/// float32 [N, F]: tensor `features` (or the only one) of a safetensors or torch file (.pth, .pt), or an .npy. Throws
+/// Error for other shapes and for numbers that are not finite.
 Tensor read_features(const std::filesystem::path& path);
 
 }  // namespace sdg::conditions

@@ -1,0 +1,141 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/tiny_program.h"
+#include "cludi/planted.h"
+#include "sdg/tensors/tensor_file.h"
+
+using namespace sdg;
+using test::expect_failure;
+using test::kTiny;
+using test::Program;
+using ::testing::HasSubstr;
+
+namespace {
+
+const std::string kQuick =
+    "--set cludi.train.epochs=2 --set cludi.train.batch=1000 --set cludi.train.copies=2 --set cludi.train.steps=2 "
+    "--set cludi.answer.steps=2 --set cludi.answer.draws=2 --set sinkhorn.epochs=2 --set kmeans.restarts=1 ";
+
+class Cluster : public Program {
+ protected:
+  // Of the shipped digits, 1,797 of them: every method can be trained on in a second.
+  void SetUp() override {
+    const auto images = tensors::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors");
+    tensors::TensorFile file;
+    file.tensors["features"] = images.at("images").flatten(1).to(at::kFloat).div(16).contiguous();
+    file.tensors["labels"] = images.at("labels");
+    tensors::write_tensors(folder_ / "features.safetensors", file);
+  }
+  nlohmann::json cluster(const std::string& arguments) const {
+    const auto result = sdg("cluster --json --features features.safetensors " + kQuick + arguments);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.code == 0 ? nlohmann::json::parse(result.out) : nlohmann::json();
+  }
+  void refused(const std::string& arguments, int code, const std::string& what) const {
+    expect_failure(sdg("cluster " + kQuick + arguments), code, what);
+  }
+};
+
+}  // namespace
+
+TEST_F(Cluster, EveryMethodAnswersInOneFormatThatIsTabulated) {
+  std::string files;
+  for (const std::string method : {"kmeans", "sinkhorn", "cludi"}) {
+    const auto row = cluster("--clusters 10 --method " + method + " --out " + method + ".safetensors");
+    EXPECT_EQ(row.at("method"), method);
+    EXPECT_EQ(row.at("rows"), 1797);
+    const auto file = tensors::read_tensors(folder_ / (method + ".safetensors"));
+    EXPECT_EQ(file.at("ids").sizes(), (Shape{1797}));
+    EXPECT_EQ(file.at("probabilities").sizes(), (Shape{1797, 10}));
+    EXPECT_EQ(file.at("prototypes").size(0), 10);
+    EXPECT_EQ(file.at("embeddings").sizes(), (Shape{1797, file.at("prototypes").size(1)}));
+    EXPECT_LT((file.at("probabilities").sum(1) - 1).abs().max().item<double>(), 1e-5);
+    EXPECT_EQ(file.metadata.at("clusters"), "10");
+    files += method + ".safetensors ";
+  }
+  const auto table = sdg("eval-clusters --json --labels features.safetensors --files " + files);
+  ASSERT_EQ(table.code, 0) << table.err;
+  const auto rows = nlohmann::json::parse(table.out);
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[0].at("method"), "kmeans");
+  EXPECT_GT(rows[0].at("nmi").get<double>(), 0.6);  // k-means of digits; 0.01 is chance
+  EXPECT_THAT(sdg("eval-clusters --labels features.safetensors --files " + files).out, HasSubstr("cludi.safetensors"));
+}
+
+TEST_F(Cluster, ClustersOfCludiGuideATraining) {
+  cluster("--clusters 10 --method cludi --export ids --out ids.safetensors");
+  const auto trained =
+      sdg("train --run guided " + kTiny + "--set condition.source=file --set condition.file=ids.safetensors");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_THAT(sdg("audit guided").out, HasSubstr("ids.safetensors"));
+  EXPECT_EQ(sdg("sample --run guided --cluster 3 --guidance 2 --count 4 --out drawn").code, 0);
+}
+
+TEST_F(Cluster, GoesOnWhereItStoppedBitForBit) {
+  for (const std::string method : {"cludi", "sinkhorn"}) {
+    cluster("--method " + method + " --out whole.safetensors --state whole-" + method);
+    const auto half = "cluster --features features.safetensors " + kQuick + "--method " + method +
+                      " --out parts.safetensors --state parts-" + method;
+    EXPECT_EQ(sdg(half + " --stop-after 2").code, 143);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "parts.safetensors"));
+    const auto rest = sdg(half);
+    ASSERT_EQ(rest.code, 0) << rest.err;
+    EXPECT_THAT(rest.err, HasSubstr(": 2 of "));
+    EXPECT_EQ(test::read_text(folder_ / "whole.safetensors"), test::read_text(folder_ / "parts.safetensors")) << method;
+    EXPECT_EQ(test::read_text(folder_ / ("whole-" + method)), test::read_text(folder_ / ("parts-" + method)));
+    std::filesystem::remove(folder_ / "parts.safetensors");
+    expect_failure(sdg(half + " --seed 2"), 2, "was begun with seed 0, not 2");
+    const auto asked =
+        sdg("cluster --features features.safetensors --from parts-" + method + " --out asked.safetensors");
+    ASSERT_EQ(asked.code, 0) << asked.err;
+    EXPECT_TRUE(at::equal(tensors::read_tensors(folder_ / "asked.safetensors").at("ids"),
+                          tensors::read_tensors(folder_ / "whole.safetensors").at("ids")));
+  }
+}
+
+TEST_F(Cluster, TheHeadOfARunAnswersForItsImages) {
+  train_run();
+  const auto result = sdg("cluster run --json --method head --device cpu --out head.safetensors");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const auto row = nlohmann::json::parse(result.out);
+  EXPECT_EQ(row.at("clusters"), 5);
+  EXPECT_TRUE(row.contains("nmi"));
+  const auto file = tensors::read_tensors(folder_ / "head.safetensors");
+  EXPECT_TRUE(at::equal(at::mm(file.at("embeddings"), file.at("prototypes").t()).argmax(1), file.at("ids")));
+  expect_failure(sdg("cluster run --method head --device cpu --features features.safetensors --out x.safetensors"), 1,
+                 "its head takes features of width");
+  expect_failure(sdg("cluster run --method head --clusters 3"), 2, "the head of a run knows");
+}
+
+TEST_F(Cluster, BadInputIsOneClearLine) {
+  const std::string given = "--features features.safetensors ";
+  refused(given + "--clusters 1798", 1, "1798 clusters of 1797 rows");
+  refused(given + "--clusters 1", 2, "--clusters: expected a whole number");
+  refused("--features nowhere.npy", 1, "nowhere.npy: no such file of features");
+  refused(given + "--out ids.txt", 2, "must end in .safetensors");
+  refused(given + "--export ids,colours", 2, "got colours");
+  refused(given + "--set cludi.train.teacher=average", 2, "cludi.train.teacher_gradient");
+  refused(given + "--set cludi.train.epoch=3", 2, "did you mean cludi.train.epochs");
+  auto file = tensors::read_tensors(folder_ / "features.safetensors");
+  auto broken = file.at("features").clone();
+  broken[3][3] = NAN;
+  tensors::write_tensors(folder_ / "nan.safetensors", {{{"features", broken}}, {}});
+  refused("--features nan.safetensors", 1, "not finite (the first in row 3)");
+  tensors::write_tensors(folder_ / "same.safetensors", {{{"features", at::ones({20, 8})}}, {}});
+  refused("--features same.safetensors --clusters 3", 1, "only 1 of the 20 rows are different");
+  tensors::write_tensors(folder_ / "narrow.safetensors", {{{"features", test::planted_rows(4, 20, 16)}}, {}});
+  cluster("--method sinkhorn --out ids.safetensors");
+  refused("--from ids.state.safetensors --features narrow.safetensors --out x.safetensors", 1,
+          "learned on features of width 64, got 16");
+  expect_failure(sdg("eval-clusters --files ids.safetensors"), 2, "says nothing without the other");
+  tensors::write_tensors(folder_ / "few.safetensors", {{{"labels", at::zeros({5}, at::kLong)}}, {}});
+  expect_failure(sdg("eval-clusters --files ids.safetensors --labels few.safetensors"), 1, "holds 1797 rows");
+}
+
+TEST_F(Cluster, TheOptionsPageIsTrue) {
+  EXPECT_EQ(sdg("cluster --markdown").out, test::read_text(SDG_SOURCE_DIR "/docs/cluster_options.md"))
+      << "write it anew: tools/write_docs.sh";
+}
