@@ -161,6 +161,7 @@ Options transformer(const Preset& preset, const ModelOptions& options, const Mod
   network.depth = or_preset(options.depth, preset.depth);
   network.heads = or_preset(options.heads, preset.heads);
   if (options.mlp_ratio > 0) network.mlp_ratio = options.mlp_ratio;
+  network.style = {options.qk_norm, options.rms_norm, options.swiglu, options.rotary};
   SDG_CHECK_USAGE(shape.condition_dim == 0 || shape.condition_dim == network.dim, "model ", options.name,
                   ": condition vectors must be as wide as the tokens, ", network.dim, ", got ", shape.condition_dim,
                   "; set model.dim, or take a network of family sg");
@@ -174,6 +175,8 @@ Options unet(const Preset& preset, const ModelOptions& options, const ModelShape
   Options network;
   static_cast<UNetOptions&>(network) = preset.unet;
   fill_common(network, options, shape, time_scale);
+  SDG_CHECK_USAGE(!options.qk_norm && !options.rms_norm && !options.swiglu && !options.rotary, "model ", options.name,
+                  ": model.qk_norm, rms_norm, swiglu and rotary are of transformers");
   SDG_CHECK_USAGE(options.patch <= 1, "model ", options.name, ": a U-Net has no patches; leave model.patch at 0");
   network.width = or_preset(options.dim, preset.dim);
   network.res_blocks = or_preset(options.depth, preset.depth);

@@ -7,6 +7,7 @@
 #include "sdg/nn/checkpoint.h"
 #include "sdg/nn/embed.h"
 #include "sdg/nn/init.h"
+#include "sdg/nn/rotary.h"
 
 namespace sdg::model {
 namespace {
@@ -41,24 +42,34 @@ bool has_vectors(const DiTOptions& o) {
   return o.condition == ConditionKind::kVector || o.condition == ConditionKind::kPatchVector;
 }
 
-// LN(x)(1 + scale) + shift with x [N, T, D] and the others [N, 1, D].
-Tensor modulated(const Tensor& x, const Tensor& shift, const Tensor& scale) {
-  const auto normed = at::layer_norm(x, {x.size(-1)}, {}, {}, kNormEps);
+// LN(x)(1 + scale) + shift with x [N, T, D] and the others [N, 1, D]; `norm` stands for LN where there is one.
+Tensor modulated(const Tensor& x, const Tensor& shift, const Tensor& scale, const nn::LayerNorm& norm = nullptr) {
+  const auto normed = norm ? norm->forward(x) : at::layer_norm(x, {x.size(-1)}, {}, {}, kNormEps);
   return at::addcmul(shift, normed, scale + 1);
 }
 
 }  // namespace
 
 DiTBlockImpl::DiTBlockImpl(const DiTOptions& o, const at::TensorOptions& where) {
-  attn = register_module("attn", nn::Attention(o.dim, o.heads, /*qkv_bias=*/true, where, o.qk_norm));
-  mlp = register_module("mlp", nn::Mlp(o.dim, hidden(o), nn::Gelu::kTanh, where));
+  const auto kind = o.style.rms_norm ? nn::NormKind::kRms : nn::NormKind::kLayer;
+  attn = register_module("attn", nn::Attention(o.dim, o.heads, /*qkv_bias=*/true, where, o.style.qk_norm, kind));
+  if (o.style.rms_norm) {
+    norm1 = register_module("norm1", nn::LayerNorm(o.dim, kNormEps, where, kind));
+    norm2 = register_module("norm2", nn::LayerNorm(o.dim, kNormEps, where, kind));
+  }
+  if (o.style.swiglu) {
+    swiglu = register_module("mlp", nn::SwiGlu(o.dim, nn::swiglu_hidden(hidden(o)), where));
+  } else {
+    mlp = register_module("mlp", nn::Mlp(o.dim, hidden(o), nn::Gelu::kTanh, where));
+  }
   modulation = nn::add_scope(*this, "adaLN_modulation").register_module("1", nn::Linear(o.dim, 6 * o.dim, true, where));
 }
 
-Tensor DiTBlockImpl::forward(const Tensor& input, const Tensor& silu_c) const {
-  const auto m = modulation->forward(silu_c).unsqueeze(1).chunk(6, 2);                   // 6 x [N, 1, D]
-  const auto x = at::addcmul(input, m[2], attn->forward(modulated(input, m[0], m[1])));  // [N, T, D]
-  return at::addcmul(x, m[5], mlp->forward(modulated(x, m[3], m[4])));
+Tensor DiTBlockImpl::forward(const Tensor& input, const Tensor& silu_c, const Tensor& rotary) const {
+  const auto m = modulation->forward(silu_c).unsqueeze(1).chunk(6, 2);  // 6 x [N, 1, D]
+  const auto x = at::addcmul(input, m[2], attn->forward(modulated(input, m[0], m[1], norm1), rotary));
+  const auto y = modulated(x, m[3], m[4], norm2);  // [N, T, D]
+  return at::addcmul(x, m[5], swiglu ? swiglu->forward(y) : mlp->forward(y));
 }
 
 ProjectorImpl::ProjectorImpl(int64_t in, int64_t hidden, int64_t out, const at::TensorOptions& where) {
@@ -76,6 +87,8 @@ DiTImpl::DiTImpl(const DiTOptions& options, const at::TensorOptions& where) : op
   const auto& o = options_;
   const auto table = nn::sincos_position_table(o.dim, o.size / o.patch).unsqueeze(0);
   pos_embed = register_parameter("pos_embed", table.to(where.device()), /*requires_grad=*/false);
+  if (o.style.rotary)
+    rotary = register_buffer("rotary", nn::rotary_table(o.dim / o.heads, o.size / o.patch).to(where.device()));
   if (has_vectors(o)) {
     null_embed = register_parameter("null_embed", at::zeros({1, 1, o.dim}, where));
     unconditional_embed = register_parameter("unconditional_embed", at::zeros({1, 1, o.dim}, where));
@@ -96,6 +109,8 @@ DiTImpl::DiTImpl(const DiTOptions& options, const at::TensorOptions& where) : op
           aims.register_module(std::to_string(projectors.size()), Projector(o.dim, o.projector_hidden, width, where)));
   }
   auto& last = nn::add_scope(*this, "final_layer");
+  if (o.style.rms_norm)
+    final_norm = last.register_module("norm_final", nn::LayerNorm(o.dim, kNormEps, where, nn::NormKind::kRms));
   final_linear = last.register_module("linear", nn::Linear(o.dim, o.patch * o.patch * out_channels(o), true, where));
   final_modulation =
       nn::add_scope(last, "adaLN_modulation").register_module("1", nn::Linear(o.dim, 2 * o.dim, true, where));
@@ -150,10 +165,12 @@ ForwardOutput DiTImpl::run(const Tensor& x_t, const Tensor& t, const Condition& 
   for (int64_t depth = 0; depth < o.depth; ++depth) {
     const auto& block = block_list[depth];
     if (o.activation_checkpointing) {
-      const auto piece = [block](const std::vector<Tensor>& in) { return block->forward(in[0], in[1]); };
+      const auto piece = [block, turned = rotary](const std::vector<Tensor>& in) {
+        return block->forward(in[0], in[1], turned);
+      };
       x = nn::checkpoint(piece, {x, silu_c}, block->parameters());
     } else {
-      x = block->forward(x, silu_c);
+      x = block->forward(x, silu_c, rotary);
     }
     if (taps.take(depth, [&] { return x; }, out)) return out;
     if (options.inner && depth == o.inner) {
@@ -162,9 +179,9 @@ ForwardOutput DiTImpl::run(const Tensor& x_t, const Tensor& t, const Condition& 
       out.inner = nn::unpatchify(pixels, o.patch, o.channels);                    // [N, C, S, S]
     }
   }
-  const auto m = final_modulation->forward(silu_c).unsqueeze(1).chunk(2, 2);  // 2 x [N, 1, D]
-  const auto pixels = final_linear->forward(modulated(x, m[0], m[1]));        // [N, L, P*P*C']
-  out.prediction = nn::unpatchify(pixels, o.patch, out_channels(o));          // [N, C', S, S]
+  const auto m = final_modulation->forward(silu_c).unsqueeze(1).chunk(2, 2);        // 2 x [N, 1, D]
+  const auto pixels = final_linear->forward(modulated(x, m[0], m[1], final_norm));  // [N, L, P*P*C']
+  out.prediction = nn::unpatchify(pixels, o.patch, out_channels(o));                // [N, C', S, S]
   return out;
 }
 
@@ -195,7 +212,8 @@ int64_t DiTImpl::macs() const {
   total += kTimeWidth * d + d * d + 2 * d * d;                         // time MLP, final modulation
   if (has_inner()) total += tokens * area * d * o.channels + 2 * d * d;
   if (o.strength) total += strength_macs(d);
-  total += o.depth * (tokens * (4 * d * d + 2 * d * hidden(o)) + 2 * tokens * tokens * d + 6 * d * d);
+  const auto mlp = o.style.swiglu ? 3 * d * nn::swiglu_hidden(hidden(o)) : 2 * d * hidden(o);
+  total += o.depth * (tokens * (4 * d * d + mlp) + 2 * tokens * tokens * d + 6 * d * d);
   return total;
 }
 
@@ -209,7 +227,9 @@ void initialize(DiTImpl& net, uint64_t seed) {
                                 name.ends_with(".bias");
     const bool is_embedding = name.starts_with("t_embedder") || name.starts_with("y_embedder") ||
                               name.starts_with("strength_embed") || name.ends_with("_embed");
-    if (name.ends_with("_norm.weight")) {
+    const bool is_scale = name.ends_with("_norm.weight") || name.ends_with("norm1.weight") ||
+                          name.ends_with("norm2.weight") || name.ends_with("norm_final.weight");
+    if (is_scale) {
       nn::Initializer::constant(item.value(), 1);
     } else if (starts_at_zero) {
       nn::Initializer::constant(item.value(), 0);

@@ -38,6 +38,20 @@ void ModelOptions::visit(config::Fields& fields) {
                "to the patches; baofff: label, time. auto is sgfm."});
   fields("mlp_time_embed", &mlp_time_embed, {.help = "uvit: an MLP after the sinusoid of the time."});
   fields("qkv_bias", &qkv_bias, {.help = "uvit: a bias in the attention's first map."});
+  fields("qk_norm", &qk_norm,
+         {.help = "uvit, dit, sit: queries and keys are normalised, head by head, which keeps long training in bf16 "
+                  "from running away.",
+          .later = true});
+  fields("rms_norm", &rms_norm,
+         {.help = "uvit, dit, sit: norms divide by the root mean square and have a scale alone.", .later = true});
+  fields("swiglu", &swiglu,
+         {.help = "uvit, dit, sit: the MLP is SwiGLU, of two thirds of the hidden width, which is as many weights.",
+          .later = true});
+  fields("rotary", &rotary,
+         {.help = "uvit, dit, sit: queries and keys are turned by the row and column of their patch (rotary "
+                  "positions), besides the position table; the width of a head must be a multiple of 4. These four "
+                  "are LightningDiT's recipe (arXiv 2501.01423).",
+          .later = true});
   fields("time_scale", &time_scale,
          {.help = "The sinusoid of the time sees time_scale * t, t in [0, 1]; 0 takes the preset's (dit and U-Nets "
                   "1000, else 1). On "

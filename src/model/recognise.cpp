@@ -9,6 +9,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/model/catalog.h"
+#include "sdg/nn/swiglu.h"
 
 namespace sdg::model {
 namespace {
@@ -116,6 +117,23 @@ void read_uvit_tokens(Recognised& out, const Tensors& tensors) {
   }
 }
 
+// How blocks are made (nn/block_style.h), by one of them, and the hidden width of its MLP.
+void read_style(Recognised& out, const Tensors& tensors, const std::string& block, const std::string& turned) {
+  auto& options = out.options;
+  options.qk_norm = tensors.contains(block + "attn.q_norm.weight");
+  options.rms_norm = tensors.contains(block + "norm1.weight") && !tensors.contains(block + "norm1.bias");
+  options.swiglu = has_dims(tensors, block + "mlp.w12.weight", 2) && has_dims(tensors, block + "mlp.w3.weight", 2);
+  options.rotary = tensors.contains(turned);
+  if (options.swiglu) {
+    const auto hidden = tensors.at(block + "mlp.w3.weight").size(1);
+    if (hidden != nn::swiglu_hidden(4 * out.dim))
+      options.mlp_ratio = 1.5 * static_cast<double>(hidden) / static_cast<double>(out.dim);
+    return;
+  }
+  const auto mlp = ratio(tensors, block + "mlp.fc1.weight", out.dim);
+  if (mlp != 4) options.mlp_ratio = mlp;
+}
+
 Recognised read_uvit(const Tensors& tensors) {
   Recognised out;
   out.family = "uvit";
@@ -126,8 +144,7 @@ Recognised read_uvit(const Tensors& tensors) {
   out.dim = dim;
   choose_preset(out, dim, 2 * half, proj.size(2), 2, tensors.contains("final_layer.weight"));
   read_uvit_tokens(out, tensors);
-  const auto mlp = ratio(tensors, "mid_block.mlp.fc1.weight", dim);
-  if (mlp != 4) out.options.mlp_ratio = mlp;
+  read_style(out, tensors, "mid_block.", "rotary");
   out.options.qkv_bias = tensors.contains("mid_block.attn.qkv.bias");
   out.options.mlp_time_embed = tensors.contains("time_embed.0.weight");
   if (out.shape.condition == ConditionKind::kIndex) {
@@ -163,8 +180,7 @@ Recognised read_dit(const Tensors& tensors) {
     out.misshapen.push_back(cat("pos_embed ", to_string(tensors.at("pos_embed").sizes()), " instead of a square grid"));
   }
   choose_preset(out, dim, block_count(tensors, "blocks."), patch, 1, true);
-  const auto mlp = ratio(tensors, "blocks.0.mlp.fc1.weight", dim);
-  if (mlp != 4) out.options.mlp_ratio = mlp;
+  read_style(out, tensors, "blocks.0.", "rotary");
   out.options.learn_sigma = tensors.at("final_layer.linear.weight").size(0) == 2 * patch * patch * out.shape.channels;
   if (has_dims(tensors, "y_embedder.embedding_table.weight", 2)) {
     out.shape.condition = ConditionKind::kIndex;

@@ -7,11 +7,16 @@
 #include "sdg/nn/checkpoint.h"
 #include "sdg/nn/embed.h"
 #include "sdg/nn/init.h"
+#include "sdg/nn/rotary.h"
 
 namespace sdg::model {
 namespace {
 
 constexpr double kNormEps = 1e-5;
+
+nn::NormKind norm_kind(const UViTOptions& o) {
+  return o.style.rms_norm ? nn::NormKind::kRms : nn::NormKind::kLayer;
+}
 
 void check(const UViTOptions& o) {
   SDG_CHECK_USAGE(o.size > 0 && o.patch > 0 && o.size % o.patch == 0,
@@ -49,17 +54,22 @@ std::vector<UViTBlock> add_blocks(torch::nn::Module& parent, const std::string& 
 }  // namespace
 
 UViTBlockImpl::UViTBlockImpl(const UViTOptions& o, bool with_skip, const at::TensorOptions& where) {
-  norm1 = register_module("norm1", nn::LayerNorm(o.dim, kNormEps, where));
-  attn = register_module("attn", nn::Attention(o.dim, o.heads, o.qkv_bias, where));
-  norm2 = register_module("norm2", nn::LayerNorm(o.dim, kNormEps, where));
-  mlp = register_module("mlp", nn::Mlp(o.dim, hidden(o), nn::Gelu::kErf, where));
+  norm1 = register_module("norm1", nn::LayerNorm(o.dim, kNormEps, where, norm_kind(o)));
+  attn = register_module("attn", nn::Attention(o.dim, o.heads, o.qkv_bias, where, o.style.qk_norm, norm_kind(o)));
+  norm2 = register_module("norm2", nn::LayerNorm(o.dim, kNormEps, where, norm_kind(o)));
+  if (o.style.swiglu) {
+    swiglu = register_module("mlp", nn::SwiGlu(o.dim, nn::swiglu_hidden(hidden(o)), where));
+  } else {
+    mlp = register_module("mlp", nn::Mlp(o.dim, hidden(o), nn::Gelu::kErf, where));
+  }
   if (with_skip) skip_linear = register_module("skip_linear", nn::Linear(2 * o.dim, o.dim, true, where));
 }
 
-Tensor UViTBlockImpl::forward(const Tensor& input, const Tensor& skip) const {
+Tensor UViTBlockImpl::forward(const Tensor& input, const Tensor& skip, const Tensor& rotary) const {
   auto x = skip_linear ? skip_linear->forward(at::cat({input, skip}, 2)) : input;  // [N, T, D]
-  x = x + attn->forward(norm1->forward(x));
-  return x + mlp->forward(norm2->forward(x));
+  x = x + attn->forward(norm1->forward(x), rotary);
+  const auto normed = norm2->forward(x);
+  return x + (swiglu ? swiglu->forward(normed) : mlp->forward(normed));
 }
 
 UViTImpl::UViTImpl(const UViTOptions& options, const at::TensorOptions& where) : options_(options) {
@@ -73,6 +83,9 @@ UViTImpl::UViTImpl(const UViTOptions& options, const at::TensorOptions& where) :
       null_cfg_embed = add_token("null_cfg_embed");
     if (o.condition != ConditionKind::kIndex) unconditional_embed = add_token("unconditional_embed");
   }
+  if (o.style.rotary)
+    rotary = register_buffer("rotary",
+                             nn::rotary_table(o.dim / o.heads, o.size / o.patch, extra_tokens()).to(where.device()));
   patch_embed = register_module("patch_embed", nn::PatchEmbed(o.channels, o.patch, o.dim, where));
   if (o.mlp_time_embed) time_embed = register_module("time_embed", nn::TimeMlp(o.dim, 4 * o.dim, o.dim, where));
   if (o.condition == ConditionKind::kIndex)
@@ -80,7 +93,7 @@ UViTImpl::UViTImpl(const UViTOptions& options, const at::TensorOptions& where) :
   in_blocks = add_blocks(*this, "in_blocks", o, false, where);
   mid_block = register_module("mid_block", UViTBlock(o, false, where));
   out_blocks = add_blocks(*this, "out_blocks", o, o.skip, where);
-  norm = register_module("norm", nn::LayerNorm(o.dim, kNormEps, where));
+  norm = register_module("norm", nn::LayerNorm(o.dim, kNormEps, where, norm_kind(o)));
   decoder_pred = register_module("decoder_pred", nn::Linear(o.dim, o.patch * o.patch * o.channels, true, where));
   if (o.conv) final_layer = register_module("final_layer", nn::Conv2d(o.channels, o.channels, 3, where));
   if (o.strength) strength_embed = register_module("strength_embed", make_strength_mlp(o.dim, where));
@@ -153,9 +166,9 @@ Tensor UViTImpl::tokens(const Tensor& x_t, const Tensor& t, const Condition& con
 }
 
 Tensor UViTImpl::run(const UViTBlock& block, const Tensor& x, const Tensor& skip) const {
-  if (!options_.activation_checkpointing) return block->forward(x, skip);
-  const auto piece = [block](const std::vector<Tensor>& in) {
-    return block->forward(in[0], in.size() > 1 ? in[1] : Tensor());
+  if (!options_.activation_checkpointing) return block->forward(x, skip, rotary);
+  const auto piece = [block, turned = rotary](const std::vector<Tensor>& in) {
+    return block->forward(in[0], in.size() > 1 ? in[1] : Tensor(), turned);
   };
   return nn::checkpoint(piece, skip.defined() ? std::vector<Tensor>{x, skip} : std::vector<Tensor>{x},
                         block->parameters());
@@ -202,8 +215,9 @@ int64_t UViTImpl::macs() const {
   const auto& o = options_;
   const auto d = o.dim, patches = patch_tokens(), all = patches + extra_tokens(),
              pixels = o.patch * o.patch * o.channels;
-  int64_t total = 2 * patches * pixels * d;                                         // patch embedding, decoder
-  total += blocks() * (all * (4 * d * d + 2 * d * hidden(o)) + 2 * all * all * d);  // projections, MLP; attention
+  int64_t total = 2 * patches * pixels * d;  // patch embedding, decoder
+  const auto mlp = o.style.swiglu ? 3 * d * nn::swiglu_hidden(hidden(o)) : 2 * d * hidden(o);
+  total += blocks() * (all * (4 * d * d + mlp) + 2 * all * all * d);  // projections, MLP; attention
   if (o.skip) total += (o.depth / 2) * all * 2 * d * d;
   if (o.mlp_time_embed) total += 8 * d * d;
   if (has_inner()) total += patches * pixels * d;

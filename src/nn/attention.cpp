@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "sdg/nn/rotary.h"
+
 namespace sdg::nn {
 namespace {
 
@@ -9,7 +11,7 @@ namespace {
 // heads 17 instead of 26 us an image, forward and backward; at 67 tokens the two are even, beyond that the blocked
 // kernel wins.
 constexpr int64_t kFewTokens = 64;
-constexpr double kNormEps = 1e-5;
+constexpr double kNormEps = 1e-5, kRmsEps = 1e-6;  // of PyTorch's LayerNorm, of LightningDiT's RMSNorm
 
 Tensor small_attention(const Tensor& qkv, int64_t heads) {
   const auto n = qkv.size(0), tokens = qkv.size(1), width = qkv.size(2) / 3 / heads;
@@ -35,21 +37,28 @@ Tensor attention(const Tensor& qkv, int64_t heads) {
   return mixed.transpose(1, 2).reshape({n, tokens, dim});  // [N, T, D]
 }
 
-AttentionImpl::AttentionImpl(int64_t dim, int64_t heads, bool qkv_bias, const at::TensorOptions& where, bool qk_norm)
+AttentionImpl::AttentionImpl(int64_t dim, int64_t heads, bool qkv_bias, const at::TensorOptions& where, bool qk_norm,
+                             NormKind kind)
     : heads_(heads) {
   qkv = register_module("qkv", Linear(dim, 3 * dim, qkv_bias, where));
   proj = register_module("proj", Linear(dim, dim, true, where));
   if (!qk_norm) return;
-  q_norm = register_module("q_norm", LayerNorm(dim / heads, kNormEps, where));
-  k_norm = register_module("k_norm", LayerNorm(dim / heads, kNormEps, where));
+  const double eps = kind == NormKind::kRms ? kRmsEps : kNormEps;
+  q_norm = register_module("q_norm", LayerNorm(dim / heads, eps, where, kind));
+  k_norm = register_module("k_norm", LayerNorm(dim / heads, eps, where, kind));
 }
 
-Tensor AttentionImpl::forward(const Tensor& x) const {
+Tensor AttentionImpl::forward(const Tensor& x, const Tensor& rotary) const {
   auto packed = qkv->forward(x);  // [N, T, 3D]
-  if (q_norm) {
+  if (q_norm || rotary.defined()) {
     const auto n = x.size(0), tokens = x.size(1), dim = x.size(2);
     const auto parts = packed.view({n, tokens, 3, heads_, dim / heads_}).unbind(2);  // 3 x [N, T, heads, D/heads]
-    packed = at::stack({q_norm->forward(parts[0]), k_norm->forward(parts[1]), parts[2]}, 2).flatten(2);
+    auto q = q_norm ? q_norm->forward(parts[0]) : parts[0], k = k_norm ? k_norm->forward(parts[1]) : parts[1];
+    if (rotary.defined()) {
+      q = rotated(q, rotary);
+      k = rotated(k, rotary);
+    }
+    packed = at::stack({q, k, parts[2]}, 2).flatten(2);
   }
   return proj->forward(attention(packed, heads_));
 }

@@ -14,13 +14,14 @@ Tensor LinearImpl::forward(const Tensor& x) const {
   return at::linear(x, weight, bias);
 }
 
-LayerNormImpl::LayerNormImpl(int64_t dim, double eps, const at::TensorOptions& where) : eps_(eps) {
+LayerNormImpl::LayerNormImpl(int64_t dim, double eps, const at::TensorOptions& where, NormKind kind) : eps_(eps) {
   weight = register_parameter("weight", at::ones({dim}, where));
-  bias = register_parameter("bias", initial_zeros({dim}, where));
+  if (kind == NormKind::kLayer) bias = register_parameter("bias", initial_zeros({dim}, where));
 }
 
 Tensor LayerNormImpl::forward(const Tensor& x) const {
-  return at::layer_norm(x, weight.sizes(), weight, bias, eps_);
+  return bias.defined() ? at::layer_norm(x, weight.sizes(), weight, bias, eps_)
+                        : at::rms_norm(x, weight.sizes(), weight, eps_);
 }
 
 EmbeddingImpl::EmbeddingImpl(int64_t rows, int64_t dim, const at::TensorOptions& where) {

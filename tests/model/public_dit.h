@@ -19,7 +19,7 @@ inline model::DiT public_dit(const Fixture& fixture) {
   options.classes = config.at("num_classes");
   options.null_label = config.at("class_dropout_prob") > 0;
   options.learn_sigma = config.value("learn_sigma", false);
-  options.qk_norm = config.value("qk_norm", false);
+  options.style.qk_norm = config.value("qk_norm", false);
   if (config.contains("z_dims")) {  // REPA's projectors
     options.projector_dims = config.at("z_dims").get<std::vector<int64_t>>();
     options.projector_hidden = config.at("projector_dim");

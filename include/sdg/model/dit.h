@@ -3,8 +3,10 @@
 
 #include "sdg/model/condition.h"
 #include "sdg/nn/attention.h"
+#include "sdg/nn/block_style.h"
 #include "sdg/nn/mlp.h"
 #include "sdg/nn/patch.h"
+#include "sdg/nn/swiglu.h"
 
 namespace sdg::model {
 
@@ -17,11 +19,11 @@ struct DiTOptions {
   int64_t heads = 16;
   double mlp_ratio = 4;
   ConditionKind condition = ConditionKind::kIndex;
-  int64_t classes = 1000;               ///< labels of kind index, without the null one
-  bool null_label = true;               ///< kind index: the table has a row `classes` for "no label"
-  bool learn_sigma = false;             ///< predict C further channels (DiT: variances; SiT: unused)
-  double time_scale = 1;                ///< the sinusoid sees time_scale * t
-  bool qk_norm = false;                 ///< layer norms of queries and keys
+  int64_t classes = 1000;    ///< labels of kind index, without the null one
+  bool null_label = true;    ///< kind index: the table has a row `classes` for "no label"
+  bool learn_sigma = false;  ///< predict C further channels (DiT: variances; SiT: unused)
+  double time_scale = 1;     ///< the sinusoid sees time_scale * t
+  nn::BlockStyle style;
   std::vector<int64_t> projector_dims;  ///< REPA: widths of the features that the projectors aim at, one each
   int64_t projector_hidden = 2048;      ///< REPA: width of their hidden layers
   int64_t projector_depth = 8;          ///< REPA: number of blocks before the projected tokens
@@ -32,15 +34,18 @@ struct DiTOptions {
 };
 
 /// x += gate_a attn(LN(x)(1 + scale_a) + shift_a); x += gate_m mlp(LN(x)(1 + scale_m) + shift_m), the six from a linear
-/// map of SiLU(c). State-dict names: attn.{qkv,proj}, mlp.{fc1,fc2}, adaLN_modulation.1.
+/// map of SiLU(c). State-dict names: attn.{qkv,proj}, mlp.{fc1,fc2}, adaLN_modulation.1; by style attn.{q_norm,k_norm},
+/// norm1, norm2, mlp.{w12,w3}.
 class DiTBlockImpl : public torch::nn::Module {
  public:
   explicit DiTBlockImpl(const DiTOptions& options, const at::TensorOptions& where = {});
-  /// x [N, T, D], silu_c = SiLU(c) [N, D] -> [N, T, D]
-  Tensor forward(const Tensor& x, const Tensor& silu_c) const;
+  /// x [N, T, D], silu_c = SiLU(c) [N, D] -> [N, T, D]; `rotary` as nn::Attention takes it
+  Tensor forward(const Tensor& x, const Tensor& silu_c, const Tensor& rotary = {}) const;
 
   nn::Attention attn{nullptr};
   nn::Mlp mlp{nullptr};
+  nn::SwiGlu swiglu{nullptr};
+  nn::LayerNorm norm1{nullptr}, norm2{nullptr};  ///< style.rms_norm; else layer norms without parameters
   nn::Linear modulation{nullptr};  ///< in order: shift, scale, gate of the attention; shift, scale, gate of the MLP
 };
 TORCH_MODULE(DiTBlock);
@@ -87,6 +92,8 @@ class DiTImpl : public VelocityModel {
   Tensor conditioning(const Tensor& t, const Condition& condition) const;
   const DiTOptions& options() const { return options_; }
 
+  Tensor rotary;  ///< [2, L, D / heads] (nn/rotary.h), with style.rotary
+  nn::LayerNorm final_norm{nullptr};
   Tensor pos_embed;  ///< [1, L, D], fixed, yet part of the state dict
   Tensor null_embed, unconditional_embed;
   nn::PatchEmbed x_embedder{nullptr};

@@ -48,7 +48,8 @@ struct ModelOptions {
   Layout layout = Layout::kAuto;  ///< uvit; auto: sgfm, or sgfm_patch for patch_vector
   bool mlp_time_embed = false;    ///< uvit: an MLP after the time sinusoid
   bool qkv_bias = false;          ///< uvit
-  double time_scale = 0;          ///< the time sinusoid sees time_scale * t; 0 = as in the preset
+  bool qk_norm = false, rms_norm = false, swiglu = false, rotary = false;  ///< uvit, dit, sit: nn/block_style.h
+  double time_scale = 0;  ///< the time sinusoid sees time_scale * t; 0 = as in the preset
   Init init = Init::kAuto;
   std::string weights;  ///< file of weights to start from
   WeightsMatch weights_match = WeightsMatch::kStrict;

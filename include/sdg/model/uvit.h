@@ -4,9 +4,11 @@
 
 #include "sdg/model/condition.h"
 #include "sdg/nn/attention.h"
+#include "sdg/nn/block_style.h"
 #include "sdg/nn/init.h"
 #include "sdg/nn/mlp.h"
 #include "sdg/nn/patch.h"
+#include "sdg/nn/swiglu.h"
 
 namespace sdg::model {
 
@@ -36,21 +38,24 @@ struct UViTOptions {
   double time_scale = 1;   ///< the sinusoid sees time_scale * t
   int64_t inner = -1;      ///< block after which inner_head predicts too; -1: none
   bool strength = false;   ///< the strength of guidance joins the time token
+  nn::BlockStyle style;
   bool activation_checkpointing =
       false;  ///< keep only block inputs for the backward pass: less memory, a third more time
 };
 
 /// x = skip_linear([x, skip]) where there is a skip; x += attn(LN(x)); x += mlp(LN(x)).
-/// State-dict names: norm1, attn.{qkv,proj}, norm2, mlp.{fc1,fc2}, skip_linear.
+/// State-dict names: norm1, attn.{qkv,proj}, norm2, mlp.{fc1,fc2}, skip_linear; by style attn.{q_norm,k_norm},
+/// mlp.{w12,w3}.
 class UViTBlockImpl : public torch::nn::Module {
  public:
   UViTBlockImpl(const UViTOptions& options, bool with_skip, const at::TensorOptions& where = {});
-  /// x [N, T, D], skip [N, T, D] or undefined -> [N, T, D]
-  Tensor forward(const Tensor& x, const Tensor& skip = {}) const;
+  /// x [N, T, D], skip [N, T, D] or undefined -> [N, T, D]; `rotary` as nn::Attention takes it
+  Tensor forward(const Tensor& x, const Tensor& skip = {}, const Tensor& rotary = {}) const;
 
   nn::LayerNorm norm1{nullptr}, norm2{nullptr};
   nn::Attention attn{nullptr};
   nn::Mlp mlp{nullptr};
+  nn::SwiGlu swiglu{nullptr};
   nn::Linear skip_linear{nullptr};
 };
 TORCH_MODULE(UViTBlock);
@@ -77,6 +82,7 @@ class UViTImpl : public VelocityModel {
 
   const UViTOptions& options() const { return options_; }
 
+  Tensor rotary;  ///< [2, T, D / heads] (nn/rotary.h), with style.rotary
   Tensor pos_embed, cls_token, null_cfg_embed, unconditional_embed;
   nn::PatchEmbed patch_embed{nullptr};
   nn::TimeMlp time_embed{nullptr};

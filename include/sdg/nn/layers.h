@@ -20,13 +20,16 @@ class LinearImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Linear);
 
-/// LayerNorm over the last dimension with scale and shift.
+/// LayerNorm over the last dimension with scale and shift; or, as kRms, x / sqrt(mean x^2 + eps) with a scale (Zhang
+/// and Sennrich, arXiv 1910.07467).
+enum class NormKind { kLayer, kRms };
 class LayerNormImpl : public torch::nn::Module {
  public:
-  LayerNormImpl(int64_t dim, double eps, const at::TensorOptions& where = {});
+  LayerNormImpl(int64_t dim, double eps, const at::TensorOptions& where = {}, NormKind kind = NormKind::kLayer);
   Tensor forward(const Tensor& x) const;
 
-  Tensor weight, bias;  ///< [dim]; 1 and 0 until filled
+  Tensor weight;  ///< [dim]; 1 until filled
+  Tensor bias;    ///< [dim]; 0 until filled; undefined as kRms
 
  private:
   double eps_;
