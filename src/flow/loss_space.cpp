@@ -31,6 +31,7 @@ Target target_of(LossSpace space, Target predicted) {
     case LossSpace::kNoise:
       return Target::kNoise;
     case LossSpace::kData:
+    case LossSpace::kMinSnr:
       return Target::kData;
     case LossSpace::kPredicted:
       break;
@@ -45,9 +46,26 @@ Tensor power(const Tensor& share, int exponent, double floor) {
   return std::abs(exponent) == 1 ? base : base.square();
 }
 
+// min(a^2 / b^2, cap) r^2, with r of the data; no quotient of shares is taken that could be large.
+Tensor min_snr(Target predicted, const Tensor& a, const Tensor& b, double cap) {
+  const auto signal = a.square(), noise = b.square();
+  switch (predicted) {
+    case Target::kVelocity:
+      return at::minimum(signal, cap * noise);
+    case Target::kNoise:
+      return (cap * noise / signal).clamp_max(1);
+    case Target::kData:
+      return (signal / noise).clamp_max(cap);
+    case Target::kScore:
+      return (cap * noise / signal).clamp_max(1) * noise;
+  }
+  return {};
+}
+
 }  // namespace
 
-Tensor loss_weight(Target predicted, LossSpace space, const Tensor& a, const Tensor& b, double floor) {
+Tensor loss_weight(Target predicted, LossSpace space, const Tensor& a, const Tensor& b, double floor, double cap) {
+  if (space == LossSpace::kMinSnr) return min_snr(predicted, a.flatten(), b.flatten(), cap);
   const auto from = scale_of(predicted), to = scale_of(target_of(space, predicted));
   const auto of_data = power(a.flatten(), to.of_data - from.of_data, floor),
              of_noise = power(b.flatten(), to.of_noise - from.of_noise, floor);

@@ -152,7 +152,7 @@ Tensor PredictionTable::velocity(const Tensor& answer, const NetworkPoint& point
 }
 
 TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps, const Tensor& u, LossSpace loss,
-                                              double floor) const {
+                                              double floor, double snr_cap) const {
   TrainingPoint out;
   const auto shares = [&] {
     const auto a = per_image(u, x);
@@ -161,7 +161,7 @@ TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps
   if (is_plain_velocity()) {
     auto sample = constant_velocity(x, eps, u, sigma_min_);
     const auto [a, b] = shares();
-    return {sample.x_t, u, u, sample.velocity, loss_weight(Target::kVelocity, loss, a, b, floor)};
+    return {sample.x_t, u, u, sample.velocity, loss_weight(Target::kVelocity, loss, a, b, floor, snr_cap)};
   }
   Tensor a, b, rate;  // [N, 1, 1, 1]
   if (continuous_) {
@@ -201,8 +201,10 @@ TrainingPoint PredictionTable::training_point(const Tensor& x, const Tensor& eps
       out.target = rate.defined() ? rate * (b * x - a * eps) : a * eps - b * x;
       break;
   }
-  out.weight = loss_weight(prediction_.target, loss, a, b, floor);
-  if (rate.defined() && out.weight.defined()) {  // made for velocities of rate 1
+  out.weight = loss_weight(prediction_.target, loss, a, b, floor, snr_cap);
+  if (rate.defined() && loss == LossSpace::kMinSnr) {  // both made for velocities of rate 1
+    if (prediction_.target == flow::Target::kVelocity) out.weight = out.weight / rate.square().flatten();
+  } else if (rate.defined() && out.weight.defined()) {
     const auto squared = (rate * b / b.clamp_min(floor)).square().flatten();
     if (loss == LossSpace::kVelocity) out.weight = out.weight * squared;
     if (prediction_.target == flow::Target::kVelocity) out.weight = out.weight / squared;

@@ -5,6 +5,17 @@
 
 namespace sdg::learn {
 
+Tensor time_drawn(const recipe::TrainOptions& options, const Tensor& u) {
+  auto t = u;
+  if (options.time == recipe::TimeDraw::kLogitNormal) {
+    constexpr double kHalfStep = 0.5 / (1 << 24);  // u is one of 2^24 numbers, of which none is to be infinite
+    const auto normal = at::special_ndtri(u.to(at::kDouble) + kHalfStep);
+    t = at::sigmoid(options.time_mean + options.time_width * normal).to(u.scalar_type());
+  }
+  if (options.time_shift == 1) return t;
+  return t / (t + options.time_shift * (1 - t));
+}
+
 DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches, const at::Device& device) {
   return [config, patches, device](const std::vector<int64_t>& samples, at::IntArrayRef image_shape) {
     using rng::Purpose;
@@ -12,7 +23,7 @@ DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches, const at:
     const auto normal = [&](Purpose purpose) { return rng::normal({seed, purpose, 0}, samples, image_shape, device); };
     Draws draws;
     draws.eps = normal(Purpose::kNoise);
-    draws.t = rng::uniform({seed, Purpose::kTime, 0}, samples, {}, device);
+    draws.t = time_drawn(config.train, rng::uniform({seed, Purpose::kTime, 0}, samples, {}, device));
     if (recipe::facts_of(config).conditions) {
       const bool per_patch = config.condition.drop_per == recipe::DropPer::kPatch;
       const auto u = per_patch ? rng::uniform({seed, Purpose::kDrop, 0}, samples, {patches}, device)

@@ -15,7 +15,13 @@ namespace {
 constexpr double kLargestNorm = 1e15;  // of a gradient that keeps AdamW within float32's range
 }
 
-double learning_rate(const recipe::TrainOptions& options, int64_t step) {
+double learning_rate(const recipe::TrainOptions& options, int64_t step, int64_t width) {
+  if (options.lr_width > 0 && width > 0) {
+    auto of_width = options;
+    of_width.lr_width = 0;
+    of_width.lr *= static_cast<double>(options.lr_width) / static_cast<double>(width);
+    return learning_rate(of_width, step);
+  }
   if (options.schedule == recipe::Schedule::kPaper)
     return options.lr *
            std::min(1.0, static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, options.warmup)));

@@ -40,6 +40,13 @@ void TrainOptions::visit(config::Fields& fields) {
           .max = 1000,
           .resume = config::Resume::kSaid,
           .later = true});
+  fields("lr_width", &lr_width,
+         {.help = "Width (model.dim) that train.lr is meant for: in a network of another one it counts times lr_width "
+                  "over its width, as AdamW's rate of weights between layers goes in maximal update parametrisation "
+                  "(arXiv 2203.03466). 0 takes train.lr as it is.",
+          .min = 0,
+          .resume = config::Resume::kSaid,
+          .later = true});
   fields("clip", &clip,
          {.help = "Largest gradient norm; longer gradients are scaled down to it. 0 switches clipping off.",
           .min = 0,
@@ -62,7 +69,8 @@ void TrainOptions::visit(config::Fields& fields) {
       {.help = "In which space the error is squared, whatever the network predicts (model.prediction): predicted is "
                "that of the prediction itself (of a score that of the noise it stands for); velocity, noise and data "
                "weigh it as what the prediction says of these. model.prediction data with velocity here is that of "
-               "arXiv 2511.13720, which allows larger patches.",
+               "arXiv 2511.13720, which allows larger patches. min_snr is the loss on the data times the ratio of the "
+               "variances of data and noise, up to snr_cap (arXiv 2303.09556).",
        .resume = config::Resume::kSaid,
        .later = true});
   fields("loss_floor", &loss_floor,
@@ -70,6 +78,33 @@ void TrainOptions::visit(config::Fields& fields) {
                   "this: the last steps before the data would outweigh all others.",
           .min = 1e-4,
           .max = 1,
+          .resume = config::Resume::kSaid,
+          .later = true});
+  fields("snr_cap", &snr_cap,
+         {.help = "loss_on min_snr: the largest weight.", .min = 1e-3, .resume = config::Resume::kSaid, .later = true});
+  fields("time", &time,
+         {.help = "Which places of the path are trained on how often: uniform all alike; logit_normal mostly the "
+                  "middle, sigmoid(time_mean + time_width n) with n normal (Stable Diffusion 3, arXiv 2403.03206).",
+          .resume = config::Resume::kSaid,
+          .later = true});
+  fields("time_mean", &time_mean,
+         {.help = "time logit_normal: above 0 nearer to the data, below nearer to the noise.",
+          .min = -10,
+          .max = 10,
+          .resume = config::Resume::kSaid,
+          .later = true});
+  fields("time_width", &time_width,
+         {.help = "time logit_normal: larger is flatter; 1 in Stable Diffusion 3.",
+          .min = 0.01,
+          .max = 10,
+          .resume = config::Resume::kSaid,
+          .later = true});
+  fields("time_shift", &time_shift,
+         {.help = "The noise share 1 - t that was drawn becomes a (1 - t) / (1 + (a - 1) (1 - t)): a above 1 trains "
+                  "more on noisy images, as larger ones need (their code: a = sqrt(numbers of an image / 4096)). 1 "
+                  "changes nothing.",
+          .min = 0.01,
+          .max = 100,
           .resume = config::Resume::kSaid,
           .later = true});
   fields("precision", &precision,

@@ -16,7 +16,7 @@ using flow::Target;
 
 namespace {
 
-constexpr LossSpace kSpaces[] = {LossSpace::kVelocity, LossSpace::kNoise, LossSpace::kData};
+constexpr LossSpace kSpaces[] = {LossSpace::kVelocity, LossSpace::kNoise, LossSpace::kData, LossSpace::kMinSnr};
 constexpr Target kTargets[] = {Target::kVelocity, Target::kNoise, Target::kData, Target::kScore};
 
 // Velocities of gvp and vp are rate (b x - a eps).
@@ -44,6 +44,7 @@ double data_of(Target target, Path path, double o, double z, double a, double b,
 double in_space(LossSpace space, Path path, double x, double z, double a, double b, double s, double rate) {
   const double eps = (z - a * x) / b;
   if (space == LossSpace::kData) return x;
+  if (space == LossSpace::kMinSnr) return x * std::sqrt(std::min(a * a / (b * b), flow::kSnrCap));
   if (space == LossSpace::kNoise) return eps;
   return path == Path::kStraight ? x - (1 - s) * eps : rate * (b * x - a * eps);
 }

@@ -63,6 +63,17 @@ TEST(LearningRate, RisesLinearlyThenStaysOrFallsToAHundredth) {
   EXPECT_NEAR(learn::learning_rate(options, 5000), 0.004, 1e-15);
 }
 
+TEST(LearningRate, GoesWithTheInverseOfTheWidthWhereAsked) {
+  recipe::TrainOptions options;
+  options.lr = 0.4;
+  options.warmup = 0;
+  options.schedule = recipe::Schedule::kConstant;
+  EXPECT_DOUBLE_EQ(learn::learning_rate(options, 0, 256), 0.4);
+  options.lr_width = 128;
+  EXPECT_DOUBLE_EQ(learn::learning_rate(options, 0, 256), 0.2);
+  EXPECT_DOUBLE_EQ(learn::learning_rate(options, 0, 64), 0.8);
+}
+
 TEST(LearningRate, NeedsNoWarmUp) {
   recipe::TrainOptions options;
   options.warmup = 0;

@@ -54,7 +54,8 @@ class PredictionTable {
   /// A draw of training: data x and noise eps [N, C, H, W] at the place u [N] in [0, 1) of the network's own path,
   /// which is its time, or n = floor(1000 u). Weights are those of the loss's space (loss_weight).
   TrainingPoint training_point(const Tensor& x, const Tensor& eps, const Tensor& u,
-                               LossSpace loss = LossSpace::kPredicted, double floor = kLossFloor) const;
+                               LossSpace loss = LossSpace::kPredicted, double floor = kLossFloor,
+                               double snr_cap = kSnrCap) const;
 
   /// steps + 1 times from 0 to 1 at equal steps of the network's own path: of betas the spacing of DDIM (Song et al.
   /// 2010.02502; an Euler step between two of our times is a DDIM step there), of the others equal times.

@@ -9,7 +9,7 @@ namespace sdg::learn {
 /// All that chance decides about some images of a step.
 struct Draws {
   Tensor eps;          ///< [n, C, S, S] noise of the flow loss
-  Tensor t;            ///< [n] its times, in [0, 1)
+  Tensor t;            ///< [n] its places on the network's path, in [0, 1)
   Tensor drop;         ///< bool [n], or [n, L]: train without the condition here
   Tensor strength;     ///< [n] in [guided.weakest, 1], what the network is told of it; guided.learn gft only
   Tensor teacher_eps;  ///< [n, C, S, S] through which the teacher looks; source online only
@@ -19,6 +19,10 @@ struct Draws {
 
 /// `samples`: global sample counters; `image_shape` = {C, S, S}. Tests put stored draws here.
 using DrawFn = std::function<Draws(const std::vector<int64_t>& samples, at::IntArrayRef image_shape)>;
+
+/// Places of the path as train.time and train.time_shift have them, from uniform numbers u [n] in [0, 1): the same u is
+/// the same quantile of each distribution.
+Tensor time_drawn(const recipe::TrainOptions& options, const Tensor& u);
 
 /// Draws that are a function of (seed, purpose, sample): neither threads, batch size nor restarts change them.
 /// With one view the teacher looks through the noise of the flow loss, as in the paper; `patches` is L. They are made

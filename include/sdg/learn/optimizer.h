@@ -10,8 +10,8 @@
 namespace sdg::learn {
 
 /// Learning rate of the step that takes `step` (0-based) to step + 1: linear warm-up, then constant or cosine to
-/// lr/100.
-double learning_rate(const recipe::TrainOptions& options, int64_t step);
+/// lr/100. With options.lr_width the rate of a network of `width` is that times lr_width / width.
+double learning_rate(const recipe::TrainOptions& options, int64_t step, int64_t width = 0);
 
 /// Decay of the weight average at its n-th update (n from 0): min(options.ema, (1 + n) / (10 + n)).
 double ema_decay(const recipe::TrainOptions& options, int64_t n);

@@ -61,6 +61,12 @@ constexpr auto names_of(NoDecay) {
   return std::array{"none", "norms_biases"};
 }
 
+/// How often each place of the path is trained on.
+enum class TimeDraw { kUniform, kLogitNormal };
+constexpr auto names_of(TimeDraw) {
+  return std::array{"uniform", "logit_normal"};
+}
+
 /// How long, how fast and how the network's weights move.
 struct TrainOptions {
   int64_t steps = 2000;
@@ -71,12 +77,16 @@ struct TrainOptions {
   double beta1 = 0.9, beta2 = 0.99, eps = 1e-8, weight_decay = 0;
   NoDecay no_decay = NoDecay::kNone;
   double head_lr = 1;
+  int64_t lr_width = 0;
   double clip = 1.0;
   double ema = 0.995;
   Teacher teacher = Teacher::kAverage;
   double dispersive = 0;
   flow::LossSpace loss_on = flow::LossSpace::kPredicted;
   double loss_floor = flow::kLossFloor;
+  double snr_cap = flow::kSnrCap;
+  TimeDraw time = TimeDraw::kUniform;
+  double time_mean = 0, time_width = 1, time_shift = 1;
   Precision precision = Precision::kFloat32;
   int64_t shard = 32, micro_batch = 0;
   bool shard_state = false;
