@@ -32,11 +32,12 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"sample", {"core", "config", "flow"}},
     {"cluster", {"core", "config", "nn"}},
     {"metrics", {"core", "tensors"}},
-    {"recipe", {"core", "config", "data", "flow", "model", "sample", "cluster"}},
+    {"average", {"core"}},
+    {"recipe", {"core", "config", "data", "flow", "model", "sample", "cluster", "average"}},
     {"network", {"core", "config", "data", "nn", "flow", "model", "cluster", "recipe"}},
-    {"learn", {"core", "config", "tensors", "data", "flow", "model", "cluster", "recipe", "network"}},
+    {"learn", {"core", "config", "tensors", "data", "flow", "model", "cluster", "average", "recipe", "network"}},
     {"cludi", {"core", "config", "nn", "cluster", "network", "learn"}},
-    {"checkpoint", {"core", "config", "io", "tensors", "data", "nn", "cluster", "recipe", "network"}},
+    {"checkpoint", {"core", "config", "io", "tensors", "data", "nn", "cluster", "average", "recipe", "network"}},
 };
 
 fs::path source_dir() {

@@ -12,11 +12,6 @@ namespace sdg::checkpoint {
 namespace fs = std::filesystem;
 namespace {
 
-std::string numbered_name(int64_t step) {
-  const std::string digits = std::to_string(step);
-  return "step-" + std::string(digits.size() < 8 ? 8 - digits.size() : 0, '0') + digits + ".safetensors";
-}
-
 constexpr int64_t kFewestKept = 2;
 
 // Those of steps beyond `step` belong to a history that somebody put there: not ours to remove.
@@ -48,6 +43,11 @@ void RunFolder::create() const {
 
 bool RunFolder::has_checkpoint() const {
   return fs::exists(last()) || fs::exists(lowest_fd()) || fs::exists(earlier_best()) || !numbered().empty();
+}
+
+std::string RunFolder::numbered_name(int64_t step) {
+  const std::string digits = std::to_string(step);
+  return "step-" + std::string(digits.size() < 8 ? 8 - digits.size() : 0, '0') + digits + ".safetensors";
 }
 
 std::optional<int64_t> RunFolder::numbered_step(const std::string& name) {
@@ -110,9 +110,10 @@ void RunFolder::remove_temporaries() const {
              path.filename() == "best.safetensors.link";
     }
     if (folder == pictures()) return is_picture(name);
+    if (folder == averages()) return numbered_step(name).has_value();
     return name == config().filename() || name == metrics().filename() || name == pseudo_labels().filename();
   };
-  for (const auto& folder : {root(), checkpoints(), pictures()}) {
+  for (const auto& folder : {root(), checkpoints(), pictures(), averages()}) {
     std::error_code ignored;
     std::vector<fs::path> found;
     for (const auto& entry : fs::directory_iterator(folder, ignored))

@@ -36,6 +36,8 @@ Command audit_command();
 Command cluster_command();
 Command clusters_command();
 Command sweep_command();
+Command average_command();
+Command tune_command();
 Command features_command();
 Command bench_command();
 Command inspect_command();

@@ -103,6 +103,7 @@ Learner::Learner(const recipe::RunConfig& config, const at::Device& device, cons
     : state_(config, device, std::move(student), std::move(teacher), reducer),
       draws_(draws ? std::move(draws) : counter_draws(config, state_.student.model->patch_tokens(), device)),
       optimizer_(optimizer_of(state_)),
+      averages_(state_),
       objectives_(make_objectives(state_, images, target)) {
   const auto facts = recipe::facts_of(config);
   SDG_CHECK(static_cast<bool>(target) == config.align.on(), "align.extractor ", config.align.extractor,
@@ -164,8 +165,9 @@ void Learner::pass(Shard& shard, const std::vector<Objective*>& objectives) cons
   condition.strength = guided_.strength(shard);
   const auto& network = state_.student;
   const auto& train = state_.config.train;
-  shard.point = network.predictions.training_point(shard.x, shard.draws.eps.to(state_.device),
-                                                   shard.draws.t.to(state_.device), train.loss_on, train.loss_floor);
+  shard.point =
+      network.predictions.training_point(shard.x, shard.draws.eps.to(state_.device), shard.draws.t.to(state_.device),
+                                         train.loss_on, train.loss_floor, train.snr_cap);
   guided_.aim(shard, condition);
   shard.output = network.forward(shard.point.input, shard.point.time, condition, shard.forward);
   {
@@ -221,6 +223,7 @@ StepResult Learner::step(const data::Batch& batch) {
   // From here on nothing can go wrong any more: the step counts.
   undo.keep();
   update_teacher(state_, result.bad);
+  averages_.follow(state_, result.bad);
   if (recipe::facts_of(state_.config).online && result.ids.defined()) {
     if (result.bad.defined()) {
       prior_.see_unless(result.bad, result.ids);
@@ -235,7 +238,7 @@ StepResult Learner::step(const data::Batch& batch) {
 }
 
 void Learner::step_weights(StepResult& result, const std::vector<Contribution>& contributions) {
-  result.lr = learning_rate(state_.config.train, state_.steps_done);
+  result.lr = learning_rate(state_.config.train, state_.steps_done, state_.student.model->dim());
   if (state_.no_waiting) return update_unless_bad(result, contributions);
   const auto own = state_.stepped();
   auto& values = state_.flat.values();
@@ -248,8 +251,14 @@ network::Network& Learner::teacher() {
   return state_.teacher;
 }
 
+std::map<std::string, Tensor> Learner::gather_averages() {
+  averages_.gather(state_);
+  return state_.reducer.rank() == 0 ? averages_.of_network(state_) : std::map<std::string, Tensor>();
+}
+
 void Learner::gather_state() {
   gather_teacher(false);
+  averages_.gather(state_);
   if (!state_.sharded) return;
   whole_exp_avg_ = gather_on_first(optimizer_.exp_avg, state_.slices, state_.reducer);
   whole_exp_avg_sq_ = gather_on_first(optimizer_.exp_avg_sq, state_.slices, state_.reducer);
@@ -270,6 +279,7 @@ void Learner::save(tensors::TensorFile& file) const {
   moments(state_.sharded ? whole_exp_avg_ : optimizer_.exp_avg, "optimizer.exp_avg.");
   moments(state_.sharded ? whole_exp_avg_sq_ : optimizer_.exp_avg_sq, "optimizer.exp_avg_sq.");
   file.tensors["optimizer.step"] = optimizer_.steps_done;
+  averages_.save(state_, file);
   prior_.save(file);
   if (state_.teacher.stored) save_stored(*state_.teacher.stored, file);
   for (const auto& objective : objectives_) objective->save(file);
@@ -293,6 +303,7 @@ void Learner::load(const tensors::TensorFile& file, const std::string& where) {
   moments(optimizer_.exp_avg, "optimizer.exp_avg.");
   moments(optimizer_.exp_avg_sq, "optimizer.exp_avg_sq.");
   restore(optimizer_.steps_done, file, "optimizer.step", where);
+  averages_.load(state_, file, where);
   prior_.load(file, where);
   for (const auto& objective : objectives_) objective->load(file, where);
   if (keeps_ids() && file.tensors.count("ids")) set_ids(file.tensors.at("ids"));

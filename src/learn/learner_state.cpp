@@ -1,5 +1,6 @@
 #include "sdg/learn/learner_state.h"
 
+#include "learn/lerp.h"
 #include "sdg/core/parallel.h"
 #include "sdg/learn/optimizer.h"
 #include "sdg/learn/own_images.h"
@@ -24,16 +25,6 @@ std::vector<Tensor> trainable(torch::nn::Module& module) {
     if (parameter.requires_grad()) out.push_back(parameter);
   }
   return out;
-}
-
-// ours + share (theirs - ours), unless `bad` says on the device that the step does not count. Both are finite in any
-// case, so a share of 0 changes nothing.
-void lerp_unless_bad(const Tensor& ours, const Tensor& theirs, double share, const Tensor& bad) {
-  if (!bad.defined()) {
-    ours.lerp_(theirs, share);
-  } else {
-    ours.lerp_(theirs, bad.logical_not().to(ours.scalar_type()) * share);
-  }
 }
 
 void copy_unless_bad(const Tensor& ours, const Tensor& theirs, const Tensor& bad) {

@@ -99,7 +99,7 @@ UViTImpl::UViTImpl(const UViTOptions& options, const at::TensorOptions& where) :
   if (o.strength) strength_embed = register_module("strength_embed", make_strength_mlp(o.dim, where));
   if (o.inner < 0) return;
   auto& inner = nn::add_scope(*this, "inner_head");
-  inner_norm = inner.register_module("norm", nn::LayerNorm(o.dim, kNormEps, where));
+  inner_norm = inner.register_module("norm", nn::LayerNorm(o.dim, kNormEps, where, norm_kind(o)));
   inner_linear = inner.register_module("linear", nn::Linear(o.dim, o.patch * o.patch * o.channels, true, where));
 }
 

@@ -82,6 +82,20 @@ void forecast(Cost& cost, const recipe::RunConfig& config, const Machine& machin
               (static_cast<double>(cost.ranks) * cost.tflops * kTera) / kDay;
 }
 
+// Of every number a rank steps two in memory, and of those of the network two on disk in each snapshot.
+void count_averages(Cost& cost, const recipe::RunConfig& config, int64_t head) {
+  const auto& average = config.average;
+  if (!average.track) return;
+  const bool sharded = config.train.shard_state && cost.ranks > 1;
+  cost.tracked_bytes = 2 * kFloat * (sharded ? (cost.parameters + cost.ranks - 1) / cost.ranks : cost.parameters);
+  auto last = config.train.steps / average.every * average.every;  // snapshot, at which earlier ones were thinned
+  while (last > 0 && last % average.spacing(last) != 0) last -= average.every;
+  cost.snapshot_spacing = average.spacing(last);
+  cost.snapshots = last / cost.snapshot_spacing;
+  const auto number = average.stored == recipe::Stored::kFloat16 ? kHalf : kFloat;
+  cost.snapshot_bytes = cost.snapshots * 2 * number * (cost.parameters - head);
+}
+
 }  // namespace
 
 const Card& card_of(const std::string& name) {
@@ -120,6 +134,7 @@ Cost estimate_cost(const recipe::RunConfig& config, const Machine& machine, cons
     cost.average_sharded = !recipe::facts_of(config).online && config.guided.learn != recipe::LearnGuidance::kMg;
     cost.state_bytes = 2 * whole + (cost.average_sharded ? slice : whole) + 2 * slice;
   }
+  count_averages(cost, config, head);
   const auto own = (train.batch + cost.ranks - 1) / cost.ranks;
   auto shard = cpu ? std::min(own, train.shard) : own;
   if (train.micro_batch > 0) shard = std::min(shard, train.micro_batch);

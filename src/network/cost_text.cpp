@@ -34,6 +34,7 @@ std::string memory(const Cost& cost) {
   auto out = cat("# memory           ", gibibytes(cost.bytes()), cost.ranks > 1 ? " a rank: " : ": ",
                  gibibytes(cost.state_bytes), " of weights, gradient, average and optimizer, ",
                  gibibytes(cost.shard_bytes), " of gradients under way, ");
+  if (cost.tracked_bytes > 0) out += cat(gibibytes(cost.tracked_bytes), " of averages for any width, ");
   if (cost.cast_bytes > 0) out += cat(gibibytes(cost.cast_bytes), " of bf16 weights, ");
   out += cat("about ", gibibytes(cost.activation_bytes), " of activations (", cost.at_once, " images at once)");
   if (cost.unsharded_bytes > cost.state_bytes)
@@ -41,6 +42,12 @@ std::string memory(const Cost& cost) {
                cost.average_sharded ? " of optimizer and average" : " of optimizer (steps look through the average)");
   if (cost.kept_bytes > 0) out += cat("; ", gibibytes(cost.kept_bytes), " of kept clusters in the host's memory");
   return out + "\n";
+}
+
+std::string averages(const Cost& cost) {
+  if (cost.tracked_bytes == 0) return "";
+  return cat("# averages         ", gibibytes(cost.snapshot_bytes), " on disk at the end: ", cost.snapshots,
+             " snapshots, one every ", cost.snapshot_spacing, " steps; each checkpoint is larger by two averages\n");
 }
 
 std::string time(const Cost& cost) {
@@ -55,8 +62,8 @@ std::string time(const Cost& cost) {
 
 std::string to_text(const Cost& cost) {
   auto out = cat("# parameters       ", grouped(cost.parameters), "\n# multiply-adds    ", grouped(cost.macs),
-                 " a forward pass of one image\n", memory(cost), "# FLOP             ", rounded("%.3g", cost.step_flop),
-                 " a step, of all ranks\n", time(cost));
+                 " a forward pass of one image\n", memory(cost), averages(cost), "# FLOP             ",
+                 rounded("%.3g", cost.step_flop), " a step, of all ranks\n", time(cost));
   if (cost.images > 0) {
     out += cat("# steps per epoch  ", rounded("%.2f", cost.steps_per_epoch), " (", grouped(cost.images), " images)\n");
   } else {

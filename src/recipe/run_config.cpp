@@ -28,6 +28,7 @@ void RunConfig::visit(config::Fields& fields) {
   fields.group("align", align, "Aligning the network's features with those of an outside one while training.");
   fields.group("guided", guided,
                "Guidance that is learned in training, so that drawing with it costs one evaluation a step.");
+  fields.group("average", average, "Averages of the weights that are kept for any width afterwards (sdg average).");
   fields.group("sample", sample, "How images are drawn.");
   fields.group("eval", eval, "How images and clusters are measured.");
 }
@@ -83,6 +84,13 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(config.eval.every == 0 || config.sample.guide != sample::Guide::kNetwork,
                   "eval.every: images cannot be drawn while training with sample.guide network, which needs another "
                   "checkpoint to guide by");
+  const bool times_as_drawn = config.train.time == TimeDraw::kUniform && config.train.time_shift == 1;
+  SDG_CHECK_USAGE(times_as_drawn || !flow::has_steps(config.model.path),
+                  "train.time, train.time_shift: of paths whose place is a time; model.path ",
+                  config::name(config.model.path), " counts steps");
+  SDG_CHECK_USAGE(!config.average.track || config.average.narrow < config.average.wide,
+                  "average.narrow: must be below average.wide, got ", config.average.narrow, " and ",
+                  config.average.wide);
   SDG_CHECK_USAGE(!facts.online || config.cluster.start <= condition.change,
                   "cluster.start: the head must begin no later than the conditions (condition.change ",
                   condition.change, "), got ", config.cluster.start);

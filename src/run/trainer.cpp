@@ -9,6 +9,7 @@
 #include "checkpoint/run_figures.h"
 #include "run/alignment_target.h"
 #include "run/alike.h"
+#include "run/change_report.h"
 #include "run/distance_watch.h"
 #include "run/out_of_memory.h"
 #include "run/run_log.h"
@@ -16,6 +17,7 @@
 #include "run/supply.h"
 #include "run/unread_figures.h"
 #include "sdg/checkpoint/audit.h"
+#include "sdg/checkpoint/average_snapshots.h"
 #include "sdg/checkpoint/checkpoint.h"
 #include "sdg/checkpoint/recovery.h"
 #include "sdg/cluster/collapse.h"
@@ -88,6 +90,7 @@ class Run {
                            "): what comes out equals one rank's within rounding, not to the bit"));
     reducer_.first_alone([&] {
       folder_.create();
+      checkpoint::remove_snapshots_beyond(folder_, learner_.steps_done());
       write_config();
       start_message(outcome.resumed);
       say_notes();  // after the log file is open, so that they are told there too
@@ -186,7 +189,8 @@ class Run {
     report.step = learner_.steps_done();
     report.steps = config_.train.steps;
     report.read = learner_.waits() || pictures_due() || distance_.due(report.step) ||
-                  reading_due(config_.train, report.step, learner_.change_at());
+                  reading_due(config_.train, report.step, learner_.change_at()) ||
+                  checkpoint::snapshot_due(config_.average, report.step);
     if (report.read) or_tell([&] { learner_.settle(); });
     unread_.add(report.result, config_.train.batch, seconds_since(start));
     if (report.read) unread_.read(figures_);
@@ -194,7 +198,8 @@ class Run {
     report.images_per_second = unread_.images_per_second();
     report.measured = measured_;
     watch_clusters(report);
-    watch_change(report);
+    say_of_change(report, config_, learner_.change_at(), observer_.on_event);
+    if (checkpoint::snapshot_due(config_.average, report.step)) snapshot();
     if (log_ && log_due(config_.train, report.step)) log_->write(report);
     if (observer_.on_step) observer_.on_step(report);
     // Who asks for an end need not wait for measurements and pictures: they are made when the run goes on.
@@ -246,26 +251,6 @@ class Run {
     observer_.on_event(message);
   }
 
-  // What the agreement was when conditions began tells whether they can guide.
-  void watch_change(const StepReport& report) {
-    const auto& result = report.result;
-    if (!report.read || report.step != learner_.change_at() || !recipe::facts_of(config_).online) return;
-    const auto begin = cat("step ", report.step, ": conditions begin");
-    if (result.agreement < 0) {
-      if (observer_.on_event)
-        observer_.on_event(cat(begin, "; too few images were seen twice to say whether their clusters hold still"));
-      return;
-    }
-    const auto message = cat(begin, "; ", std::round(1000 * result.agreement) / 10,
-                             " % of the images keep their cluster from one look to the next");
-    if (config_.condition.stable > 0 && !result.stable_now) {
-      log::warning(cat(message, ", less than the ", 100 * config_.condition.stable,
-                       " % asked for (condition.stable): clusters that flicker guide badly"));
-    } else if (observer_.on_event) {
-      observer_.on_event(message);
-    }
-  }
-
   void pictures() {
     pictured_at_ = learner_.steps_done();
     learner_.gather_teacher(/*on_all=*/false);
@@ -273,6 +258,11 @@ class Run {
       const auto message = write_pictures(config_, folder_, supply_, learner_, device_, *log_);
       if (observer_.on_event && !message.empty()) observer_.on_event(message);
     });
+  }
+
+  void snapshot() {
+    const auto averages = learner_.gather_averages();
+    reducer_.first_alone([&] { checkpoint::save_snapshot(folder_, averages, learner_.steps_done(), config_.average); });
   }
 
   void save(bool lowest = false) {

@@ -17,6 +17,7 @@ namespace sdg::checkpoint {
 ///   pictures/              sample grids and cluster sheets by step
 ///   checkpoints/           last.safetensors, step-NNNNNNNN.safetensors, with eval.every lowest_fd.safetensors;
 ///                          NAME.damaged: see recovery.h
+///   averages/              with average.track step-NNNNNNNN.safetensors, see average_snapshots.h
 class RunFolder {
  public:
   explicit RunFolder(std::filesystem::path root);
@@ -36,6 +37,8 @@ class RunFolder {
   std::filesystem::path tensorboard() const { return root_ / "tensorboard"; }
   std::filesystem::path pictures() const { return root_ / "pictures"; }
   std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
+  /// Snapshots of the averages that average.track keeps.
+  std::filesystem::path averages() const { return root_ / "averages"; }
   std::filesystem::path last() const { return checkpoints() / "last.safetensors"; }
   /// The one with the lowest distance of those that were measured while training (eval.every).
   std::filesystem::path lowest_fd() const { return checkpoints() / "lowest_fd.safetensors"; }
@@ -47,6 +50,7 @@ class RunFolder {
   bool has_checkpoint() const;
   /// The step in a name of exactly the form step-NNNNNNNN.safetensors; files of other names are not ours.
   static std::optional<int64_t> numbered_step(const std::string& name);
+  static std::string numbered_name(int64_t step);
   /// The numbered checkpoints, oldest first.
   std::vector<std::filesystem::path> numbered() const;
 

@@ -13,6 +13,7 @@
 #include "sdg/learn/learner_state.h"
 #include "sdg/learn/objective.h"
 #include "sdg/learn/optimizer.h"
+#include "sdg/learn/power_averages.h"
 #include "sdg/learn/step_result.h"
 #include "sdg/tensors/tensor_file.h"
 
@@ -79,6 +80,8 @@ class Learner {
   /// to do without train.shard_state. save() needs gather_state(), which is for rank 0 alone.
   void gather_teacher(bool on_all) { gather_average(state_, on_all); }
   void gather_state();
+  /// Of average.track the network's averages as PowerAverages::of_network has them, on rank 0; all ranks must ask.
+  std::map<std::string, Tensor> gather_averages();
   /// What sampling draws conditions from: the share of each cluster (or class) in the conditions lately given, [K]; at
   /// patch level the last cluster maps themselves, int64 [M, L]; of stored conditions equal shares of their rows.
   /// Undefined while no step was trained with conditions.
@@ -107,6 +110,7 @@ class Learner {
   DrawFn draws_;
   AdamW optimizer_;
   Tensor whole_exp_avg_, whole_exp_avg_sq_;  // on rank 0 between gather_state and the next step
+  PowerAverages averages_;
   ConditionPrior prior_;
   Tensor verdict_;        // int64 [2] on the device: the first step that was not finite (0: none) and of what
   size_t unsettled_ = 0;  // steps since it was read

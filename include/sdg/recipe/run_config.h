@@ -7,6 +7,7 @@
 #include "sdg/data/options.h"
 #include "sdg/flow/options.h"
 #include "sdg/model/options.h"
+#include "sdg/recipe/average_options.h"
 #include "sdg/recipe/guided_options.h"
 #include "sdg/recipe/options.h"
 #include "sdg/sample/options.h"
@@ -25,6 +26,7 @@ struct RunConfig {
   TrainOptions train;
   AlignOptions align;
   GuidedOptions guided;
+  AverageOptions average;
   sample::SampleOptions sample;
   EvalOptions eval;
   std::string config_dir;  ///< folder of the file it was read from; data paths are tried there first (not an option)
