@@ -7,6 +7,7 @@ namespace sdg::cli {
 
 void declare_measured(CLI::App& app, MeasuredArguments& arguments) {
   declare_sampling(app, arguments.sampling, "eval.count");
+  declare_tuned(app, arguments.sampling);
   app.add_option(
          "--images", arguments.images,
          "measure these images (folder, tar, safetensors, .npz of arr_0 or of statistics), as they are, instead "

@@ -129,6 +129,7 @@ Command sample_command() {
       "sample", "Draw images from a trained network.", kExamples, [](CLI::App& app) {
         auto arguments = std::make_shared<Arguments>();
         declare_sampling(app, arguments->sampling, "sample.count");
+        declare_tuned(app, arguments->sampling);
         auto* out = app.add_option("--out", arguments->out,
                                    "folder for 000000.png, 000001.png, ... and nothing else; their grid is written "
                                    "beside it, as DIR-grid.png")

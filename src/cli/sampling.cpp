@@ -7,12 +7,14 @@
 #include "cli/terminal.h"
 #include "sdg/checkpoint/run_folder.h"
 #include "sdg/checkpoint/same_data.h"
+#include "sdg/config/value.h"
 #include "sdg/core/error.h"
 #include "sdg/generate/guide_network.h"
 #include "sdg/image/image.h"
 #include "sdg/latents/latent_images.h"
 #include "sdg/network/assign.h"
 #include "sdg/sample/guidance.h"
+#include "sdg/study/tuned.h"
 
 namespace sdg::cli {
 namespace {
@@ -150,7 +152,7 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
 std::vector<std::string> drawing_flags() {
   auto flags = sample_flags();
   flags.insert(flags.end(), {"--cluster", "--cluster-from", "--class", "--map", "--map-from", "--guide-checkpoint",
-                             "--guide-weights"});
+                             "--guide-weights", "--untuned"});
   return flags;
 }
 
@@ -214,8 +216,48 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::st
   declare_device(app, arguments.device);
 }
 
+void declare_tuned(CLI::App& app, SamplingArguments& arguments) {
+  arguments.tuned = true;
+  app.add_flag_callback(
+      "--untuned", [&arguments] { arguments.tuned = false; },
+      "draw as the run's configuration says, also where sdg tune has found better (sampling.json in the run's folder)");
+}
+
+namespace {
+
+// What was found for the checkpoint that the arguments mean; with `speak` says so, or why it does not count.
+std::optional<study::Tuned> tuned_for(const SamplingArguments& arguments, const std::filesystem::path& path,
+                                      bool speak) {
+  if (!arguments.tuned || !arguments.checkpoint.empty()) return std::nullopt;
+  const auto run = checkpoint::RunFolder::of_checkpoint(path).root();
+  auto out = study::read_tuned(run);
+  if (!out) return out;
+  const auto where = study::tuned_path(run).string();
+  const auto step =
+      checkpoint::parse_info(tensors::read_tensor_header(checkpoint::find_checkpoint(run.string(), "")), where).step;
+  if (out->step != step) {
+    if (speak)
+      warn(cat(where, ": was found at step ", out->step, ", the run is at step ", step,
+               " now: it is not followed; sdg tune ", run.string(), " finds it anew"));
+    return std::nullopt;
+  }
+  if (speak) {
+    std::vector<std::string> parts;
+    for (const auto& [name, value] : out->options) parts.push_back(cat(name, " ", value));
+    if (!out->average.empty() && arguments.weights == checkpoint::Weights::kEma) parts.push_back(out->average);
+    if (!out->guide.empty()) parts.push_back(out->guide);
+    say(cat("drawing as tuned (", where, "): ", join(parts), "; --untuned leaves that"));
+  }
+  return out;
+}
+
+}  // namespace
+
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device) {
-  const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
+  auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
+  const auto tuned = tuned_for(arguments, path, true);
+  if (tuned && !tuned->average.empty() && arguments.weights == checkpoint::Weights::kEma)
+    path = checkpoint::RunFolder::of_checkpoint(path).root() / tuned->average;
   auto trained = checkpoint::load_trained(path, device, arguments.weights);
   say(cat(path.string(), ": ", trained.info.config.model.name, ", condition ",
           config::name(trained.info.config.condition.source), ", step ", trained.info.step));
@@ -239,6 +281,15 @@ generate::Request request_of(const SamplingArguments& arguments, const checkpoin
                              int64_t default_count, const at::Device& device, std::string* decoder_id) {
   generate::Request request{.sample = trained.info.config.sample};
   request.sample.count = default_count;
+  const auto tuned = tuned_for(arguments, trained.path, false);
+  if (tuned) {
+    const auto fields = config::Fields::of(request.sample);
+    for (const auto& [name, value] : tuned->options) {
+      const auto* field = fields.find(name);
+      SDG_CHECK(field, "sampling.json: unknown option ", name);
+      config::assign(*field, config::parse_value(*field, value));
+    }
+  }
   lay_over(request.sample, arguments.sample);
   if (!arguments.guide.empty()) {
     SDG_CHECK_USAGE(!arguments.sample.contains("guide") || request.sample.guide == sample::Guide::kNetwork,
@@ -250,9 +301,13 @@ generate::Request request_of(const SamplingArguments& arguments, const checkpoin
   if (!arguments.map.empty()) request.map = painted_map(arguments.map, trained);
   if (!arguments.map_from.empty()) request.map = map_seen_in(arguments.map_from, trained, device);
   if (!arguments.cluster_from.empty()) request.cluster = cluster_seen_in(arguments.cluster_from, trained, device);
-  if (!arguments.guide.empty()) {
+  const bool own_guide =
+      tuned && !tuned->guide.empty() && arguments.guide.empty() && request.sample.guide == sample::Guide::kNetwork;
+  if (!arguments.guide.empty() || own_guide) {
+    const auto found = checkpoint::RunFolder::of_checkpoint(trained.path).root() / (tuned ? tuned->guide : "");
     auto guide = std::make_shared<checkpoint::Trained>(
-        checkpoint::load_trained(arguments.guide, device, arguments.guide_weights));
+        own_guide ? checkpoint::load_trained(found, device)
+                  : checkpoint::load_trained(arguments.guide, device, arguments.guide_weights));
     generate::check_guide(trained, *guide);
     request.guide = std::move(guide);
   }

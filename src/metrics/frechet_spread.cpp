@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "sdg/core/error.h"
 #include "sdg/core/parallel.h"
@@ -63,31 +64,67 @@ FrechetLimit frechet_limit(const Tensor& features, const Gaussian& reference, in
   return out;
 }
 
+namespace {
+
+// How often each of n rows is in draw b of n with repetition.
+Tensor times_drawn(int64_t n, int64_t b, uint64_t seed) {
+  const rng::Stream stream{seed, rng::Purpose::kSubset, 2000 + static_cast<uint64_t>(b)};
+  const auto drawn = rng::uniform(stream, {0}, {n})[0].to(at::kDouble).mul(static_cast<double>(n)).to(at::kLong);
+  return at::bincount(drawn.clamp_max(n - 1), {}, n).to(at::kDouble);
+}
+
+// `of(times)`: the value of resampled rows, of which `value` is that of all.
+FrechetInterval bootstrap(double value, int64_t n, int64_t resamples, double level, uint64_t seed,
+                          const std::function<double(const Tensor& times)>& of) {
+  SDG_CHECK(resamples >= 2 && level > 0 && level < 1,
+            "interval of the distance: expected at least 2 resamples and a level within (0, 1), got ", resamples,
+            " and ", level);
+  std::vector<double> values(static_cast<size_t>(resamples));
+  worker_pool().run(resamples, [&](int64_t b) { values[static_cast<size_t>(b)] = of(times_drawn(n, b, seed)); });
+  const Tensor all = std::get<0>(at::tensor(values, at::kDouble).sort(0));
+  const double mean = all.mean().item<double>(), tail = (1 - level) / 2;
+  FrechetInterval out;
+  out.value = value;
+  out.resamples = resamples;
+  out.deviation = all.std(/*unbiased=*/true).item<double>();
+  out.low = value + at::quantile(all, tail).item<double>() - mean;
+  out.high = value + at::quantile(all, 1 - tail).item<double>() - mean;
+  return out;
+}
+
+}  // namespace
+
+Gaussian gaussian_of_rows(const Tensor& rows) {
+  const auto all = checked(rows, 2, "features");
+  const auto n = all.size(0);
+  return weighted(all, at::ones({n}, at::kDouble), static_cast<double>(n));
+}
+
 FrechetInterval frechet_interval(const Tensor& features, const Gaussian& reference, int64_t resamples, double level,
                                  uint64_t seed) {
   torch::NoGradGuard no_grad;
   const auto rows = checked(features, 2, "interval of the distance");
-  SDG_CHECK(resamples >= 2 && level > 0 && level < 1,
-            "interval of the distance: expected at least 2 resamples and a level within (0, 1), got ", resamples,
-            " and ", level);
   const auto n = rows.size(0);
   const FrechetTo to(reference);
-  FrechetInterval out;
-  out.resamples = resamples;
-  out.value = to(weighted(rows, at::ones({n}, at::kDouble), static_cast<double>(n)));
-  std::vector<double> distances(static_cast<size_t>(resamples));
-  worker_pool().run(resamples, [&](int64_t b) {
-    const rng::Stream stream{seed, rng::Purpose::kSubset, 2000 + static_cast<uint64_t>(b)};
-    const auto drawn = rng::uniform(stream, {0}, {n})[0].to(at::kDouble).mul(static_cast<double>(n)).to(at::kLong);
-    const auto times = at::bincount(drawn.clamp_max(n - 1), {}, n).to(at::kDouble);
-    distances[static_cast<size_t>(b)] = to(weighted(rows, times, static_cast<double>(n)));
-  });
-  const Tensor all = std::get<0>(at::tensor(distances, at::kDouble).sort(0));
-  const double mean = all.mean().item<double>(), tail = (1 - level) / 2;
-  out.deviation = all.std(/*unbiased=*/true).item<double>();
-  out.low = std::max(0.0, out.value + at::quantile(all, tail).item<double>() - mean);
-  out.high = out.value + at::quantile(all, 1 - tail).item<double>() - mean;
+  auto out = bootstrap(to(gaussian_of_rows(rows)), n, resamples, level, seed,
+                       [&](const Tensor& times) { return to(weighted(rows, times, static_cast<double>(n))); });
+  out.low = std::max(0.0, out.low);
   return out;
+}
+
+FrechetInterval frechet_difference(const Tensor& a, const Tensor& b, const Gaussian& reference, int64_t resamples,
+                                   double level, uint64_t seed) {
+  torch::NoGradGuard no_grad;
+  const auto first = checked(a, 2, "difference of distances"), second = checked(b, 2, "difference of distances");
+  SDG_CHECK(first.sizes() == second.sizes(), "difference of distances: expected as many images on both sides, got ",
+            first.size(0), " and ", second.size(0));
+  const auto n = first.size(0);
+  const FrechetTo to(reference);
+  return bootstrap(to(gaussian_of_rows(first)) - to(gaussian_of_rows(second)), n, resamples, level, seed,
+                   [&](const Tensor& times) {
+                     const auto total = static_cast<double>(n);
+                     return to(weighted(first, times, total)) - to(weighted(second, times, total));
+                   });
 }
 
 }  // namespace sdg::metrics

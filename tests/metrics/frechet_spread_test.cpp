@@ -73,6 +73,29 @@ TEST(FrechetInterval, HoldsTheMeanOfItsSizeAboutAsOftenAsItsLevelSays) {
   EXPECT_GE(held, 47) << "of 60, of which 54 are expected";
 }
 
+TEST(FrechetDifference, OfPairsIsNarrowerThanOfStrangersAndHoldsTheTruth) {
+  // Distance |m|^2 to N(0, 1): pairs that are 0.3 and 0.25 away differ by 6 (0.3^2 - 0.25^2).
+  const double truth = kWidth * (0.3 * 0.3 - 0.25 * 0.25);
+  int holds = 0;
+  double paired = 0, strangers = 0;
+  for (uint64_t run = 0; run < 40; ++run) {
+    const auto a = drawn(run, 300, 0.3);
+    const auto same = frechet_difference(a, drawn(run, 300, 0.25), standard(), 60);
+    const auto other = frechet_difference(a, drawn(run + 1000, 300, 0.25), standard(), 60);
+    EXPECT_NEAR(
+        same.value,
+        frechet_distance(gaussian_of(a), standard()) - frechet_distance(gaussian_of(drawn(run, 300, 0.25)), standard()),
+        1e-9);
+    holds += same.low <= truth && truth <= same.high ? 1 : 0;
+    paired += same.high - same.low;
+    strangers += other.high - other.low;
+  }
+  EXPECT_GE(holds, 34);
+  EXPECT_LT(paired, 0.4 * strangers);
+  EXPECT_EQ(frechet_difference(drawn(0, 50), drawn(0, 50), standard(), 10).high, 0);
+  EXPECT_THROW(frechet_difference(drawn(0, 50), drawn(0, 51), standard()), Error);
+}
+
 TEST(FrechetInterval, RefusesWhatGivesNone) {
   EXPECT_THROW(frechet_interval(drawn(1, 1), standard()), Error);
   EXPECT_THROW(frechet_interval(drawn(1, 9), standard(), 1), Error);

@@ -34,4 +34,12 @@ struct FrechetInterval {
 FrechetInterval frechet_interval(const Tensor& features, const Gaussian& reference, int64_t resamples = 100,
                                  double level = 0.95, uint64_t seed = 0);
 
+/// The distance of `a` less that of `b`, rows of the same images drawn in two ways, [N, D] each: both are resampled
+/// together, so what the images have in common drops out.
+FrechetInterval frechet_difference(const Tensor& a, const Tensor& b, const Gaussian& reference, int64_t resamples = 100,
+                                   double level = 0.95, uint64_t seed = 0);
+
+/// Mean and covariance of rows [N, D], N at least 2, in float64.
+Gaussian gaussian_of_rows(const Tensor& rows);
+
 }  // namespace sdg::metrics

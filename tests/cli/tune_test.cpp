@@ -1,0 +1,127 @@
+// sdg tune: finds how a run draws best, and sdg sample follows it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cli/tiny_program.h"
+#include "sdg/study/tuned.h"
+#include "support/tiny_run.h"
+
+using namespace sdg;
+using test::expect_failure;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+namespace {
+
+class TuneProgram : public test::Program {
+ protected:
+  nlohmann::json result(const std::string& run = "run") const {
+    return nlohmann::json::parse(test::read_text(folder_ / (run + "/tune/result.json")));
+  }
+  // Files of the run and their bytes, those of logs left out.
+  std::string drawn(const std::string& arguments, const std::string& out) const {
+    const auto done = sdg("sample --run run --count 16 --npz " + out + " " + arguments);
+    EXPECT_EQ(done.code, 0) << done.err;
+    err_ = done.err;
+    return test::read_text(folder_ / out);
+  }
+  mutable std::string err_;
+};
+
+const std::string kFew = "--guidance 1,2,4 --begin 0,0.3 --end 1 --images 1200 --least 16 --resamples 20 ";
+
+}  // namespace
+
+TEST_F(TuneProgram, SearchesWithinItsBudgetDrawsTheCurveAndStoresWhatSampleFollows) {
+  train_run("--set average.track=true --set average.every=1 --set train.steps=12 --set condition.change=0.2");
+  const auto done = sdg("tune run " + kFew + "--width 0.1,0.2 --guide-step 4");
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto found = result();
+  EXPECT_LE(found["images"].get<int64_t>(), 1200);
+  EXPECT_EQ(found["metric"], "FD-digits");
+  EXPECT_EQ(found["protocol"]["extractor"], "digits");
+  EXPECT_EQ(found["step"], 12);
+  std::set<std::string> axes;
+  for (const auto& [name, value] : found["best"].items()) axes.insert(name);
+  EXPECT_EQ(axes, (std::set<std::string>{"guidance", "begin", "width", "guide"})) << "an axis of one value is none";
+  for (const auto& point : found["points"]) {
+    EXPECT_LE(point["distance"]["low"], point["distance"]["value"]);
+    EXPECT_GE(point["distance"]["high"], point["distance"]["value"]);
+  }
+  EXPECT_THAT(done.out, HasSubstr("| guidance | begin | width | guide | FD-digits of "));
+  EXPECT_THAT(done.out, HasSubstr("best: guidance "));
+  EXPECT_THAT(test::read_text(folder_ / "run/tune/curve.svg"), HasSubstr("FD-digits over guidance"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/tune/work"));
+
+  // Whatever was found: sample follows the file, says so, and the command line wins.
+  study::Tuned tuned;
+  tuned.step = 12;
+  tuned.options = {{"guidance", "3"}, {"guidance_begin", "0.3"}, {"guidance_end", "1"}, {"guide", "null"}};
+  study::write_tuned(folder_ / "run", tuned);
+  const auto followed = drawn("", "a.npz");
+  EXPECT_THAT(err_, HasSubstr("drawing as tuned (run/sampling.json): guidance 3, guidance_begin 0.3, guidance_end 1, "));
+  EXPECT_EQ(followed, drawn("--untuned --guidance 3 --guidance-interval 0.3 1", "b.npz"));
+  EXPECT_THAT(err_, Not(HasSubstr("as tuned")));
+  EXPECT_EQ(drawn("--guidance 1.25", "c.npz"), drawn("--untuned --guidance 1.25 --guidance-interval 0.3 1", "d.npz"));
+  EXPECT_NE(followed, drawn("--untuned", "e.npz"));
+  // With an average and a guide of the run.
+  ASSERT_EQ(sdg("average run --width 0.2 --out run/tune/a.safetensors").code, 0);
+  ASSERT_EQ(sdg("average run --width 0.05 --step 6 --out run/tune/g.safetensors").code, 0);
+  tuned.average = "tune/a.safetensors";
+  tuned.guide = "tune/g.safetensors";
+  tuned.options["guide"] = "network";
+  study::write_tuned(folder_ / "run", tuned);
+  const auto guided = drawn("", "f.npz");
+  const auto by_hand =
+      sdg("sample --checkpoint run/tune/a.safetensors --guide-checkpoint run/tune/g.safetensors "
+          "--guidance 3 --guidance-interval 0.3 1 --count 16 --npz g.npz");
+  ASSERT_EQ(by_hand.code, 0) << by_hand.err;
+  EXPECT_EQ(guided, test::read_text(folder_ / "g.npz"));
+  const auto measured = sdg("eval --run run --count 32");
+  EXPECT_EQ(measured.code, 0) << measured.err;
+  EXPECT_THAT(measured.err, HasSubstr("drawing as tuned"));
+  // Trained on, it is another run.
+  ASSERT_EQ(sdg("train --resume run --set train.steps=14").code, 0);
+  drawn("", "h.npz");
+  EXPECT_THAT(err_, HasSubstr("was found at step 12, the run is at step 14 now: it is not followed"));
+}
+
+TEST_F(TuneProgram, StoppedGoesOnToTheSameResult) {
+  train_run();
+  ASSERT_EQ(sdg("tune run " + kFew).code, 0);
+  const auto whole = result();
+  std::filesystem::remove_all(folder_ / "run/tune");
+  test::RunningProgram running(folder_.path(), "tune run " + kFew);
+  // Stopped as soon as something was drawn; where it was faster than that it is simply done.
+  for (int i = 0; i < 2000 && !std::filesystem::exists(folder_ / "run/tune/work"); ++i) ::usleep(5000);
+  ::usleep(100000);
+  running.send(SIGTERM);
+  const auto stopped = running.wait();
+  if (stopped.code != 0) {
+    EXPECT_EQ(stopped.code, 143) << stopped.err;
+    EXPECT_THAT(stopped.err, HasSubstr("the same command goes on"));
+    ASSERT_EQ(sdg("tune run " + kFew).code, 0);
+  }
+  auto again = result();
+  for (const auto* key : {"best", "images", "points", "rounds", "proof"}) EXPECT_EQ(again[key], whole[key]) << key;
+}
+
+TEST_F(TuneProgram, RefusesInOneLine) {
+  train_run();
+  expect_failure(sdg("tune run --images 100 --seconds 3"), 2, "--seconds: the budget is --images or --seconds");
+  expect_failure(sdg("tune run --width 0.1"), 2, "--width: this run kept no averages (average.track)");
+  expect_failure(sdg("tune run --guide-step 3"), 2, "--guide-step: this run kept no averages");
+  expect_failure(sdg("tune run --begin 0.9 --end 0.5"), 2, "--begin 0.9 is after --end 0.5");
+  expect_failure(sdg("tune run --images 64"), 1, "not enough for two settings");
+  expect_failure(sdg("tune nowhere"), 2, "nowhere: no checkpoint there");
+  ASSERT_EQ(sdg("train --run none " + test::kTiny + "--set condition.source=none").code, 0);
+  expect_failure(sdg("tune none"), 2, "draws without conditions and kept no averages");
+  test::write_text(folder_ / "run/sampling.json", "{}");
+  expect_failure(sdg("sample --run run"), 1, "run/sampling.json: not written by sdg tune");
+  test::write_text(folder_ / "run/sampling.json",
+                   R"({"format":"sdg-sampling-1","step":6,"options":{},"average":"../x","guide":"","found":""})");
+  expect_failure(sdg("sample --run run"), 1, "../x is not within the run's folder");
+}
