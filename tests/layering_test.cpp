@@ -33,6 +33,7 @@ const std::map<std::string, std::set<std::string>> kAllowed = {
     {"cluster", {"core", "config", "nn"}},
     {"metrics", {"core", "tensors"}},
     {"average", {"core"}},
+    {"regions", {"core", "config", "io", "tensors", "image", "data", "cluster"}},
     {"recipe", {"core", "config", "data", "flow", "model", "sample", "cluster", "average"}},
     {"network", {"core", "config", "data", "nn", "flow", "model", "cluster", "recipe"}},
     {"learn", {"core", "config", "tensors", "data", "flow", "model", "cluster", "average", "recipe", "network"}},

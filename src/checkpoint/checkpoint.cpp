@@ -40,6 +40,8 @@ std::shared_ptr<const network::StoredConditions> stored_conditions(const tensors
   };
   out->classes = number("stored_classes");
   out->map_channels = number("stored_map_channels");
+  if (const auto weights = file.tensors.find("stored.weights"); weights != file.tensors.end())
+    out->weights = weights->second;
   return out;
 }
 
@@ -149,7 +151,7 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
   const auto conditions_from =
       change == file.metadata.end() ? network::change_step(trained.info.config) : std::stoll(change->second);
   if (trained.network.stored && trained.info.step > conditions_from)
-    trained.prior = cluster::label_prior(at::ones({trained.network.stored->rows()}, at::kDouble));
+    trained.prior = cluster::label_prior(trained.network.stored->frequencies());
   if (prior != file.tensors.end() && trained.info.step > conditions_from) {
     trained.prior = cluster::label_prior(prior->second);
     if (network::patch_level(trained.info.config)) {

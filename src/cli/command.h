@@ -42,5 +42,7 @@ Command features_command();
 Command bench_command();
 Command inspect_command();
 Command convert_command();
+Command boxes_command();
+Command masks_command();
 
 }  // namespace sdg::cli

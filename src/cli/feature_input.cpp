@@ -11,9 +11,12 @@
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
+#include "sdg/evaluate/image_feeds.h"
 #include "sdg/io/file_kind.h"
+#include "sdg/metrics/feature_collector.h"
 #include "sdg/network/features.h"
 #include "sdg/tensors/tensor_file.h"
+#include "sdg/vision/feature_extractor.h"
 
 namespace sdg::cli {
 namespace {
@@ -54,6 +57,39 @@ FeatureInput from_file(const FeatureArguments& arguments) {
     out.labels = labels_of(opened);
     if (rows.defined() && out.labels.defined()) out.labels = out.labels.index_select(0, rows);
   }
+  return out;
+}
+
+// Of an outside network, which sees each image without noise.
+FeatureInput from_extractor(const FeatureArguments& arguments, Reducer& ranks) {
+  SDG_CHECK_USAGE(arguments.features.empty(), "--extractor: looks at images; --features are there already");
+  SDG_CHECK_USAGE(arguments.run.empty() && arguments.checkpoint.empty(),
+                  "--extractor: an outside network looks at the images; --run and --checkpoint name another");
+  SDG_CHECK_USAGE(!arguments.depth && !arguments.time && !arguments.pooling,
+                  "--depth, --time, --pooling: say where in a network of ours to look; --extractor is an outside one");
+  SDG_CHECK_USAGE(!arguments.data.empty(), "--extractor: name the images with --data");
+  data::DataOptions options;
+  options.path = arguments.data;
+  const auto opened = data::open_data(options, "");
+  SDG_CHECK_USAGE(opened.images, "--extractor: looks at images, and ", arguments.data, " holds latents");
+  const auto extractor =
+      vision::make_extractor(arguments.extractor, arguments.extractor_weights, parse_device(arguments.device));
+  FeatureInput out;
+  ProgressBar bar("features", "img/s");
+  metrics::FeatureCollector collector(opened.size());
+  metrics::for_each_features(evaluate::source_feed(*opened.images, {0, arguments.size}, bar.callback()),
+                             std::ref(*extractor), {&collector}, ranks);
+  bar.finish();
+  out.values = ranks.broadcast(ranks.rank() == 0 ? collector.features()
+                                                 : at::empty({opened.size(), extractor->dim()}, at::kFloat));
+  recipe::AlignOptions network;
+  network.extractor = arguments.extractor;
+  network.weights = arguments.extractor_weights;
+  out.origin = {.made_from = arguments.extractor,
+                .label_free = to_text(checkpoint::alignment_stage(network).label_free),
+                .tapped = arguments.size > 0 ? cat("squares of ", arguments.size) : "images as stored",
+                .images = data::fingerprint(opened)};
+  out.labels = labels_of(opened);
   return out;
 }
 
@@ -101,6 +137,18 @@ void declare_features(CLI::App& app, FeatureArguments& arguments, const std::str
       ->type_name("FILE");
   app.add_option("--data", arguments.data, "data set; default: the run's own. With --features only its labels are read")
       ->type_name("PATH");
+  declare(app, "--extractor", arguments.extractor, declared("eval.extractor"),
+          "With --data: cluster the features that this outside network has of these images instead.");
+  app.add_option("--extractor-weights", arguments.extractor_weights,
+                 "its weights, where they are not in the default place")
+      ->type_name("FILE")
+      ->needs("--extractor");
+  declare(
+      app, "--size", arguments.size,
+      own<int64_t>({.help = "with --extractor: cut images to squares of this side first, as training does; default: "
+                            "as they are stored",
+                    .min = 1}))
+      ->needs("--extractor");
   const auto mirror = [&](const char* flag, auto& target, const std::string& path) {
     declare(app, flag, target, declared(path), cat("Default: the run's ", path, "."));
   };
@@ -118,6 +166,7 @@ void check_features_alone(const CLI::App& app, const FeatureArguments& arguments
 }
 
 FeatureInput read_input(const FeatureArguments& arguments, Reducer& ranks) {
+  if (!arguments.extractor.empty()) return from_extractor(arguments, ranks);
   return arguments.features.empty() ? from_network(arguments, ranks) : from_file(arguments);
 }
 

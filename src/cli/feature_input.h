@@ -7,15 +7,16 @@
 #include "sdg/conditions/offline_kmeans.h"
 #include "sdg/core/reducer.h"
 
-/// Where the commands that cluster features get them: a file, or the network of a run looked into.
+/// Where the commands that cluster features get them: a file, an outside network, or the network of a run looked into.
 namespace sdg::cli {
 
 struct FeatureArguments {
   std::optional<cluster::Pooling> pooling;
-  std::string run, checkpoint, features, data, device = "auto";
+  std::string run, checkpoint, features, data, extractor, extractor_weights, device = "auto";
   checkpoint::Weights weights = checkpoint::Weights::kEma;
   std::optional<int64_t> depth;
   std::optional<double> time;
+  int64_t size = 0;  ///< with extractor: squares of this side; 0: images as stored
 };
 
 /// Declares them; `what` is what the command does with a run ("cluster features of").

@@ -35,7 +35,10 @@ constexpr const char* kExamples =
     "  sdg train --set condition.source=file --set condition.file=ids.safetensors\n"
     "  sdg kmeans --checkpoint uvit.safetensors --data latents.safetensors --pooling mean --l2 --clusters 5000 "
     "--minibatch 8192 --start random\n"
-    "  sdg kmeans --features dino.npy --clusters 100                       features that another program made\n";
+    "  sdg kmeans --features dino.npy --clusters 100                       features that another program made\n"
+    "  sdg kmeans --extractor dino-vitb16 --data photos.tar --clusters 5000 --keep-features --neighbours 20   an "
+    "outside "
+    "network's, with all that condition.told can tell\n";
 
 void print(const Arguments& arguments, const conditions::PseudoLabels& labels, const study::ClusterSizes& sizes,
            const FeatureInput& features, double seconds) {
@@ -81,6 +84,8 @@ int execute(const Arguments& arguments) {
   how.kmeans.seed = static_cast<uint64_t>(arguments.seed);
   SDG_CHECK_USAGE(how.kmeans.clusters <= features.values.size(0), "--clusters: ", how.kmeans.clusters, " clusters of ",
                   features.values.size(0), " images");
+  SDG_CHECK_USAGE(how.neighbours < features.values.size(0), "--neighbours: ", how.neighbours, " neighbours among ",
+                  features.values.size(0), " images");
   const auto start = std::chrono::steady_clock::now();
   ProgressBar bar("k-means", how.kmeans.minibatch > 0 ? "passes/s" : "iterations/s");
   const auto labels = conditions::cluster_features(features.values, how, bar.callback(), ranks);
@@ -123,6 +128,13 @@ void declare_clustering(CLI::App& app, Arguments& arguments) {
           .max = declared("seed").doc.max});
   app.add_flag("--standardize,!--no-standardize", arguments.how.standardize,
                "every feature to mean 0 and variance 1 first (on by default)");
+  app.add_flag("--keep-features", arguments.how.keep_features,
+               "write the features as they were clustered too, for condition.told feat and knn_feat");
+  number("--neighbours", arguments.how.neighbours,
+         {.help = "write the numbers of each image's nearest others too, this many, for condition.told knn_feat; all "
+                  "pairs are compared, so the time grows with the square of the images",
+          .min = 1,
+          .max = 100000});
   app.add_flag("--l2", arguments.how.l2, "then every image's features to length 1; the paper: --no-standardize --l2");
 }
 

@@ -12,6 +12,7 @@
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "generate/options_json_impl.h"
+#include "sdg/conditions/told.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/evaluate/pictures.h"
@@ -23,7 +24,7 @@ namespace {
 
 struct Arguments {
   SamplingArguments sampling;
-  std::string out = "samples", npz, latents, from, mask, between, trace;
+  std::string out = "samples", npz, latents, from, mask, between, trace, conditions;
   double strength = 1;
   bool overwrite = false, json = false;
   RankArguments ranks;
@@ -36,6 +37,7 @@ constexpr const char* kExamples =
     "  sdg sample --count 50000 --npz samples.npz       one file for the ADM evaluator instead of PNGs\n"
     "  sdg sample --from photo.png --strength 0.6       variations of a picture\n"
     "  sdg sample --from photo.png --mask hole.png      draw anew where the mask is white\n"
+    "  sdg sample --conditions boxes.safetensors        image i follows the box or map of row i\n"
     "  sdg sample --between 3,8 --count 9               from image 3 to image 8\n"
     "  sdg sample --trace trace.png                     how the first image comes to be\n"
     "  sdg launch -n 8 sample --count 50000             eight processes draw, one a GPU; the images are the same\n";
@@ -109,9 +111,14 @@ int draw(const Arguments& arguments, const checkpoint::Trained& trained, const g
 int execute(const Arguments& arguments) {
   auto& ranks = join_ranks(arguments.ranks, arguments.sampling.device);
   const auto device = parse_device(arguments.sampling.device);
-  const auto trained = load(arguments.sampling, device);
+  auto trained = load(arguments.sampling, device);
   std::string decoder;
+  Tensor rows;
+  if (!arguments.conditions.empty()) rows = conditions::tell_of(arguments.conditions, trained);
   auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device, &decoder);
+  SDG_CHECK_USAGE(!rows.defined() || !generate::draws_unconditionally(request),
+                  "--conditions: guidance 0 draws without any condition; --guidance 1 follows it");
+  request.rows = rows;
   lay_over_pictures(arguments, trained, request, device);
   request.ranks = &ranks;
   request.effort = std::make_shared<generate::Effort>();
@@ -148,6 +155,13 @@ Command sample_command() {
                 ->excludes(out)
                 ->excludes(overwrite)
                 ->excludes(npz);
+        auto* conditions =
+            app.add_option("--conditions", arguments->conditions,
+                           "runs of condition.source file: image i is told row i of this file (after its "
+                           "last row the first again), made as the one that the run was trained on")
+                ->type_name("FILE");
+        for (const auto* other : {"--cluster", "--cluster-from", "--map", "--map-from", "--prior"})
+          conditions->excludes(app.get_option(other));
         auto* from =
             app.add_option("--from", arguments->from, "begin with this picture, of the size that is drawn, under noise")
                 ->type_name("FILE");

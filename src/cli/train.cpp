@@ -8,8 +8,7 @@
 #include "cli/log_file.h"
 #include "cli/process.h"
 #include "cli/terminal.h"
-#include "sdg/conditions/pseudo_labels.h"
-#include "sdg/conditions/stored_file.h"
+#include "sdg/conditions/told.h"
 #include "sdg/config/fields.h"
 #include "sdg/config/write.h"
 #include "sdg/core/device.h"
@@ -74,8 +73,9 @@ network::FileConditions from_file(const recipe::RunConfig& config, int64_t image
   const auto& file = config.condition.file;
   if (config.condition.source != recipe::Source::kFile || images == 0 || !std::filesystem::exists(file)) return {};
   network::FileConditions out;
-  out.stored = conditions::read_stored(file, images, config.data.size);
-  if (!out.stored) out.classes = conditions::read_indices(file, images).max().item<int64_t>() + 1;
+  auto told = conditions::read_told(file, images, config.data.size, config.condition.told);
+  out.stored = std::move(told.stored);
+  out.classes = told.classes;
   return out;
 }
 
@@ -86,6 +86,9 @@ int dry_run(const recipe::RunConfig& config, const std::string& run, const netwo
   if (config.condition.source == recipe::Source::kFile)
     cost = network::estimate_cost(config, machine, from_file(config, cost.images));
   std::printf("\n# run folder       %s\n%s", run.c_str(), to_text(cost).c_str());
+  if (config.condition.source == recipe::Source::kFile && !std::filesystem::exists(config.condition.file))
+    std::printf("# conditions       %s is not there: counted with an index below cluster.clusters (%lld) and no map\n",
+                config.condition.file.c_str(), static_cast<long long>(config.cluster.clusters));
   return 0;
 }
 

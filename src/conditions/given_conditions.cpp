@@ -2,7 +2,6 @@
 
 #include "sdg/conditions/condition_source.h"
 #include "sdg/conditions/pseudo_labels.h"
-#include "sdg/conditions/stored_file.h"
 #include "sdg/core/error.h"
 
 namespace sdg::conditions {
@@ -11,7 +10,7 @@ GivenConditions given_conditions(const ConditionContext& context) {
   const auto& source = condition_source(context.config.condition.source);
   auto out = source.given(context);
   if (!out.ids.defined()) return out;
-  out.key = out.stored ? stored_key(*out.stored) : condition_key(out.ids);
+  if (out.key.empty()) out.key = condition_key(out.ids);
   const auto* before = context.before;
   SDG_CHECK(!before || before->conditions.empty() || before->conditions == out.key, "condition.",
             config::name(context.config.condition.source), ": ", source.origin(context),

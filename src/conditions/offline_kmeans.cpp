@@ -3,7 +3,9 @@
 #include "sdg/checkpoint/audit.h"
 #include "sdg/cluster/standardizer.h"
 #include "sdg/core/error.h"
+#include "sdg/core/log.h"
 #include "sdg/io/file_kind.h"
+#include "sdg/metrics/neighbours.h"
 #include "sdg/tensors/npz.h"
 #include "sdg/tensors/torch_file.h"
 
@@ -17,13 +19,29 @@ Tensor prepared(const Tensor& features, const OfflineKmeans& options) {
 
 PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress,
                               Reducer& reducer) {
-  const auto result = cluster::kmeans(prepared(features, options), options.kmeans, progress, reducer);
-  return {result.assignments.cpu(), options.kmeans.clusters, result.inertia, result.iterations};
+  const auto x = prepared(features, options);
+  const auto zero = x.eq(0).all(1);
+  if (const auto count = options.l2 ? zero.sum().item<int64_t>() : 0; count > 0)
+    log::warning(cat("features: ", count, " of ", x.size(0), " rows are zero (the first is row ",
+                     zero.to(at::kInt).argmax().item<int64_t>(), "): they have no direction"));
+  const auto result = cluster::kmeans(x, options.kmeans, progress, reducer);
+  PseudoLabels out{result.assignments.cpu(), options.kmeans.clusters, result.inertia, result.iterations,
+                   result.centroids.cpu()};
+  if (options.keep_features) out.features = x.to(at::kFloat).cpu();
+  if (options.neighbours > 0) {
+    SDG_CHECK(options.neighbours < x.size(0), "neighbours: expected fewer than the ", x.size(0), " images, got ",
+              options.neighbours);
+    out.neighbours = metrics::nearest_others(x.cpu(), options.neighbours).places;
+  }
+  return out;
 }
 
 tensors::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLabelOrigin& origin) {
   tensors::TensorFile file;
   file.tensors["ids"] = labels.ids;
+  if (labels.centroids.defined()) file.tensors["centroids"] = labels.centroids;
+  if (labels.features.defined()) file.tensors["features"] = labels.features;
+  if (labels.neighbours.defined()) file.tensors["neighbours"] = labels.neighbours;
   file.metadata = {{"format", "sdg-pseudo-labels-2"},  // with a checksum; files of before have no format
                    {"made_from", origin.made_from},   {"label_free", origin.label_free},
                    {"tapped", origin.tapped},         {"clusters", std::to_string(labels.clusters)},

@@ -1,5 +1,7 @@
 #include "sdg/conditions/stored_file.h"
 
+#include <cstdlib>
+
 #include "sdg/conditions/pseudo_labels.h"
 #include "sdg/core/error.h"
 #include "sdg/core/finite.h"
@@ -31,10 +33,16 @@ class Reading {
 
   void read_maps(network::StoredConditions& out, int64_t size) const {
     const auto& maps = file_.tensors.at(kMaps);
-    if (maps.scalar_type() == at::kByte) {
+    if (maps.scalar_type() == at::kByte && maps.dim() == 4) {
+      check_shape(maps, kMaps, 4);
+      SDG_CHECK(maps.max().item<int64_t>() <= 1, path_, ": maps of bytes in channels must be 0 and 1, got ",
+                maps.max().item<int64_t>());
+      out.maps = maps.contiguous();
+      out.map_channels = maps.size(1);
+    } else if (maps.scalar_type() == at::kByte) {
       check_shape(maps, kMaps, 3);
       out.maps = maps.contiguous();
-      out.map_channels = maps.max().item<int64_t>() + 1;
+      out.map_channels = classes_of(maps);
     } else {
       out.maps = floats(kMaps, 4);
       out.map_channels = out.maps.size(1);
@@ -44,6 +52,19 @@ class Reading {
   }
 
  private:
+  // Where the file says how many classes there are, 255 is none of them; elsewhere the largest number is the last.
+  int64_t classes_of(const Tensor& maps) const {
+    const auto said = file_.metadata.find("map_channels");
+    const auto largest = [&](const Tensor& of) { return of.numel() > 0 ? of.max().item<int64_t>() : -1; };
+    if (said == file_.metadata.end()) return largest(maps) + 1;
+    const auto classes = std::strtoll(said->second.c_str(), nullptr, 10);
+    SDG_CHECK(classes >= 1 && classes < network::StoredConditions::kNoClass, path_,
+              ": metadata `map_channels` must be 1 to 254, got ", said->second);
+    const auto most = largest(maps.masked_select(maps.ne(network::StoredConditions::kNoClass)));
+    SDG_CHECK(most < classes, path_, ": maps hold class ", most, ", but are said to have ", classes, " classes");
+    return classes;
+  }
+
   void check_shape(const Tensor& tensor, const char* name, int64_t dims) const {
     SDG_CHECK(tensor.dim() == dims && tensor.size(0) == images_ && tensor.numel() > 0, path_, ": ", name, " must have ",
               dims, " dimensions, the first of ", images_, " images, got ", to_string(tensor.sizes()));
@@ -80,6 +101,8 @@ std::string stored_key(const network::StoredConditions& stored) {
     digest.number(tensor.defined() ? 1 : 0);
     if (tensor.defined()) digest.tensor(tensor);
   }
+  for (const auto& tensor : {stored.weights, stored.neighbours})
+    if (tensor.defined()) digest.tensor(tensor);
   return digest.hex();
 }
 

@@ -5,6 +5,16 @@
 namespace sdg::generate {
 namespace {
 
+void check_rows(const Tensor& prior, const Request& request, int64_t clusters) {
+  const auto& rows = request.rows;
+  SDG_CHECK_USAGE(prior.defined() && prior.dim() == 1, "conditions in order need a run with one condition an image");
+  SDG_CHECK_USAGE(request.cluster < 0 && request.mixture.empty() && !request.map.defined(),
+                  "conditions in order leave no cluster or map to choose");
+  SDG_CHECK_USAGE(
+      rows.dim() == 1 && rows.numel() > 0 && rows.min().item<int64_t>() >= 0 && rows.max().item<int64_t>() < clusters,
+      "conditions in order must lie in 0 to ", clusters - 1);
+}
+
 void check_map(const Tensor& prior, const Tensor& map, int64_t clusters) {
   SDG_CHECK_USAGE(prior.defined() && prior.dim() == 2,
                   "a map of clusters needs a run with cluster.level patch that was trained with conditions");
@@ -65,6 +75,7 @@ void check(const recipe::RunConfig& config, const network::Network& network, con
                   config::name(config.condition.source));
   const int64_t clusters = !prior.defined() ? 0 : prior.dim() == 2 ? config.cluster.clusters : prior.size(0);
   SDG_CHECK_USAGE(request.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", request.cluster);
+  if (request.rows.defined()) check_rows(prior, request, clusters);
   if (!request.mixture.empty()) check_mixture(prior, request, clusters);
   if (request.map.defined()) check_map(prior, request.map, clusters);
   if (request.from.defined()) check_from(config, request);

@@ -34,7 +34,7 @@ std::string content_digest(const checkpoint::Trained& trained) {
   for (const auto& [name, tensor] : trained.network.tensors("")) digest.text(name).tensor(tensor);
   if (trained.prior.defined()) digest.tensor(trained.prior);
   if (const auto& stored = trained.network.stored) {
-    for (const auto& rows : {stored->values, stored->maps})
+    for (const auto& rows : {stored->values, stored->maps, stored->weights})
       if (rows.defined()) digest.tensor(rows);
   }
   return digest.hex();
@@ -72,6 +72,7 @@ void add_content(io::Digest& digest, const Request& request, const std::string& 
   if (request.guide) digest.text("guide").text(content_digest(*request.guide));
   if (request.from.defined()) digest.text("from").tensor(request.from).number(std::bit_cast<int64_t>(request.strength));
   if (request.drawn_anew.defined()) digest.text("anew").tensor(request.drawn_anew);
+  if (request.rows.defined()) digest.text("rows").tensor(request.rows);
   if (request.between) digest.text("between").number(request.between->first).number(request.between->second);
 }
 

@@ -63,6 +63,8 @@ rng::Stream Drawing::stream(rng::Purpose purpose, int64_t step) const {
 Tensor Drawing::draw_clusters(const std::vector<int64_t>& samples) const {
   const auto n = static_cast<int64_t>(samples.size());
   if (!conditional() || !request.mixture.empty()) return at::full({n}, -1, at::kLong);
+  if (request.rows.defined())
+    return request.rows.index_select(0, at::tensor(samples, at::kLong).remainder(request.rows.size(0)));
   if (prior.dim() == 2) {  // maps of clusters
     if (request.map.defined()) return request.map.unsqueeze(0).repeat({n, 1});
     if (request.cluster >= 0) return at::full({n, prior.size(1)}, request.cluster, at::kLong);

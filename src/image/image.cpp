@@ -68,6 +68,13 @@ Tensor read_image(const std::filesystem::path& path) {
   return decode_image(file.read(0, file.size()), path.string());
 }
 
+Tensor read_png_classes(const std::filesystem::path& path) {
+  const io::RandomAccessFile file(path);
+  const auto bytes = file.read(0, file.size());
+  SDG_CHECK(text_of(bytes).starts_with("\x89PNG\r\n\x1A\n"), path.string(), ": expected a PNG of class numbers");
+  return decode_png_classes(bytes, path.string());
+}
+
 void write_png(const std::filesystem::path& path, const Tensor& image, const std::string& text) {
   const std::string bytes = encode_png(image, text);
   io::write_atomically(path, [&](std::ostream& out) { out << bytes; });

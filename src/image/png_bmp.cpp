@@ -115,6 +115,33 @@ Tensor decode_png(std::span<const std::byte> bytes, const std::string& name) {
   return decode_stb(whole.empty() ? bytes : std::as_bytes(std::span(whole)), name, "PNG");
 }
 
+Tensor decode_png_classes(std::span<const std::byte> bytes, const std::string& name) {
+  constexpr size_t kDepth = 24, kColourType = 25, kAround = 12;
+  check_png_chunks(bytes, name);
+  const int depth = std::to_integer<int>(bytes[kDepth]), type = std::to_integer<int>(bytes[kColourType]);
+  if (type == 0) {
+    SDG_CHECK(depth == 8, name, ": a PNG of class numbers in grey must have 8 bits a pixel, got ", depth);
+    return decode_stb(bytes, name, "PNG")[0];
+  }
+  SDG_CHECK(type == 3, name, ": a PNG of class numbers must be grey of 8 bits or have a palette, this one has colours");
+  // With a palette whose colour i is (i, i, i), and without transparency, the colours are the indices.
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  std::string out(text, 8);
+  for (size_t at = 8; at + kAround <= bytes.size();) {
+    const auto length = static_cast<size_t>(big_endian(bytes, at));
+    const std::string_view kind(text + at + 4, 4);
+    if (kind == "PLTE") {
+      out += std::string("\0\0\3\0PLTE", 8);
+      for (int i = 0; i < 256; ++i) out.append(3, static_cast<char>(i));
+      out.append(4, '\0');  // stb_image reads no checksum
+    } else if (kind != "tRNS") {
+      out.append(text + at, length + kAround);
+    }
+    at += kAround + length;
+  }
+  return decode_stb(std::as_bytes(std::span(out)), name, "PNG")[0].contiguous();
+}
+
 Tensor decode_bmp(std::span<const std::byte> bytes, const std::string& name) {
   constexpr size_t kHeader = 54;
   SDG_CHECK(bytes.size() >= kHeader, name, ": truncated BMP: ", bytes.size(), " bytes");

@@ -85,6 +85,7 @@ void save_stored(const network::StoredConditions& all, tensors::TensorFile& file
   const auto some = all.some();
   if (some.values.defined()) file.tensors["stored.values"] = some.values;
   if (some.maps.defined()) file.tensors["stored.maps"] = some.maps;
+  if (some.weights.defined()) file.tensors["stored.weights"] = some.weights;
   file.metadata["stored_classes"] = std::to_string(some.classes);
   file.metadata["stored_map_channels"] = std::to_string(some.map_channels);
 }
@@ -127,8 +128,7 @@ bool Learner::conditioned() const {
 
 Tensor Learner::prior() const {
   if (state_.steps_done <= state_.beginnings.conditions()) return {};
-  return state_.teacher.stored ? cluster::label_prior(at::ones({state_.teacher.stored->rows()}, at::kDouble))
-                               : prior_.value();
+  return state_.teacher.stored ? cluster::label_prior(state_.teacher.stored->frequencies()) : prior_.value();
 }
 
 Shard Learner::shard_of(const data::Batch& batch, int64_t number, int64_t first, int64_t count, int64_t whole) const {
@@ -153,7 +153,9 @@ model::Condition Learner::condition_of(Shard& shard) const {
   const auto drop = shard.draws.drop.to(state_.device);
   if (!recipe::facts_of(state_.config).indices)
     return network::condition_for(state_.config, state_.teacher, shard.ids, drop);
-  const auto rows = ids_.index_select(0, at::tensor(shard.index));
+  auto rows = ids_.index_select(0, at::tensor(shard.index));
+  if (state_.teacher.stored)
+    rows = state_.teacher.stored->rows_for(rows, {seed_of(state_.config), rng::Purpose::kNeighbour, 0}, shard.sample);
   shard.ids = to_device(rows, state_.device);
   // Stored conditions are looked up where they lie.
   return network::condition_for(state_.config, state_.teacher, state_.teacher.stored ? rows : shard.ids, drop);

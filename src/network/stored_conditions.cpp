@@ -37,12 +37,27 @@ int64_t StoredConditions::width() const {
   return values.defined() && values.dim() > 1 ? values.size(-1) : 0;
 }
 
+Tensor StoredConditions::frequencies() const {
+  return weights.defined() ? weights : at::ones({rows()}, at::kDouble);
+}
+
+Tensor StoredConditions::rows_for(const Tensor& ids, const rng::Stream& stream,
+                                  const std::vector<int64_t>& samples) const {
+  if (!neighbours.defined()) return ids;
+  const auto own = ids.cpu();
+  const auto k = neighbours.size(1);
+  const auto which = (rng::uniform(stream, samples, {}).to(at::kDouble) * static_cast<double>(k)).to(at::kLong);
+  return neighbours.index_select(0, own).gather(1, which.clamp_max(k - 1).unsqueeze(1)).squeeze(1).to(ids.device());
+}
+
 model::Condition StoredConditions::of(const Tensor& ids, const Tensor& drop) const {
   const auto rows = ids.cpu();
   const auto device = drop.defined() ? drop.device() : ids.device();
   auto map = picked(maps, rows);
-  if (map.defined() && map.scalar_type() == at::kByte)
-    map = at::one_hot(map.to(at::kLong), map_channels).permute({0, 3, 1, 2});  // [N, M, S, S]
+  if (map.defined() && map.scalar_type() == at::kByte && map.dim() == 3)
+    map = at::one_hot(map.to(at::kLong).clamp_max(map_channels), map_channels + 1)
+              .slice(3, 0, map_channels)
+              .permute({0, 3, 1, 2});  // [N, M, S, S]
   if (map.defined()) map = to_device(map.to(at::kFloat), device);
   auto value = picked(values, rows);
   if (value.defined()) value = to_device(value, device);
@@ -51,12 +66,14 @@ model::Condition StoredConditions::of(const Tensor& ids, const Tensor& drop) con
 
 StoredConditions StoredConditions::some() const {
   const auto bytes = std::max<int64_t>(1, row_bytes(values) + row_bytes(maps));
-  const auto count = std::min(rows(), std::clamp(kBytes / bytes, kFewest, kRows));
+  const auto most = weights.defined() ? std::max(kRows, kBytes / bytes) : std::clamp(kBytes / bytes, kFewest, kRows);
+  const auto count = std::min(rows(), most);
   auto chosen = rng::permutation({0, rng::Purpose::kSubset, 0}, rows());
   chosen.resize(static_cast<size_t>(count));
   std::sort(chosen.begin(), chosen.end());
   const auto index = at::tensor(chosen, at::kLong);
-  return {picked(values, index), picked(maps, index), classes, map_channels};
+  const auto told = rows_for(index, {0, rng::Purpose::kNeighbour, 0}, chosen);
+  return {picked(values, told), picked(maps, told), classes, map_channels, picked(weights, index)};
 }
 
 }  // namespace sdg::network

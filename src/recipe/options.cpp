@@ -225,6 +225,13 @@ void ConditionOptions::visit(config::Fields& fields) {
   fields("run", &run,
          {.help = "Source kmeans: the finished run whose features are clustered.",
           .instead = "the pseudo-labels are made once, when the run begins: choose another --run"});
+  fields("told", &told,
+         {.help = "Source file: what of a file of clusters (sdg kmeans) is told: stored is whatever the file holds; "
+                  "cluster the index of an image's cluster, centroid that cluster's centroid, feat the image's own "
+                  "feature, knn_feat that of one of its neighbours, drawn anew each time. The last two need a file "
+                  "made with --keep-features, and --neighbours; vectors need a network of family sg, or one as wide.",
+          .instead = "the network has learned to read these conditions: choose another --run",
+          .later = true});
   fields("null_token", &null_token,
          {.help = "Source online: the token of unconditional training goes on as the null token of guidance (shared), "
                   "or a second token, untrained "

@@ -66,6 +66,10 @@ void check_config(const RunConfig& config) {
                   "condition.run=runs/none");
   SDG_CHECK_USAGE(condition.source != Source::kFile || !condition.file.empty(),
                   "condition.file: source file needs one, e.g. --set condition.file=labels.npy");
+  SDG_CHECK_USAGE(condition.told == Told::kStored || condition.source == Source::kFile,
+                  "condition.told: ", config::name(condition.told),
+                  " says what of a file is told, and needs condition.source file, got ",
+                  config::name(condition.source));
   SDG_CHECK_USAGE(config.cluster.level == cluster::Level::kImage || facts.online || !facts.conditions,
                   "cluster.level: patch needs condition.source online, got ", config::name(condition.source));
   SDG_CHECK_USAGE(

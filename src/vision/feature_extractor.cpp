@@ -101,6 +101,11 @@ class VitExtractor : public NetworkExtractor {
       return net_->forward(vit_input_in_floats(batch, side * patch_)).patches;
     });
   }
+  Tensor place_keys(const Tensor& images, int64_t side) override {
+    return in_batches(images, {side * side, dim()},
+                      [&](const Tensor& batch) { return net_->keys(vit_input_in_floats(batch, side * patch_)); });
+  }
+  int64_t place_size() const override { return patch_; }
 
  protected:
   Tensor batch_layers(const Tensor& images, const std::vector<Layer>&) override {
@@ -217,6 +222,10 @@ const std::vector<Entry>& entries() {
 
 Tensor FeatureExtractor::places(const Tensor& /*images*/, int64_t /*side*/) {
   throw Error(cat(name(), ": has features of whole images, not of places"));
+}
+
+Tensor FeatureExtractor::place_keys(const Tensor& /*images*/, int64_t /*side*/) {
+  throw Error(cat(name(), ": has no attention layer whose keys say where things are"));
 }
 
 const std::vector<std::string>& extractor_names() {

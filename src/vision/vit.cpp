@@ -30,6 +30,10 @@ Tensor VitBlockImpl::forward(const Tensor& x) const {
   return h + (gamma2_.defined() ? branch * gamma2_ : branch);
 }
 
+Tensor VitBlockImpl::keys(const Tensor& x) const {
+  return attn_->qkv->forward(norm1_->forward(x)).chunk(3, 2)[1];  // [N, T, D]
+}
+
 VitImpl::VitImpl(const VitShape& shape)
     : shape_(shape), patch_embed_(register_module("patch_embed", nn::PatchEmbed(3, shape.patch, shape.dim))) {
   cls_token_ = register_parameter("cls_token", at::zeros({1, 1, shape.dim}));
@@ -57,7 +61,7 @@ Tensor VitImpl::positions(int64_t rows, int64_t columns) const {
   return at::cat({pos_embed_.slice(1, 0, own_class), resized.permute({0, 2, 3, 1}).flatten(1, 2)}, 1);
 }
 
-Tensor VitImpl::tokens(const Tensor& x) const {
+Tensor VitImpl::embed(const Tensor& x) const {
   check_shape(x, {-1, 3, -1, -1}, "vit: input");
   const auto rows = x.size(2) / shape_.patch, columns = x.size(3) / shape_.patch;
   SDG_CHECK(rows * shape_.patch == x.size(2) && columns * shape_.patch == x.size(3),
@@ -67,14 +71,20 @@ Tensor VitImpl::tokens(const Tensor& x) const {
   Tensor h = patch_embed_->forward(x);  // [N, L, D]
   h = shape_.class_position ? at::cat({cls, h}, 1) + position : at::cat({cls, h + position}, 1);
   if (registers_.defined()) h = at::cat({h.slice(1, 0, 1), registers_.expand({x.size(0), -1, -1}), h.slice(1, 1)}, 1);
-  for (const auto& block : blocks_) h = block->forward(h);  // [N, T, D]
   return h;
 }
 
 VitTokens VitImpl::forward(const Tensor& x) const {
-  Tensor h = tokens(x);
+  Tensor h = embed(x);
+  for (const auto& block : blocks_) h = block->forward(h);  // [N, T, D]
   if (!shape_.pooled_norm) h = norm_->forward(h);
   return {h.select(1, 0), h.slice(1, 1 + shape_.registers), h.slice(1, 1, 1 + shape_.registers)};
+}
+
+Tensor VitImpl::keys(const Tensor& x) const {
+  Tensor h = embed(x);
+  for (size_t i = 0; i + 1 < blocks_.size(); ++i) h = blocks_[i]->forward(h);
+  return blocks_.back()->keys(h).slice(1, 1 + shape_.registers);  // [N, L, D]
 }
 
 Tensor VitImpl::features(const Tensor& x) const {

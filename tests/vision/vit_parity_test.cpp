@@ -102,4 +102,27 @@ TEST(VitParity, TokensAreTimms) {
   });
 }
 
+// The stored attention A of the last layer is softmax(q k^T / sqrt(d)): the logarithms of a query's row are the keys
+// times one vector, up to one number. With more patches than numbers of a key that holds for the true keys alone.
+TEST(VitParity, KeysExplainTheLastAttentionOfDino) {
+  test::for_each_fixture("dino_vit", [](test::Fixture& f) {
+    torch::NoGradGuard no_grad;
+    const auto net = made(f, PositionResize::kOffsetScale);
+    const auto x = f.in("larger");
+    const auto keys = net->keys(x)[0].to(at::kDouble);  // [L, D]
+    const auto attention = f.out("larger.attn_last")[0].to(at::kDouble);
+    const auto heads = attention.size(0), width = keys.size(1) / heads;
+    if (keys.size(0) <= width + 1) return;  // any keys would do
+    const auto unexplained = [&](const Tensor& of_head, int64_t head) {
+      const auto basis = at::cat({of_head, at::ones({of_head.size(0), 1}, at::kDouble)}, 1);  // [L, d + 1]
+      const auto logs = attention[head].slice(1, 1).log().t();                                // [L, T]
+      return (logs - basis.mm(at::linalg_pinv(basis).mm(logs))).abs().max().item<double>();
+    };
+    for (int64_t head = 0; head < heads; ++head) {
+      EXPECT_LT(unexplained(keys.slice(1, head * width, (head + 1) * width), head), 1e-3) << head;
+      EXPECT_GT(unexplained(keys.slice(1, head * width, (head + 1) * width).flip(0), head), 1e-2) << head;
+    }
+  });
+}
+
 }  // namespace sdg::vision

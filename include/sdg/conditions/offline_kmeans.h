@@ -18,10 +18,9 @@ struct OfflineKmeans {
   cluster::KmeansOptions kmeans;
   bool standardize = true;  ///< first every column to mean 0 and variance 1
   bool l2 = false;          ///< then every row to length 1, as the paper's k-means does
+  bool keep_features = false;
+  int64_t neighbours = 0;  ///< k of PseudoLabels::neighbours, all pairs of images compared; 0: none
 };
-
-/// The rows that are clustered: features [N, F] standardised and brought to length 1 as the options say.
-Tensor prepared(const Tensor& features, const OfflineKmeans& options);
 
 /// Pseudo-labels of a whole data set.
 struct PseudoLabels {
@@ -29,9 +28,17 @@ struct PseudoLabels {
   int64_t clusters = 0;
   double inertia = 0;  ///< of the features as they were prepared
   int64_t iterations = 0;
+  Tensor centroids{};   ///< float32 [K, F], of the features as they were prepared
+  Tensor features{};    ///< float32 [N, F], these; undefined unless kept
+  Tensor neighbours{};  ///< int64 [N, k], of each image the k whose features are nearest; undefined unless asked for
 };
 
-/// features [N, F] float, N >= clusters; over ranks all of them on each.
+/// The rows that are clustered: features [N, F] standardised and brought to length 1 as the options say; rows of zeros
+/// stay.
+Tensor prepared(const Tensor& features, const OfflineKmeans& options);
+
+/// features [N, F] float, N >= clusters; over ranks all of them on each. Warns of rows of zeros that are to be of
+/// length 1: they have no direction.
 PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress = {},
                               Reducer& reducer = Reducer::local());
 
@@ -45,7 +52,8 @@ struct PseudoLabelOrigin {
   std::string recipe{};  ///< digest of all that they follow from; "" where nobody needs to make them again
 };
 
-/// `ids` and metadata: made_from, label_free, tapped, clusters, inertia, the chain, data_fingerprint and recipe.
+/// `ids`, and `centroids`, `features` and `neighbours` where they are there; metadata: made_from, label_free, tapped,
+/// clusters, inertia, the chain, data_fingerprint and recipe.
 tensors::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLabelOrigin& origin);
 
 /// The same of clusters that more is known of: besides `ids` the tensors of the answer that are defined, and `method`.

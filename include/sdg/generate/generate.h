@@ -38,6 +38,7 @@ struct Request {
   int64_t first = 0;     ///< index of the first image; image i is a function of (seed, i) and of what stands here
   int64_t cluster = -1;  ///< all images of this cluster or class; -1 draws one per image from the prior
   Mixture mixture{};     ///< all images under the mean of the vectors of these clusters, of their mean length
+  Tensor rows{};         ///< int64 [R]: image i is told the condition of index, or stored row, rows[i mod R]
   Tensor map{};          ///< patch level: int64 [L], the clusters of all patches of every image; undefined draws maps
   bool unconditional = false;                          ///< as with guidance 0
   std::shared_ptr<const checkpoint::Trained> guide{};  ///< the network of sample::Guide::kNetwork (guide_network.h)

@@ -15,6 +15,10 @@ namespace sdg::image {
 Tensor decode_image(std::span<const std::byte> bytes, const std::string& name);
 Tensor read_image(const std::filesystem::path& path);
 
+/// uint8 [H, W] of a PNG whose pixels are numbers and not colours: the grey values of 8 bits, or the indices into its
+/// palette. Throws Error for other PNGs (their values would be scaled or are colours) and for what is no PNG.
+Tensor read_png_classes(const std::filesystem::path& path);
+
 /// How the image is to be shown by its EXIF data, or by its XMP where these do not say (JPEG and PNG): 1 as stored, 2
 /// to 8 mirrored or turned, as in the EXIF standard. 1 for everything else, and for values out of range.
 int64_t exif_orientation(std::span<const std::byte> bytes);

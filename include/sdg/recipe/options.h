@@ -34,6 +34,18 @@ constexpr auto names_of(Source) {
   return std::array{"none", "label", "online", "recluster", "kmeans", "file"};
 }
 
+/// What of a file of clusters the network is told about an image (Self-Guided Diffusion Models, arXiv 2210.06462).
+enum class Told {
+  kStored,    ///< all that the file holds of it, as it stands there
+  kCluster,   ///< the index of its cluster
+  kCentroid,  ///< that cluster's centroid
+  kFeat,      ///< its own feature
+  kKnnFeat,   ///< the feature of one of its nearest neighbours, another draw each time
+};
+constexpr auto names_of(Told) {
+  return std::array{"stored", "cluster", "centroid", "feat", "knn_feat"};
+}
+
 /// What drops a condition in training: each image's draw, or each patch's.
 enum class DropPer { kImage, kPatch };
 constexpr auto names_of(DropPer) {
@@ -106,6 +118,7 @@ struct ConditionOptions {
   Token token = Token::kScaled;
   DropPer drop_per = DropPer::kImage;
   std::string run, file;
+  Told told = Told::kStored;
   NullToken null_token = NullToken::kShared;
   void visit(config::Fields& fields);
 };

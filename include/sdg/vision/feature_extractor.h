@@ -45,6 +45,10 @@ class FeatureExtractor {
   /// final norm, row by row, of images brought to side by side patches as REPA does (bicubic, of normalised pixels, no
   /// antialias). Throws Error for other networks.
   virtual Tensor places(const Tensor& images, int64_t side);
+  /// The same of the keys of the last attention layer, which LOST (regions/lost.h) looks at.
+  virtual Tensor place_keys(const Tensor& images, int64_t side);
+  /// Pixels of a side for one place; 0 where the network has none.
+  virtual int64_t place_size() const { return 0; }
   /// So that std::ref of an extractor is a function from images to features (metrics/features.h).
   Tensor operator()(const Tensor& images) { return features(images); }
 };

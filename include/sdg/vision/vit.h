@@ -42,6 +42,7 @@ class VitBlockImpl : public torch::nn::Module {
  public:
   explicit VitBlockImpl(const VitShape& shape);
   Tensor forward(const Tensor& x) const;  ///< [N, T, D] -> [N, T, D]
+  Tensor keys(const Tensor& x) const;     ///< of its attention, the heads side by side: [N, T, D] -> [N, T, D]
 
  private:
   nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
@@ -57,6 +58,8 @@ class VitImpl : public torch::nn::Module {
   explicit VitImpl(const VitShape& shape);
   /// x float [N, 3, H, W], H and W multiples of the patch. Tokens after the final norm.
   VitTokens forward(const Tensor& x) const;
+  /// Of the patches, the keys of the last attention layer, [N, L, D]: what LOST (regions/lost.h) looks at.
+  Tensor keys(const Tensor& x) const;
   /// The one feature of an image: the class token, or with `pooled_norm` the normed mean over patches. [N, D]
   Tensor features(const Tensor& x) const;
   /// [1, T of that grid without registers, D]
@@ -65,7 +68,7 @@ class VitImpl : public torch::nn::Module {
   void load_state(const std::map<std::string, Tensor>& weights, const std::string& where);
 
  private:
-  Tensor tokens(const Tensor& x) const;
+  Tensor embed(const Tensor& x) const;  // tokens before the first block, [N, T, D]
 
   VitShape shape_;
   nn::PatchEmbed patch_embed_{nullptr};
