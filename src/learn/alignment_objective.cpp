@@ -1,5 +1,6 @@
 #include "sdg/learn/alignment_objective.h"
 
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
@@ -10,15 +11,34 @@
 
 namespace sdg::learn {
 
-AlignmentObjective::AlignmentObjective(const LearnerState& state, std::shared_ptr<const AlignmentTarget> target)
+AlignmentObjective::AlignmentObjective(const LearnerState& state, FeaturesFn features)
     : state_(state),
-      target_(std::move(target)),
-      depth_(network::alignment_depth(state.config, *state.student.model)),
-      side_(std::llround(std::sqrt(static_cast<double>(state.student.model->feature_tokens(depth_))))) {
-  SDG_ASSERT(target_ && state.student.projector, "an alignment without a target");
-  const auto tokens = state.student.model->feature_tokens(depth_);
-  SDG_CHECK_USAGE(!target_->places || side_ * side_ == tokens, "align.extractor: ", target_->name,
-                  " has a feature for every place of a square, and block ", depth_, " has ", tokens, " tokens");
+      features_(std::move(features)),
+      depth_(network::alignment_depth(state.config, *state.student.model)) {
+  SDG_ASSERT(state.student.projector, "an alignment without a projector");
+}
+
+std::unique_ptr<AlignmentObjective> align_with(const LearnerState& state,
+                                               std::shared_ptr<const AlignmentTarget> target) {
+  const auto depth = network::alignment_depth(state.config, *state.student.model);
+  const auto tokens = state.student.model->feature_tokens(depth);
+  const int64_t side = std::llround(std::sqrt(static_cast<double>(tokens)));
+  SDG_CHECK_USAGE(!target->places || side * side == tokens, "align.extractor: ", target->name,
+                  " has a feature for every place of a square, and block ", depth, " has ", tokens, " tokens");
+  return std::make_unique<AlignmentObjective>(
+      state, [target = std::move(target), side](const Shard& shard) { return target->features(shard.x, side); });
+}
+
+std::unique_ptr<AlignmentObjective> align_with_itself(const LearnerState& state) {
+  const auto depth = network::alignment_target_depth(state.config, *state.teacher.model);
+  return std::make_unique<AlignmentObjective>(state, [&state, depth](const Shard& shard) {
+    const at::NoGradGuard no_grad;
+    const auto on_device = [&](const Tensor& drawn) { return drawn.to(state.device); };
+    const auto t = (shard.point.t + on_device(shard.draws.shift)).clamp_max(1);
+    const auto tokens =
+        network::tokens_at(state.config, state.teacher, shard.x, on_device(shard.draws.eps), t, {depth});
+    return tokens.front().slice(1, state.teacher.model->extra_tokens());  // [n, L, D]
+  });
 }
 
 void AlignmentObjective::begin(int64_t shards) {
@@ -36,7 +56,7 @@ void AlignmentObjective::before_pass(Shard& shard) {
 void AlignmentObjective::after_pass(Shard& shard) {
   const auto& tokens = shard.output.all_features.at(asked_[static_cast<size_t>(shard.number)]);  // [n, T, D]
   const auto places = tokens.slice(1, state_.student.model->extra_tokens());                     // [n, L, D]
-  const auto features = target_->features(shard.x, side_);                                       // [n, L or 1, Z]
+  const auto features = features_(shard);                                                        // [n, L or 1, Z]
   const auto losses = network::alignment_losses(state_.student.projector, places, features);     // [n]
   const auto loss = losses.sum() * (state_.config.align.weight / static_cast<double>(shard.batch));
   sum_.add(

@@ -34,6 +34,8 @@ DrawFn counter_draws(const recipe::RunConfig& config, int64_t patches, const at:
       const double weakest = config.guided.weakest;
       draws.strength = weakest + (1 - weakest) * rng::uniform({seed, Purpose::kStrength, 0}, samples, {}, device);
     }
+    if (config.align.with_itself())
+      draws.shift = config.align.shift * rng::uniform({seed, Purpose::kAlignTime, 0}, samples, {}, device);
     if (!recipe::facts_of(config).online) return draws;
     const bool two_views = config.cluster.views == cluster::Views::kTwo;
     draws.teacher_eps = two_views ? normal(Purpose::kTeacherNoise) : draws.eps;

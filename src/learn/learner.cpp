@@ -38,6 +38,10 @@ network::Network training_network(const recipe::RunConfig& config, int64_t class
                                   const AlignmentTarget* target) {
   auto out = network::build_network(config, classes, device, stored);
   if (target) network::add_projector(config, out, target->width, device);
+  if (config.align.with_itself()) {
+    const auto depth = network::alignment_target_depth(config, *out.model);
+    network::add_projector(config, out, out.model->feature_dim(depth), device);
+  }
   return out;
 }
 
@@ -53,7 +57,8 @@ std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int
   std::vector<std::unique_ptr<Objective>> out;
   out.push_back(std::make_unique<FlowObjective>(state));
   if (state.config.train.dispersive > 0) out.push_back(std::make_unique<DispersiveObjective>(state));
-  if (target) out.push_back(std::make_unique<AlignmentObjective>(state, std::move(target)));
+  if (target) out.push_back(align_with(state, std::move(target)));
+  if (state.config.align.with_itself()) out.push_back(align_with_itself(state));
   if (!state.student.head) return out;
   const bool two = state.config.cluster.views == cluster::Views::kTwo;
   out.push_back(two ? two_views(state, images) : one_view(state, images));
@@ -107,7 +112,7 @@ Learner::Learner(const recipe::RunConfig& config, const at::Device& device, cons
       averages_(state_),
       objectives_(make_objectives(state_, images, target)) {
   const auto facts = recipe::facts_of(config);
-  SDG_CHECK(static_cast<bool>(target) == config.align.on(), "align.extractor ", config.align.extractor,
+  SDG_CHECK(static_cast<bool>(target) == config.align.with_another(), "align.extractor ", config.align.extractor,
             target ? ": nothing is to be aligned" : ": the network to align with is not there");
   SDG_CHECK(!facts.given || (ids.defined() && (classes > 0 || state_.teacher.stored)), "condition source ",
             config::name(config.condition.source), " needs an index per image");

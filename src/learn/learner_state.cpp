@@ -87,8 +87,7 @@ LearnerState::LearnerState(const recipe::RunConfig& config, const at::Device& de
   whole_shards = in_whole_shards(train.batch, shard_images(train), device, reducer.ranks());
   slices = Slices(parts_of(parameter_groups(train, flat.ranges(), model_parameters.size())), reducer);
   sharded = train.shard_state && reducer.ranks() > 1;
-  const bool looked_through = this->teacher.head || config.guided.learn == recipe::LearnGuidance::kMg;
-  average_sharded = sharded && !looked_through;
+  average_sharded = sharded && !recipe::looks_through_average(config);
 }
 
 void divide_average(LearnerState& state) {

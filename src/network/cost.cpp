@@ -51,6 +51,9 @@ double step_flop(const recipe::RunConfig& config, const model::VelocityModel& mo
   double flop = images * pass * (1 + kBackward + (config.model.activation_checkpointing ? 1 : 0));
   if (config.guided.learn == recipe::LearnGuidance::kGft) flop += images * pass;
   if (config.guided.learn == recipe::LearnGuidance::kMg) flop += 2 * images * pass;
+  if (config.align.with_itself() && config.align.weight > 0)
+    flop += images * pass * static_cast<double>(alignment_target_depth(config, model) + 1) /
+            static_cast<double>(model.blocks());
   if (!recipe::facts_of(config).online) return flop;
   const auto& cluster = config.cluster;
   const bool two = cluster.views == cluster::Views::kTwo;
@@ -131,7 +134,7 @@ Cost estimate_cost(const recipe::RunConfig& config, const Machine& machine, cons
   const auto whole = cost.parameters * kFloat, slice = (whole + cost.ranks - 1) / cost.ranks;
   cost.state_bytes = cost.unsharded_bytes = 5 * whole;
   if (train.shard_state && cost.ranks > 1) {
-    cost.average_sharded = !recipe::facts_of(config).online && config.guided.learn != recipe::LearnGuidance::kMg;
+    cost.average_sharded = !recipe::looks_through_average(config);
     cost.state_bytes = 2 * whole + (cost.average_sharded ? slice : whole) + 2 * slice;
   }
   count_averages(cost, config, head);

@@ -156,6 +156,16 @@ int64_t alignment_depth(const recipe::RunConfig& config, const model::VelocityMo
   return depth;
 }
 
+int64_t alignment_target_depth(const recipe::RunConfig& config, const model::VelocityModel& model) {
+  const int64_t blocks = model.blocks(), own = alignment_depth(config, model);
+  const int64_t depth = config.align.target_depth < 0 ? (5 * blocks + 6) / 7 - 1 : config.align.target_depth;
+  SDG_CHECK_USAGE(depth < blocks, "align.target_depth: the network has blocks 0 to ", blocks - 1, ", got ", depth);
+  SDG_CHECK_USAGE(model.feature_tokens(depth) == model.feature_tokens(own),
+                  "align.extractor: self needs two blocks of as many tokens; blocks ", own, " and ", depth, " have ",
+                  model.feature_tokens(own), " and ", model.feature_tokens(depth));
+  return depth;
+}
+
 void add_projector(const recipe::RunConfig& config, Network& network, int64_t width, const at::Device& device) {
   const auto in = network.model->feature_dim(alignment_depth(config, *network.model));
   network.projector = Projector(in, config.align.hidden, width, recipe::seed_of(config));

@@ -139,7 +139,8 @@ void TrainOptions::visit(config::Fields& fields) {
        .later = true});
   fields("shard_state", &shard_state,
          {.help = "Over several ranks: each keeps and steps only its part of AdamW's moments and, where no step looks "
-                  "through it (every source but online, and not for guided.learn mg), of the averaged weights; the new "
+                  "through it (every source but online, without guided.learn mg and align.extractor self), of the "
+                  "averaged weights; the new "
                   "weights are exchanged "
                   "instead of the gradient. Less memory a rank, the same numbers.",
           .resume = config::Resume::kFree,
@@ -239,14 +240,18 @@ void ConditionOptions::visit(config::Fields& fields) {
 }
 
 void AlignOptions::visit(config::Fields& fields) {
-  fields("extractor", &extractor,
-         {.help = "Outside network with whose features of the image (without noise) those of the trained network are "
-                  "aligned; names as of eval.extractor, none is off. Of DINO and DINOv2 each patch has its own feature "
-                  "and is aligned with the token at its place, as in REPA (arXiv 2410.06940); others have one for the "
-                  "image, with which the mean of the tokens is aligned. Needs images: not for data of latents.",
-          .instead = "the network that projects onto its features comes and goes with it: choose another --run, with "
-                     "model.weights from this one to keep what was learned; align.weight 0 stops aligning",
-          .later = true});
+  fields(
+      "extractor", &extractor,
+      {.help = "Outside network with whose features of the image (without noise) those of the trained network are "
+               "aligned; names as of eval.extractor, none is off. Of DINO and DINOv2 each patch has its own feature "
+               "and is aligned with the token at its place, as in REPA (arXiv 2410.06940); others have one for the "
+               "image, with which the mean of the tokens is aligned. Needs images: not for data of latents. self looks "
+               "at no other network: tokens are aligned with those of a later block of the network's own average, "
+               "which sees the same image and noise nearer to the data (SRA, arXiv 2505.02831); any data, "
+               "transformers only.",
+       .instead = "the network that projects onto its features comes and goes with it: choose another --run, with "
+                  "model.weights from this one to keep what was learned; align.weight 0 stops aligning",
+       .later = true});
   fields("weights", &weights,
          {.help = "File of its weights; empty looks in the extractor's default places.",
           .resume = config::Resume::kFree,
@@ -268,6 +273,22 @@ void AlignOptions::visit(config::Fields& fields) {
           .min = 1,
           .instead = "the projection has this width: choose another --run",
           .later = true});
+  fields(
+      "target_depth", &target_depth,
+      {.help = "align.extractor self: block of the average whose tokens are the target, from 0. -1 is that after five "
+               "sevenths of the blocks (they take the 20th of 28).",
+       .min = -1,
+       .resume = config::Resume::kSaid,
+       .later = true});
+  fields(
+      "shift", &shift,
+      {.help = "align.extractor self: the average sees the image at a time up to this much nearer to the data, drawn "
+               "evenly for each image.",
+       .unit = "time",
+       .min = 0,
+       .max = 1,
+       .resume = config::Resume::kSaid,
+       .later = true});
 }
 
 void EvalOptions::visit(config::Fields& fields) {

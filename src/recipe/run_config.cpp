@@ -25,7 +25,8 @@ void RunConfig::visit(config::Fields& fields) {
   fields.group("cluster", cluster,
                "How the network's own features are clustered (condition.source online, recluster and kmeans).");
   fields.group("train", train, "How long and how fast to train, what to write while training.");
-  fields.group("align", align, "Aligning the network's features with those of an outside one while training.");
+  fields.group("align", align,
+               "Aligning the network's features with those of an outside one, or of its own average, while training.");
   fields.group("guided", guided,
                "Guidance that is learned in training, so that drawing with it costs one evaluation a step.");
   fields.group("average", average, "Averages of the weights that are kept for any width afterwards (sdg average).");
@@ -59,6 +60,8 @@ void check_guided(const RunConfig& config) {
 
 void check_config(const RunConfig& config) {
   check_guided(config);
+  SDG_CHECK_USAGE(!config.align.with_itself() || config.train.teacher == Teacher::kAverage,
+                  "align.extractor: self needs an average that follows from the first step (train.teacher average)");
   const auto& condition = config.condition;
   const auto facts = facts_of(config);
   SDG_CHECK_USAGE(condition.source != Source::kKmeans || !condition.run.empty(),

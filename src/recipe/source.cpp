@@ -24,4 +24,8 @@ SourceFacts facts_of(const RunConfig& config) {
   return facts_of(config.condition.source);
 }
 
+bool looks_through_average(const RunConfig& config) {
+  return facts_of(config).online || config.guided.learn == LearnGuidance::kMg || config.align.with_itself();
+}
+
 }  // namespace sdg::recipe

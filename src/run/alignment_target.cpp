@@ -9,7 +9,7 @@ namespace sdg::run {
 std::shared_ptr<const learn::AlignmentTarget> alignment_target(const recipe::RunConfig& config,
                                                                const data::OpenedData& opened,
                                                                const at::Device& device) {
-  if (!config.align.on()) return nullptr;
+  if (!config.align.with_another()) return nullptr;
   SDG_CHECK_USAGE(opened.images, "align.extractor: ", opened.path, " holds latents, and ", config.align.extractor,
                   " looks at images; train on images, or with align.extractor none");
   SDG_CHECK_USAGE(config.data.channels == 1 || config.data.channels == 3, "align.extractor: images of ",

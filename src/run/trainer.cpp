@@ -167,7 +167,8 @@ class Run {
           checkpoint::parse_provenance({{checkpoint::kProvenanceKey, latents->card().provenance}}, supply_.opened.path),
           "latents");
     }
-    if (config_.align.on() && config_.align.weight > 0) history_.add(checkpoint::alignment_stage(config_.align));
+    if (config_.align.with_another() && config_.align.weight > 0)
+      history_.add(checkpoint::alignment_stage(config_.align));
     const auto& origin = supply_.given.origin;
     history_.inherit(origin.provenance, "conditions");
     stage_ = checkpoint::condition_stage(config_, origin.made_from, checkpoint::parse_verdict(origin.label_free));

@@ -202,6 +202,13 @@ TEST(LearnerRanks, WithAnInnerHead) {
   expect_the_same_training(config, {{6, 6}, {5, 1, 4, 2}});
 }
 
+TEST(LearnerRanks, WithFeaturesAlignedWithTheAverage) {
+  auto config = test::tiny_config("unused", "label");
+  config.align.extractor = "self";
+  config.align.hidden = 8;
+  expect_the_same_training(config, {{6, 6}, {5, 1, 4, 2}});
+}
+
 // Of mg steps look through the average: all ranks keep it.
 TEST(LearnerRanks, WithGuidanceThatIsLearned) {
   for (const std::string learn : {"gft", "mg"}) {

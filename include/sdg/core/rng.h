@@ -32,6 +32,7 @@ enum class Purpose : uint32_t {
   kTraceProbe = 18,     ///< probes of the divergence, for densities
   kDropout = 20,        ///< dropout masks (seed mixed with the layer's name)
   kStrength = 21,       ///< strength of guidance that the training path is told
+  kAlignTime = 22,      ///< how much nearer to the data the average looks that features are aligned with
   kNeighbour = 30,      ///< which neighbour of an image its condition is taken from
   kTest = 1000,
 };

@@ -12,6 +12,7 @@ struct Draws {
   Tensor t;            ///< [n] its places on the network's path, in [0, 1)
   Tensor drop;         ///< bool [n], or [n, L]: train without the condition here
   Tensor strength;     ///< [n] in [guided.weakest, 1], what the network is told of it; guided.learn gft only
+  Tensor shift;        ///< [n] in [0, align.shift), by which the average looks nearer; align.extractor self only
   Tensor teacher_eps;  ///< [n, C, S, S] through which the teacher looks; source online only
   Tensor head_eps;     ///< [n, C, S, S] the head's own view, and
   Tensor head_t;       ///< [n] its times, within the window; two views only

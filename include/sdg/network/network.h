@@ -60,6 +60,10 @@ void add_projector(const recipe::RunConfig& config, Network& network, int64_t wi
 /// Block whose tokens are aligned (align.depth).
 int64_t alignment_depth(const recipe::RunConfig& config, const model::VelocityModel& model);
 
+/// Block of the average with whose tokens these are aligned (align.extractor self). Throws UsageError where it has
+/// other tokens.
+int64_t alignment_target_depth(const recipe::RunConfig& config, const model::VelocityModel& model);
+
 /// Block whose tokens are clustered.
 int64_t feature_depth(const recipe::RunConfig& config, const model::VelocityModel& model);
 

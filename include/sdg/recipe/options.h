@@ -123,15 +123,19 @@ struct ConditionOptions {
   void visit(config::Fields& fields);
 };
 
-/// With which features of an outside network those of the trained one are aligned (REPA, arXiv 2410.06940).
+/// With which features those of the trained network are aligned: an outside network's (REPA, arXiv 2410.06940), or
+/// later ones of its own average (SRA, arXiv 2505.02831).
 struct AlignOptions {
   std::string extractor = kNoExtractor;
   std::string weights;
   double weight = 0.5;
   int64_t depth = -1;
   int64_t hidden = 2048;
-  static constexpr const char* kNoExtractor = "none";
-  bool on() const { return extractor != kNoExtractor; }
+  int64_t target_depth = -1;
+  double shift = 0.2;
+  static constexpr const char *kNoExtractor = "none", *kSelf = "self";
+  bool with_itself() const { return extractor == kSelf; }
+  bool with_another() const { return extractor != kNoExtractor && !with_itself(); }
   void visit(config::Fields& fields);
 };
 

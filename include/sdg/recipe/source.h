@@ -17,4 +17,7 @@ struct SourceFacts {
 SourceFacts facts_of(Source source);
 SourceFacts facts_of(const RunConfig& config);
 
+/// Does a training step ask the averaged network anything: clusters, guided targets, features to align with?
+bool looks_through_average(const RunConfig& config);
+
 }  // namespace sdg::recipe
