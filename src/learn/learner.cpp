@@ -53,11 +53,11 @@ AdamW optimizer_of(const LearnerState& state) {
 }
 
 std::vector<std::unique_ptr<Objective>> make_objectives(LearnerState& state, int64_t images,
-                                                        std::shared_ptr<const AlignmentTarget> target) {
+                                                        const std::shared_ptr<const AlignmentTarget>& target) {
   std::vector<std::unique_ptr<Objective>> out;
   out.push_back(std::make_unique<FlowObjective>(state));
   if (state.config.train.dispersive > 0) out.push_back(std::make_unique<DispersiveObjective>(state));
-  if (target) out.push_back(align_with(state, std::move(target)));
+  if (target) out.push_back(align_with(state, target));
   if (state.config.align.with_itself()) out.push_back(align_with_itself(state));
   if (!state.student.head) return out;
   const bool two = state.config.cluster.views == cluster::Views::kTwo;
@@ -98,14 +98,14 @@ void save_stored(const network::StoredConditions& all, tensors::TensorFile& file
 }  // namespace
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
-                 int64_t images, Reducer& reducer, std::shared_ptr<const network::StoredConditions> stored,
-                 std::shared_ptr<const AlignmentTarget> target)
+                 int64_t images, Reducer& reducer, const std::shared_ptr<const network::StoredConditions>& stored,
+                 const std::shared_ptr<const AlignmentTarget>& target)
     : Learner(config, device, ids, classes, training_network(config, classes, device, stored, target.get()),
               training_network(config, classes, device, stored, target.get()), {}, images, reducer, target) {}
 
 Learner::Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
                  network::Network student, network::Network teacher, DrawFn draws, int64_t images, Reducer& reducer,
-                 std::shared_ptr<const AlignmentTarget> target)
+                 const std::shared_ptr<const AlignmentTarget>& target)
     : state_(config, device, std::move(student), std::move(teacher), reducer),
       draws_(draws ? std::move(draws) : counter_draws(config, state_.student.model->patch_tokens(), device)),
       optimizer_(optimizer_of(state_)),

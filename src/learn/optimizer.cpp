@@ -100,7 +100,7 @@ void AdamW::update(const Tensor& values, const Tensor& gradient, double lr, cons
   }
 }
 
-double AdamW::step(Tensor values, Tensor gradient, double lr) {
+double AdamW::step(const Tensor& values, const Tensor& gradient, double lr) {
   const at::NoGradGuard no_grad;
   const double norm = slices_ ? norm_of_slices(gradient, *slices_, *reducer_) : gradient.norm().item<double>();
   SDG_CHECK(std::isfinite(norm), "the gradient is not finite (norm ", std::abs(norm), ")");

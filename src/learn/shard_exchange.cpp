@@ -29,7 +29,7 @@ bool ShardExchange::has(int64_t rank, int64_t k) const {
   return k < static_cast<int64_t>(shards_.numbers[static_cast<size_t>(rank)].size());
 }
 
-void ShardExchange::copy_part(const std::vector<Tensor>& gradients, RowRange place, Tensor out) const {
+void ShardExchange::copy_part(const std::vector<Tensor>& gradients, RowRange place, const Tensor& out) const {
   auto i = static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), place.begin) - begins_.begin() - 1);
   for (auto at = place.begin; at < place.end; ++i) {
     const auto end = std::min(place.end, begins_[i + 1]);

@@ -40,12 +40,12 @@ class Learner {
   /// align.extractor names; null where that is none.
   Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
           int64_t images = Agreement::kRemembered, Reducer& reducer = Reducer::local(),
-          std::shared_ptr<const network::StoredConditions> stored = nullptr,
-          std::shared_ptr<const AlignmentTarget> target = nullptr);
+          const std::shared_ptr<const network::StoredConditions>& stored = nullptr,
+          const std::shared_ptr<const AlignmentTarget>& target = nullptr);
   /// With networks and draws of the caller's, which must be what `config` describes.
   Learner(const recipe::RunConfig& config, const at::Device& device, const Tensor& ids, int64_t classes,
           network::Network student, network::Network teacher, DrawFn draws, int64_t images = Agreement::kRemembered,
-          Reducer& reducer = Reducer::local(), std::shared_ptr<const AlignmentTarget> target = nullptr);
+          Reducer& reducer = Reducer::local(), const std::shared_ptr<const AlignmentTarget>& target = nullptr);
 
   /// Source recluster: the indices from the next step on; sampling's prior is their histogram.
   void set_ids(const Tensor& ids);

@@ -29,7 +29,7 @@ class AdamW {
   /// Scales the gradient down to options.clip if it is longer, then updates `values` in place. Returns the norm before
   /// clipping. Throws Error, leaving everything as it was, if the gradient is not finite or the update would not be; of
   /// slices on all ranks where one's is not.
-  double step(Tensor values, Tensor gradient, double lr);
+  double step(const Tensor& values, const Tensor& gradient, double lr);
 
   /// The same on one rank without waiting for the device: scales and updates there, unless the gradient is not finite
   /// or, without clipping, longer than 1e15, or `bad`, a bool scalar, is true already; then it is set and nothing else

@@ -28,7 +28,7 @@ class ShardExchange {
 
  private:
   bool has(int64_t rank, int64_t k) const;
-  void copy_part(const std::vector<Tensor>& gradients, RowRange place, Tensor out) const;
+  void copy_part(const std::vector<Tensor>& gradients, RowRange place, const Tensor& out) const;
   void include(int64_t number, RowRange place, const Tensor& part);
 
   const network::FlatParameters& flat_;
