@@ -103,7 +103,7 @@ void Network::load(const std::map<std::string, Tensor>& source, const std::strin
 
 void Network::adopt(const std::map<std::string, Tensor>& source, const std::string& prefix, const std::string& where) {
   const at::NoGradGuard no_grad;
-  const auto one = [&](const std::string& short_name, Tensor target, bool may_adopt) {
+  const auto one = [&](const std::string& short_name, const Tensor& target, bool may_adopt) {
     const auto name = prefix + short_name;
     const auto found = source.find(name);
     SDG_CHECK(found != source.end(), where, ": no tensor ", name, ": the file belongs to another configuration");

@@ -59,11 +59,13 @@ void Initializer::xavier_uniform(const Tensor& parameter, std::string_view name)
 }
 
 void Initializer::fan_in(const Tensor& parameter, std::string_view name) const {
-  uniform(parameter, name, 1 / std::sqrt(static_cast<double>(parameter.numel() / parameter.size(0))));
+  const auto inputs = parameter.numel() / parameter.size(0);
+  uniform(parameter, name, 1 / std::sqrt(static_cast<double>(inputs)));
 }
 
 void Initializer::conv(const Tensor& weight, const Tensor& bias, std::string_view name) const {
-  const auto bound = 1 / std::sqrt(static_cast<double>(weight.numel() / weight.size(0)));
+  const auto inputs = weight.numel() / weight.size(0);
+  const auto bound = 1 / std::sqrt(static_cast<double>(inputs));
   uniform(weight, std::string(name) + ".weight", bound);
   uniform(bias, std::string(name) + ".bias", bound);
 }

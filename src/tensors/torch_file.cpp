@@ -61,6 +61,7 @@ TorchValue::Storage parse_storage(const TorchValue& id, ValuePool& pool) {
             " is a view of another storage, which is not read");
   storage->key = *key;
   storage->numel = *numel;
+  storage_bytes(*storage, where);  // whatever is worked out from it later fits
   return *storage;
 }
 

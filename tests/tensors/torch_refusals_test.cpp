@@ -164,6 +164,9 @@ TEST(TorchFile, LegacyFilesThatLieAreRefused) {
   const auto value = pickle::dict({{"w", pickle::tensor(storage, 0, {2, 3}, {3, 1})}});
   EXPECT_THAT(rejection(test::torch_legacy(value, {})), HasSubstr("lacks storage 0"));
   EXPECT_THAT(rejection(test::torch_legacy(value, {{"0", {1, 2}}})), HasSubstr("truncated: storage 0"));
+  const auto huge = pickle::storage("FloatStorage", "0", int64_t{1} << 62, true);  // its bytes would be 0 in 64 bits
+  const auto claim = pickle::dict({{"w", pickle::tensor(huge, 0, {0}, {1})}});
+  EXPECT_THAT(rejection(test::torch_legacy(claim, {{"0", {}}})), HasSubstr("storage 0 claims 4611686018427387904"));
   EXPECT_THAT(rejection(test::torch_legacy(value, {{"0", {1, 2, 3, 4, 5, 6, 7}}})), HasSubstr("has 7 elements"));
   EXPECT_THAT(rejection(test::torch_legacy(value, {{"0", {1, 2, 3, 4, 5, 6}}, {"1", {1}}})),
               HasSubstr("no tensor uses"));
