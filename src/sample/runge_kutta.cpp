@@ -25,6 +25,7 @@ Tensor runge_kutta(const Walk& walk, Tensor x) {
   return x;
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the form that all methods have
 Tensor own_steps(const Walk& walk, Tensor x) {
   const auto result = integrate_adaptive(velocity_of(walk.denoiser), x, walk.grid,
                                          {.rtol = walk.options.rtol, .atol = walk.options.atol});

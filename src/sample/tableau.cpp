@@ -47,7 +47,6 @@ const std::vector<Tableau>& adaptive_tableaus() {
 }
 
 const Tableau* find_tableau(const std::vector<Tableau>& tables, const std::string& name) {
-  const std::string wanted = name == "heun2" ? "heun" : name;
   const auto found =
       std::find_if(tables.begin(), tables.end(), [&](const Tableau& table) { return table.name == name; });
   return found == tables.end() ? nullptr : &*found;

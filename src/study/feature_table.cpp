@@ -76,7 +76,7 @@ std::string feature_table(const std::vector<FeatureRow>& rows) {
   std::string out = markdown(cells.front());
   out += "| ---: | ---: | --- | ---: |";
   for (size_t m = 0; m < measures.size(); ++m) out += " ---: |";
-  out += "\n";
+  out += '\n';
   for (size_t i = 1; i < cells.size(); ++i) out += markdown(cells[i]);
   return out;
 }

@@ -101,7 +101,7 @@ std::string sweep_table(const std::vector<SweepRow>& rows) {
   for (const auto& w : columns) out += cat(" guidance ", plain(std::get<double>(w)), " |");
   out += "\n| --- |";
   for (size_t i = 0; i < columns.size(); ++i) out += " ---: |";
-  out += "\n";
+  out += '\n';
   for (const auto& row : rows_of(groups, columns)) {
     const SweepGroup* best = nullptr;
     for (const auto* cell : row.cells)
@@ -117,7 +117,7 @@ std::string sweep_table(const std::vector<SweepRow>& rows) {
       if (cell->repetitions > 1) out += cat(" (", number(cell->low), "–", number(cell->high), ")");
       out += " |";
     }
-    out += "\n";
+    out += '\n';
   }
   return out;
 }
