@@ -1,7 +1,7 @@
 # sdg_add_test(NAME SOURCES files... [LABEL label]): one program of tests, each GoogleTest case a ctest case.
 include(GoogleTest)
 # Tests spend their time in the library: compiling their own code without optimisation halves the build.
-set(SDG_TEST_OPTIONS $<$<CONFIG:Release>:-O0>)
+set(SDG_TEST_OPTIONS $<$<OR:$<CONFIG:Release>,$<BOOL:${SDG_SANITIZE}>>:-O0>)
 # Tests that train or start the program dozens of times each, as GoogleTest filters by program. They get the label slow, so that
 # tools/sanitize.sh, under which everything takes several times as long, can leave them out: ctest -LE slow.
 set(SDG_SLOW_TESTS_cli "CommandLine.*:Origin.*:OthersWeights.*:Weights.*:Folder.*:Program.StopsOnSigterm*:Program.EveryCommandThatLoads*")
