@@ -76,7 +76,7 @@ int64_t draw_rows(const std::string& where, const Output& output,
           for (const auto& [name, rows] : rows_of(piece)) stream.write(name, done, rows);
           done += piece.images.size(0);
           stream.commit(done);
-          if (caught_signal()) throw Stopped();
+          if (caught_signal()) throw Stopped();  // NOLINT(bugprone-std-exception-baseclass)
         },
         bar.callback());
   }
@@ -146,7 +146,7 @@ int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, ge
           }
           if (caught_signal()) {
             writers.finish();
-            throw Stopped();
+            throw Stopped();  // NOLINT(bugprone-std-exception-baseclass)
           }
         },
         bar.callback());
@@ -157,7 +157,7 @@ int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, ge
   return before;
 }
 
-int64_t draw_npz(const Output& output, const checkpoint::Trained& trained, generate::Request request,
+int64_t draw_npz(const Output& output, const checkpoint::Trained& trained, const generate::Request& request,
                  const at::Device& device) {
   const auto count = request.sample.count;
   const auto rows = output.where + ".rows";

@@ -18,14 +18,16 @@ struct Output {
 std::string content_of(const checkpoint::Trained& trained, const generate::Request& request, const std::string& decoder,
                        const at::Device& device);
 
+/// A signal came: no std::exception, for it passes whoever catches errors.
+struct Stopped {};
+
 /// 000000.png and following, compressed and written by threads of their own, with what each is as text inside (tEXt,
 /// keyword "sdg"), and the grid of the first ones beside the folder. Returns how many an earlier run had written.
 /// Throws Stopped where a signal came.
-struct Stopped {};
 int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, generate::Request request,
                     const at::Device& device);
 /// arr_0 uint8 [N, S, S, 3] and, where each image has one, arr_1 its condition.
-int64_t draw_npz(const Output& output, const checkpoint::Trained& trained, generate::Request request,
+int64_t draw_npz(const Output& output, const checkpoint::Trained& trained, const generate::Request& request,
                  const at::Device& device);
 /// safetensors: `latents` float [N, C, S, S] as drawn, in the network's units, and `conditions` int64 [N] (or [N, L]).
 int64_t draw_latents(const Output& output, const checkpoint::Trained& trained, generate::Request request,
