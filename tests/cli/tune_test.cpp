@@ -62,7 +62,8 @@ TEST_F(TuneProgram, SearchesWithinItsBudgetDrawsTheCurveAndStoresWhatSampleFollo
   tuned.options = {{"guidance", "3"}, {"guidance_begin", "0.3"}, {"guidance_end", "1"}, {"guide", "null"}};
   study::write_tuned(folder_ / "run", tuned);
   const auto followed = drawn("", "a.npz");
-  EXPECT_THAT(err_, HasSubstr("drawing as tuned (run/sampling.json): guidance 3, guidance_begin 0.3, guidance_end 1, "));
+  EXPECT_THAT(err_,
+              HasSubstr("drawing as tuned (run/sampling.json): guidance 3, guidance_begin 0.3, guidance_end 1, "));
   EXPECT_EQ(followed, drawn("--untuned --guidance 3 --guidance-interval 0.3 1", "b.npz"));
   EXPECT_THAT(err_, Not(HasSubstr("as tuned")));
   EXPECT_EQ(drawn("--guidance 1.25", "c.npz"), drawn("--untuned --guidance 1.25 --guidance-interval 0.3 1", "d.npz"));
