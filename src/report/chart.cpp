@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "report/axis.h"
 #include "report/canvas.h"
 #include "sdg/core/error.h"
 
@@ -29,45 +30,6 @@ constexpr std::array<Colour, 12> kColours{{{31, 119, 180},
 Colour colour_of(int64_t i) {
   return kColours[static_cast<size_t>(i) % kColours.size()];
 }
-
-std::string short_text(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, std::abs(value) >= 1000 ? "%.0f" : "%.4g", value);
-  return text;
-}
-
-/// Maps values to pixels along one axis.
-struct Axis {
-  double low = std::numeric_limits<double>::infinity(), high = -low;
-  bool log = false;
-  double from = 0, to = 1;
-
-  double unit(double value) const { return log ? std::log10(value) : value; }
-  void take(double value) {
-    if (!std::isfinite(value) || (log && value <= 0)) return;
-    low = std::min(low, unit(value));
-    high = std::max(high, unit(value));
-  }
-  void widen(double share) {
-    const double span = high > low ? high - low : std::max(1e-9, std::abs(high) * 0.1);
-    low -= share * span;
-    high += share * span;
-  }
-  double at(double value) const { return from + (to - from) * (unit(value) - low) / (high - low); }
-  bool holds(double value) const { return std::isfinite(value) && (!log || value > 0); }
-  std::vector<double> ticks(int64_t count) const {
-    if (!log) return round_ticks(low, high, count);
-    std::vector<double> out;
-    for (double power = std::floor(low); power <= std::ceil(high); ++power) {
-      for (const double digit : {1.0, 2.0, 5.0}) {
-        const double value = digit * std::pow(10.0, power);
-        if (unit(value) >= low && unit(value) <= high) out.push_back(value);
-      }
-    }
-    // A range within a decade has few of those: any round numbers then.
-    return out.size() >= 3 ? out : round_ticks(std::pow(10.0, low), std::pow(10.0, high), count);
-  }
-};
 
 void draw_frame(Canvas& canvas, const Axis& x, const Axis& y, const std::string& title, const std::string& x_label,
                 const std::string& y_label) {
@@ -106,19 +68,6 @@ std::vector<uint8_t> distinct_colour(int64_t i) {
   const double dim = std::max(0.35, 1.0 - 0.22 * static_cast<double>(i / static_cast<int64_t>(kColours.size())));
   std::vector<uint8_t> out;
   for (const auto c : colour) out.push_back(static_cast<uint8_t>(std::lround(c * dim)));
-  return out;
-}
-
-std::vector<double> round_ticks(double low, double high, int64_t count) {
-  SDG_ASSERT(std::isfinite(low) && std::isfinite(high) && low < high && count >= 1,
-             "ticks: expected a finite range and at least one part, got ", low, " to ", high, " in ", count);
-  const double raw = (high - low) / static_cast<double>(count);
-  const double power = std::pow(10.0, std::floor(std::log10(raw)));
-  const double digit = raw / power;
-  const double step = (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10) * power;
-  std::vector<double> out;
-  for (double tick = std::ceil(low / step - 1e-9) * step; tick <= high + 1e-9 * step; tick += step)
-    out.push_back(std::abs(tick) < 1e-9 * step ? 0.0 : tick);
   return out;
 }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 
+#include "report/axis.h"
 #include "sdg/core/error.h"
 #include "sdg/report/html_page.h"
 
@@ -13,45 +13,14 @@ namespace {
 
 constexpr double kLeft = 64, kRight = 150, kTop = 34, kBottom = 44;
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, std::abs(value) >= 1000 ? "%.0f" : "%.4g", value);
-  return text;
-}
-
-// Values to places along one side of a chart.
-struct Side {
-  bool log = false;
-  double from = 0, to = 1, low = std::numeric_limits<double>::infinity(), high = -low;
-
-  bool holds(double value) const { return std::isfinite(value) && (!log || value > 0); }
-  double unit(double value) const { return log ? std::log10(value) : value; }
-  void take(double value) {
-    if (!holds(value)) return;
-    low = std::min(low, unit(value));
-    high = std::max(high, unit(value));
-  }
-  void widen(double share) {
-    const double span = high > low ? high - low : std::max(1e-9, std::abs(high) * 0.1);
-    low -= share * span;
-    high += share * span;
-  }
-  double at(double value) const { return from + (to - from) * (unit(value) - low) / (high - low); }
-  std::vector<double> ticks() const {
-    auto out = log ? round_ticks(std::pow(10, low), std::pow(10, high), 5) : round_ticks(low, high, 6);
-    std::erase_if(out, [&](double tick) { return !holds(tick) || unit(tick) < low || unit(tick) > high; });
-    return out;
-  }
-};
-
 std::string text(double x, double y, const std::string& anchor, const std::string& what, const std::string& more = "") {
-  return cat("<text x=\"", number(x), "\" y=\"", number(y), "\" text-anchor=\"", anchor, "\"", more, ">",
+  return cat("<text x=\"", short_text(x), "\" y=\"", short_text(y), "\" text-anchor=\"", anchor, "\"", more, ">",
              escape_html(what), "</text>\n");
 }
 
 std::string line(double x0, double y0, double x1, double y1, const std::string& colour, double width = 1) {
-  return cat("<line x1=\"", number(x0), "\" y1=\"", number(y0), "\" x2=\"", number(x1), "\" y2=\"", number(y1),
-             "\" stroke=\"", colour, "\" stroke-width=\"", width, "\"/>\n");
+  return cat("<line x1=\"", short_text(x0), "\" y1=\"", short_text(y0), "\" x2=\"", short_text(x1), "\" y2=\"",
+             short_text(y1), "\" stroke=\"", colour, "\" stroke-width=\"", width, "\"/>\n");
 }
 
 std::string colour_of(size_t i) {
@@ -61,7 +30,7 @@ std::string colour_of(size_t i) {
   return out;
 }
 
-std::string drawn(const Series& series, const std::string& colour, const Side& x, const Side& y) {
+std::string drawn(const Series& series, const std::string& colour, const Axis& x, const Axis& y) {
   SDG_CHECK(series.x.size() == series.y.size() && series.low.size() == series.high.size() &&
                 (series.low.empty() || series.low.size() == series.x.size()),
             "chart: series ", series.name, " has lists of different lengths");
@@ -69,18 +38,19 @@ std::string drawn(const Series& series, const std::string& colour, const Side& x
   for (size_t i = 0; i < series.x.size(); ++i) {
     if (!x.holds(series.x[i]) || !y.holds(series.y[i])) continue;
     const double at_x = x.at(series.x[i]), at_y = y.at(series.y[i]);
-    path += cat(path.empty() ? "" : " ", number(at_x), ",", number(at_y));
+    path += cat(path.empty() ? "" : " ", short_text(at_x), ",", short_text(at_y));
     if (!series.low.empty() && y.holds(series.low[i]) && y.holds(series.high[i]))
       marks += line(at_x, y.at(series.low[i]), at_x, y.at(series.high[i]), colour);
-    marks += cat("<circle cx=\"", number(at_x), "\" cy=\"", number(at_y), "\" r=\"3\" fill=\"", colour, "\"/>\n");
+    marks +=
+        cat("<circle cx=\"", short_text(at_x), "\" cy=\"", short_text(at_y), "\" r=\"3\" fill=\"", colour, "\"/>\n");
   }
   return cat("<polyline points=\"", path, "\" fill=\"none\" stroke=\"", colour, "\" stroke-width=\"1.5\"/>\n", marks);
 }
 
 std::string panel(const SvgChart& each, double top, double width, double height) {
   const auto& chart = each.chart;
-  Side x{.log = chart.log_x, .from = kLeft, .to = width - kRight};
-  Side y{.log = chart.log_y, .from = top + height - kBottom, .to = top + kTop};
+  Axis x{.log = chart.log_x, .from = kLeft, .to = width - kRight};
+  Axis y{.log = chart.log_y, .from = top + height - kBottom, .to = top + kTop};
   for (const auto& series : chart.series) {
     for (const auto value : series.x) x.take(value);
     for (const auto* values : {&series.y, &series.low, &series.high})
@@ -90,18 +60,18 @@ std::string panel(const SvgChart& each, double top, double width, double height)
   x.widen(0.03);
   y.widen(0.05);
   auto out = text(kLeft, top + 18, "start", chart.title, " font-size=\"14\"");
-  for (const auto tick : y.ticks())
-    out +=
-        line(x.from, y.at(tick), x.to, y.at(tick), "#e4e4e4") + text(x.from - 6, y.at(tick) + 4, "end", number(tick));
+  for (const auto tick : y.ticks(6))
+    out += line(x.from, y.at(tick), x.to, y.at(tick), "#e4e4e4") +
+           text(x.from - 6, y.at(tick) + 4, "end", short_text(tick));
   for (size_t i = 0; i < each.ticks.size(); ++i)
     out += text(x.at(static_cast<double>(i)), y.from + 16, "middle", each.ticks[i]);
-  for (const auto tick : each.ticks.empty() ? x.ticks() : std::vector<double>())
+  for (const auto tick : each.ticks.empty() ? x.ticks(6) : std::vector<double>())
     out += line(x.at(tick), y.from, x.at(tick), y.from + 4, "#888888") +
-           text(x.at(tick), y.from + 16, "middle", number(tick));
+           text(x.at(tick), y.from + 16, "middle", short_text(tick));
   out += line(x.from, y.from, x.to, y.from, "#888888") + line(x.from, y.from, x.from, y.to, "#888888");
   out += text((x.from + x.to) / 2, y.from + 34, "middle", chart.x_label);
   const double middle = (y.from + y.to) / 2;
-  out += text(14, middle, "middle", chart.y_label, cat(" transform=\"rotate(-90 14 ", number(middle), ")\""));
+  out += text(14, middle, "middle", chart.y_label, cat(" transform=\"rotate(-90 14 ", short_text(middle), ")\""));
   for (size_t i = 0; i < chart.series.size(); ++i) {
     out += drawn(chart.series[i], colour_of(i), x, y);
     const double row = y.to + 12 + 16 * static_cast<double>(i);
