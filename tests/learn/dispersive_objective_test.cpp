@@ -7,25 +7,19 @@
 
 #include "sdg/core/rng.h"
 #include "sdg/learn/learner.h"
+#include "support/made_batch.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
 
 namespace {
 
-data::Batch made_batch() {
-  data::Batch batch;
-  batch.sample = batch.index = rng::consecutive(0, 8);
-  batch.x = rng::normal({3, rng::Purpose::kTest, 0}, batch.sample, {1, 8, 8});
-  return batch;
-}
-
 learn::StepResult step_with(double weight, int64_t shard = 32) {
   auto config = test::tiny_config("unused", "none");
   config.train.dispersive = weight;
   config.train.shard = shard;
   config.train.clip = 0;
-  return learn::Learner(config, at::kCPU, {}, 0).step(made_batch());
+  return learn::Learner(config, at::kCPU, {}, 0).step(test::made_batch());
 }
 
 double pair_by_pair(const Tensor& z) {

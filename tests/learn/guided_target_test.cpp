@@ -8,6 +8,7 @@
 
 #include "sdg/core/rng.h"
 #include "sdg/learn/learner.h"
+#include "support/made_batch.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
@@ -105,14 +106,6 @@ TEST(GuidedTarget, OfMgHasGuidanceOfItsScaleForItsFixedPoint) {
 
 namespace {
 
-data::Batch batch_of(int64_t step) {
-  data::Batch batch;
-  batch.sample = rng::consecutive(8 * step, 8);
-  for (const auto sample : batch.sample) batch.index.push_back(sample % 40);
-  batch.x = rng::normal({3, rng::Purpose::kTest, 0}, batch.sample, {1, 8, 8});
-  return batch;
-}
-
 recipe::RunConfig config_of(const std::string& learn, const std::string& source = "label") {
   auto config = test::tiny_config("unused", source);
   test::named(config.guided.learn, learn);
@@ -178,8 +171,8 @@ TEST(AGuidedStep, HasTheLossAndGradientOfTheFormulas) {
     const auto config = config_of(name);
     learn::Learner learner(config, at::kCPU, kLabels, 4, 40);
     shake(learner);
-    const auto [loss, gradient] = by_hand(learner, config, batch_of(0));
-    const auto result = learner.step(batch_of(0));
+    const auto [loss, gradient] = by_hand(learner, config, test::made_batch(0));
+    const auto result = learner.step(test::made_batch(0));
     EXPECT_NEAR(result.flow_loss, loss, 1e-5 * loss) << name;
     EXPECT_LT(difference(result.gradient, gradient), 1e-5 * gradient.abs().max().item<double>() + 1e-6) << name;
   }
@@ -188,17 +181,17 @@ TEST(AGuidedStep, HasTheLossAndGradientOfTheFormulas) {
 TEST(AGuidedStep, IsAPlainStepAtScaleOneAndStrengthOne) {
   auto plain = config_of("none");
   learn::Learner expected(plain, at::kCPU, kLabels, 4, 40);
-  const auto first = expected.step(batch_of(0));
+  const auto first = expected.step(test::made_batch(0));
   auto mg = config_of("mg");
   mg.guided.scale = 1;
   learn::Learner with_mg(mg, at::kCPU, kLabels, 4, 40);
-  const auto result = with_mg.step(batch_of(0));
+  const auto result = with_mg.step(test::made_batch(0));
   EXPECT_EQ(result.flow_loss, first.flow_loss);
   EXPECT_TRUE(at::equal(result.gradient, first.gradient));
   auto gft = config_of("gft");
   gft.guided.weakest = 1;
   learn::Learner with_gft(gft, at::kCPU, kLabels, 4, 40);
-  EXPECT_NEAR(with_gft.step(batch_of(0)).flow_loss, first.flow_loss, 1e-6 * first.flow_loss);
+  EXPECT_NEAR(with_gft.step(test::made_batch(0)).flow_loss, first.flow_loss, 1e-6 * first.flow_loss);
 }
 
 TEST(AGuidedStep, ChangesNothingBeforeConditionsAndItsStart) {
@@ -211,8 +204,9 @@ TEST(AGuidedStep, ChangesNothingBeforeConditionsAndItsStart) {
       const auto ids = by_start ? kLabels : Tensor();
       learn::Learner a(guided, at::kCPU, ids, by_start ? 4 : 0, 40), b(plain, at::kCPU, ids, by_start ? 4 : 0, 40);
       for (int64_t step = 0; step < 4; ++step)
-        EXPECT_EQ(a.step(batch_of(step)).flow_loss, b.step(batch_of(step)).flow_loss) << name << " " << step;
-      EXPECT_GT(std::abs(a.step(batch_of(4)).flow_loss - b.step(batch_of(4)).flow_loss), 1e-5) << name;
+        EXPECT_EQ(a.step(test::made_batch(step)).flow_loss, b.step(test::made_batch(step)).flow_loss)
+            << name << " " << step;
+      EXPECT_GT(std::abs(a.step(test::made_batch(4)).flow_loss - b.step(test::made_batch(4)).flow_loss), 1e-5) << name;
     }
   }
 }

@@ -2,21 +2,13 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "sdg/core/rng.h"
 #include "sdg/learn/learner.h"
+#include "support/made_batch.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
 
 namespace {
-
-data::Batch batch_of(int64_t step) {
-  data::Batch batch;
-  batch.sample = rng::consecutive(8 * step, 8);
-  for (const auto sample : batch.sample) batch.index.push_back(sample % 40);
-  batch.x = rng::normal({3, rng::Purpose::kTest, 0}, batch.sample, {1, 8, 8});
-  return batch;
-}
 
 recipe::RunConfig config_of(double weight, int64_t inner = 0) {
   auto config = test::tiny_config("unused", "none");
@@ -30,7 +22,7 @@ recipe::RunConfig config_of(double weight, int64_t inner = 0) {
 
 TEST(InnerHead, AddsItsFlowLossWithItsWeight) {
   learn::Learner learner(config_of(0.5), at::kCPU, {}, 0, 40);
-  const auto batch = batch_of(0);
+  const auto batch = test::made_batch(0);
   const auto& config = config_of(0.5);
   const auto& net = *learner.student().model;
   const auto draws = learn::counter_draws(config, net.patch_tokens())(batch.sample, {1, 8, 8});
@@ -56,7 +48,7 @@ TEST(InnerHead, OfWeightZeroIsLeftAsItWasAndChangesNothing) {
   learn::Learner plain(config_of(0.5, -1), at::kCPU, {}, 0, 40), idle(config_of(0), at::kCPU, {}, 0, 40);
   const auto before = idle.student().tensors("").at("inner_head.linear.weight").clone();
   for (int64_t step = 0; step < 3; ++step) {
-    const auto expected = plain.step(batch_of(step)), found = idle.step(batch_of(step));
+    const auto expected = plain.step(test::made_batch(step)), found = idle.step(test::made_batch(step));
     EXPECT_EQ(found.flow_loss, expected.flow_loss);
     EXPECT_EQ(found.objective, expected.objective);
     EXPECT_EQ(found.inner_loss, 0);
@@ -70,9 +62,9 @@ TEST(InnerHead, LearnsAndTheAverageFollows) {
   config.train.lr = 1e-2;
   config.train.ema = 0.5;
   learn::Learner learner(config, at::kCPU, {}, 0, 40);
-  const double first = learner.step(batch_of(0)).inner_loss;
+  const double first = learner.step(test::made_batch(0)).inner_loss;
   double last = 0;
-  for (int64_t step = 1; step < 80; ++step) last = learner.step(batch_of(0)).inner_loss;
+  for (int64_t step = 1; step < 80; ++step) last = learner.step(test::made_batch(0)).inner_loss;
   EXPECT_LT(last, 0.9 * first) << "of the same images, through the same noise";
   const auto ours = learner.student().tensors(""), theirs = learner.teacher().tensors("");
   EXPECT_LT((theirs.at("inner_head.linear.weight") - ours.at("inner_head.linear.weight")).abs().max().item<double>(),

@@ -6,23 +6,15 @@
 #include <cmath>
 #include <cstdio>
 
-#include "sdg/core/rng.h"
 #include "sdg/learn/learner.h"
 #include "support/host_reads.h"
+#include "support/made_batch.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
 using ::testing::HasSubstr;
 
 namespace {
-
-data::Batch batch_of(int64_t step) {
-  data::Batch batch;
-  batch.sample = rng::consecutive(8 * step, 8);
-  for (const auto sample : batch.sample) batch.index.push_back(sample % 40);
-  batch.x = rng::normal({3, rng::Purpose::kTest, 0}, batch.sample, {1, 8, 8});
-  return batch;
-}
 
 recipe::RunConfig config_with(const std::string& views) {
   auto config = test::tiny_config("unused");
@@ -48,7 +40,7 @@ TEST(AStepThatWaitsForNothing, ReadsNoNumberFromTheDevice) {
     learn::Learner reading(config_with(views), at::kCPU, {}, 0, 40), free(config_with(views), at::kCPU, {}, 0, 40);
     free.wait_for_nothing();
     for (int64_t step = 0; step < 6; ++step) {
-      const auto batch = batch_of(step);
+      const auto batch = test::made_batch(step);
       {
         const test::HostReads reads;
         reading.step(batch);
@@ -73,7 +65,7 @@ TEST(AStepThatWaitsForNothing, TrainsAsTheOneThatReads) {
       // Each step from the same state: AdamW makes whole steps of gradients that are rounding, so states drift apart.
       free.settle();
       if (step > 0) free.load(state_of(reading), "the other learner");
-      const auto expected = reading.step(batch_of(step)), found = free.step(batch_of(step));
+      const auto expected = reading.step(test::made_batch(step)), found = free.step(test::made_batch(step));
       EXPECT_NEAR(found.flow_loss, expected.flow_loss, 1e-5 * expected.flow_loss);
       EXPECT_NEAR(found.objective, expected.objective, 1e-4 * std::abs(expected.objective));
       EXPECT_NEAR(found.grad_norm, expected.grad_norm, 1e-3 * expected.grad_norm);
@@ -100,22 +92,22 @@ TEST(AStepThatWaitsForNothing, IsUndoneWithAllAfterItWhereItWasNotFinite) {
   for (const auto* views : {"two", "one"}) {
     learn::Learner learner(config_with(views), at::kCPU, {}, 0, 40);
     learner.wait_for_nothing();
-    for (int64_t step = 0; step < 5; ++step) learner.step(batch_of(step));
+    for (int64_t step = 0; step < 5; ++step) learner.step(test::made_batch(step));
     const auto before = state_of(learner);
-    learner.step(batch_of(5));
+    learner.step(test::made_batch(5));
     const auto good = state_of(learner);
-    learner.step(batch_of(6));
-    auto spoiled = batch_of(7);
+    learner.step(test::made_batch(6));
+    auto spoiled = test::made_batch(7);
     spoiled.x[2][0][1][1] = NAN;
     const auto kept = [&] {
       learn::Learner other(config_with(views), at::kCPU, {}, 0, 40);
       other.wait_for_nothing();
-      for (int64_t step = 0; step < 7; ++step) other.step(batch_of(step));
+      for (int64_t step = 0; step < 7; ++step) other.step(test::made_batch(step));
       return state_of(other);
     }();
     learner.step(spoiled);
-    learner.step(batch_of(8));
-    learner.step(batch_of(9));
+    learner.step(test::made_batch(8));
+    learner.step(test::made_batch(9));
     EXPECT_THAT(test::message_of<learn::BadStep>([&] { learner.settle(); }),
                 HasSubstr("step 8: the flow loss is not finite"));
     EXPECT_EQ(learner.steps_done(), 7);
@@ -125,7 +117,7 @@ TEST(AStepThatWaitsForNothing, IsUndoneWithAllAfterItWhereItWasNotFinite) {
       EXPECT_TRUE(test::same_bytes(tensor, after.at(name))) << views << ": " << name;
     EXPECT_EQ(after.metadata, kept.metadata);
     EXPECT_FALSE(test::same_bytes(before.at("prior"), good.at("prior"))) << "nothing moves: tests nothing";
-    learner.step(batch_of(7));  // and goes on
+    learner.step(test::made_batch(7));  // and goes on
     learner.settle();
     EXPECT_EQ(learner.steps_done(), 8);
   }
@@ -137,7 +129,7 @@ TEST(AStepThatWaitsForNothing, SaysThatTheGradientOrTheUpdateWasNotFinite) {
   learn::Learner learner(config, at::kCPU, {}, 0, 40);
   learner.wait_for_nothing();
   const auto before = state_of(learner);
-  learner.step(batch_of(0));
+  learner.step(test::made_batch(0));
   EXPECT_THAT(test::message_of<learn::BadStep>([&] { learner.settle(); }),
               HasSubstr("step 1: the gradient, or what it would make of the weights, is not finite"));
   const auto after = state_of(learner);
@@ -154,9 +146,9 @@ TEST(AStepThatWaitsForNothing, KnowsMapsOfClustersAndGivenIndices) {
         free(config, at::kCPU, ids, ids.defined() ? 4 : 0, 40);
     free.wait_for_nothing();
     for (int64_t step = 0; step < 8; ++step) {
-      reading.step(batch_of(step));
+      reading.step(test::made_batch(step));
       const test::HostReads reads;
-      free.step(batch_of(step));
+      free.step(test::made_batch(step));
       // Given indices lie on the host, where looking at them costs nothing: two reads a shard.
       if (!ids.defined()) EXPECT_EQ(reads.count(), 0);
     }

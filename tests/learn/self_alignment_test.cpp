@@ -7,20 +7,13 @@
 #include "sdg/learn/alignment_objective.h"
 #include "sdg/learn/learner.h"
 #include "sdg/network/network.h"
+#include "support/made_batch.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
 using ::testing::HasSubstr;
 
 namespace {
-
-data::Batch batch_of(int64_t step) {
-  data::Batch batch;
-  batch.sample = rng::consecutive(8 * step, 8);
-  for (const auto sample : batch.sample) batch.index.push_back(sample % 40);
-  batch.x = rng::normal({3, rng::Purpose::kTest, 0}, batch.sample, {1, 8, 8});
-  return batch;
-}
 
 recipe::RunConfig config_of(double weight) {
   auto config = test::tiny_config("unused", "none");
@@ -56,7 +49,7 @@ TEST(SelfAlignment, IsTheCosineWithTheAveragesTokensNearerToTheData) {
   const auto config = config_of(0.5);
   learn::Learner learner(config, at::kCPU, {}, 0, 40);
   shake(learner);
-  const auto batch = batch_of(0);
+  const auto batch = test::made_batch(0);
   const auto draws = learn::counter_draws(config, learner.student().model->patch_tokens())(batch.sample, {1, 8, 8});
   const auto point = [&](const Tensor& at) {
     const auto t = at.view({-1, 1, 1, 1});
@@ -86,16 +79,16 @@ TEST(SelfAlignment, FallsWhileItTrains) {
   config.train.steps = 60;
   config.train.lr = 5e-3;
   learn::Learner learner(config, at::kCPU, {}, 0, 40);
-  const double first = learner.step(batch_of(0)).alignment_loss;
+  const double first = learner.step(test::made_batch(0)).alignment_loss;
   double last = 0;
-  for (int64_t step = 1; step < 60; ++step) last = learner.step(batch_of(0)).alignment_loss;
+  for (int64_t step = 1; step < 60; ++step) last = learner.step(test::made_batch(0)).alignment_loss;
   EXPECT_LT(last, first - 0.2) << "of the same images, through the same noise";
 }
 
 TEST(SelfAlignment, OfWeightZeroLeavesTheStepAsItWas) {
   learn::Learner plain(test::tiny_config("unused", "none"), at::kCPU, {}, 0, 40),
       idle(config_of(0), at::kCPU, {}, 0, 40);
-  const auto expected = plain.step(batch_of(0)), found = idle.step(batch_of(0));
+  const auto expected = plain.step(test::made_batch(0)), found = idle.step(test::made_batch(0));
   EXPECT_EQ(found.objective, expected.objective);
   EXPECT_EQ(found.alignment_loss, 0);
 }
