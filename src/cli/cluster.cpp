@@ -161,7 +161,10 @@ std::set<std::string> wanted_of(const Arguments& arguments) {
   return {parts.begin(), parts.end()};
 }
 
-void keep_only(const std::set<std::string>& wanted, cluster::Answer& answer) {
+void keep_only(const std::set<std::string>& wanted, int64_t clusters, cluster::Answer& answer) {
+  const bool probabilities = wanted.empty() || wanted.contains("probabilities");
+  if (probabilities && !answer.probabilities.defined())
+    answer.probabilities = conditions::sure_probabilities(answer.ids, clusters);
   if (wanted.empty()) return;
   if (!wanted.contains("probabilities")) answer.probabilities = Tensor();
   if (!wanted.contains("prototypes")) answer.prototypes = Tensor();
@@ -236,7 +239,7 @@ int execute(const Arguments& arguments) {
   const double seconds = Seconds(std::chrono::steady_clock::now() - start).count();
   if (outcome.signal != 0) return 128 + outcome.signal;
   if (options.method == ClusterMethod::kHead) options.clusters = outcome.answer.prototypes.size(0);
-  keep_only(wanted, outcome.answer);
+  keep_only(wanted, options.clusters, outcome.answer);
   tensors::write_tensors(arguments.out,
                          conditions::answer_file(outcome.answer, std::string(config::name(options.method)),
                                                  options.clusters, input.origin));

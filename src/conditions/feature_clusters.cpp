@@ -78,8 +78,11 @@ cluster::Answer kmeans_answer(const Tensor& features, const FeatureClustering& o
   const auto found = cluster::kmeans(x, offline.kmeans, progress, reducer);
   const auto ids = found.assignments.cpu();
   if (figures) *figures = {ids, options.clusters, found.inertia, found.iterations};
-  const auto sure = at::zeros({ids.size(0), options.clusters}).scatter_(1, ids.unsqueeze(1), 1);
-  return {ids, sure, found.centroids.cpu(), x.cpu()};
+  return {ids, Tensor(), found.centroids.cpu(), x.cpu()};
+}
+
+Tensor sure_probabilities(const Tensor& ids, int64_t clusters) {
+  return at::zeros({ids.size(0), clusters}).scatter_(1, ids.unsqueeze(1), 1);
 }
 
 std::unique_ptr<cluster::Learned> learner_for(const Tensor& features, const FeatureClustering& options) {

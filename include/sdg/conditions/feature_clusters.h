@@ -41,9 +41,13 @@ struct FeatureClustering {
 /// that are not finite, fewer than K different rows. Warns of rows of zeros, which have no direction.
 void check_features(const Tensor& features, int64_t clusters, const std::string& where);
 
-/// k-means with all that it answers.
+/// k-means with all that it answers but probabilities, which are sure_probabilities(): where N and K are large nobody
+/// has room for them.
 cluster::Answer kmeans_answer(const Tensor& features, const FeatureClustering& options, const Progress& progress = {},
                               Reducer& reducer = Reducer::local(), PseudoLabels* figures = nullptr);
+
+/// [N, K] float32: 1 at each row's cluster, 0 elsewhere.
+Tensor sure_probabilities(const Tensor& ids, int64_t clusters);
 
 /// The learning methods (cludi, sinkhorn) as they begin.
 std::unique_ptr<cluster::Learned> learner_for(const Tensor& features, const FeatureClustering& options);
