@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Guidance at one call against classifier-free guidance at two, on digits: networks trained alike but for what they learn
-# of guidance; every strength with every seed. SOURCES (default "online label"): where conditions come from.
+# of guidance; every strength with every seed. SOURCES (default "online label"): where conditions come from; BATCH (128): images
+# a step; COUNT (1500): images that are measured.
 # What is there already is neither trained nor measured again. Tables: docs/beyond.md, "Guidance at one call".
-#   tools/one_call.sh [OUT [SEEDS [STEPS]]]        default: one_call "0 1 2" 600
+#   tools/one_call.sh [OUT [SEEDS [STEPS]]]        default: one_call "0 1 2" 2000
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=${1:-one_call} seeds=${2:-0 1 2} steps=${3:-600}
+out=${1:-one_call} seeds=${2:-0 1 2} steps=${3:-2000}
 sdg=${SDG:-build/release/sdg}
 walk=(--solver unipc --steps 6)
 
@@ -18,7 +19,7 @@ train() { # source, way, settings
   for seed in $seeds; do
     local arguments=()
     for setting in $3; do arguments+=(--set "$setting"); done
-    "$sdg" train --config digits.yaml --run "$out/$1-$2-$seed" --set seed="$seed" --set train.steps="$steps" --set train.batch=64 \
+    "$sdg" train --config digits.yaml --run "$out/$1-$2-$seed" --set seed="$seed" --set train.steps="$steps" --set train.batch="${BATCH:-128}" \
       --set condition.source="$1" --set train.picture_every=0 --set train.save_every=100000 "${arguments[@]}" </dev/null
   done
 }
@@ -27,13 +28,13 @@ sweep() { # source, way, name, options of drawing …
   local runs= source=$1 way=$2 name=$3
   shift 3
   for seed in $seeds; do runs+="${runs:+,}$out/$source-$way-$seed"; done
-  "$sdg" sweep --run "$name=$runs" "${walk[@]}" --count 1000 "$@" --out "$out/sweep-$source-$name" </dev/null
+  "$sdg" sweep --run "$name=$runs" "${walk[@]}" --count "${COUNT:-1500}" "$@" --out "$out/sweep-$source-$name" </dev/null
 }
 
-seconds() { # source, way, options of drawing …: of 1,000 images
+seconds() { # source, way, options of drawing …
   local run=$out/$1-$2-${seeds%% *}
   shift 2
-  "$sdg" sample --run "$run" "${walk[@]}" --count 1000 "$@" --npz "$out/drawn.npz" --json 2>/dev/null </dev/null |
+  "$sdg" sample --run "$run" "${walk[@]}" --count "${COUNT:-1500}" "$@" --npz "$out/drawn.npz" --json 2>/dev/null </dev/null |
     python3 -c 'import json, sys; o = json.load(sys.stdin); print(round(o["seconds"], 2), "s,", o["network_calls_per_image"], "calls an image")'
   rm -f "$out/drawn.npz"
 }
