@@ -26,7 +26,7 @@ struct Recognised {
   int64_t dim = 0;                      ///< width of the tokens
   flow::Target prediction = flow::Target::kVelocity;  ///< what the public model of that family predicts
   std::optional<RecognisedHead> head;
-  bool heads_known = true;         ///< false: no preset has this width and depth, so attention heads must be given
+  bool heads_known = true;  ///< false: neither a preset of this width and depth nor norms of queries tell the heads
   std::vector<std::string> notes;  ///< what tensors cannot say and was assumed, one sentence each
   /// Against the network that the options mean; a misshapen one reads "name [1, 2] instead of [2, 1]".
   std::vector<std::string> missing, unexpected, misshapen;
