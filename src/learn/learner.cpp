@@ -169,13 +169,14 @@ model::Condition Learner::condition_of(Shard& shard) const {
 void Learner::pass(Shard& shard, const std::vector<Objective*>& objectives) const {
   for (auto* objective : objectives) objective->before_pass(shard);
   auto condition = condition_of(shard);
-  condition.strength = guided_.strength(shard);
+  const bool told = condition.mode == model::Condition::Mode::kGiven;
+  if (told) condition.strength = guided_.strength(shard);
   const auto& network = state_.student;
   const auto& train = state_.config.train;
   shard.point =
       network.predictions.training_point(shard.x, shard.draws.eps.to(state_.device), shard.draws.t.to(state_.device),
                                          train.loss_on, train.loss_floor, train.snr_cap);
-  guided_.aim(shard, condition);
+  if (told) guided_.aim(shard, condition);
   shard.output = network.forward(shard.point.input, shard.point.time, condition, shard.forward);
   {
     // TF32 is chosen when a product is computed, so the backward pass asks for it anew; bf16 follows the forward pass.
