@@ -117,8 +117,9 @@ void read_uvit_tokens(Recognised& out, const Tensors& tensors) {
   }
 }
 
-// How blocks are made (nn/block_style.h), by one of them, and the hidden width of its MLP.
-void read_style(Recognised& out, const Tensors& tensors, const std::string& block, const std::string& turned) {
+// How blocks are made (nn/block_style.h), by one of them, and the hidden width of its MLP; norms of queries and rotary
+// positions tell the heads.
+void read_style(Recognised& out, const Tensors& tensors, const std::string& block) {
   auto& options = out.options;
   options.qk_norm = tensors.contains(block + "attn.q_norm.weight");
   if (options.qk_norm && has_dims(tensors, block + "attn.q_norm.weight", 1)) {  // as wide as a head
@@ -127,7 +128,14 @@ void read_style(Recognised& out, const Tensors& tensors, const std::string& bloc
   }
   options.rms_norm = tensors.contains(block + "norm1.weight") && !tensors.contains(block + "norm1.bias");
   options.swiglu = has_dims(tensors, block + "mlp.w12.weight", 2) && has_dims(tensors, block + "mlp.w3.weight", 2);
-  options.rotary = tensors.contains(turned);
+  options.rotary = tensors.contains("rotary");
+  const auto width = options.qk_norm  ? tensors.at(block + "attn.q_norm.weight").numel()
+                     : options.rotary ? tensors.at("rotary").size(-1)
+                                      : 0;  // of a head
+  if (width > 0 && out.dim % width == 0) {
+    options.heads = out.dim / width;
+    out.heads_known = true;
+  }
   if (options.swiglu) {
     const auto hidden = tensors.at(block + "mlp.w3.weight").size(1);
     if (hidden != nn::swiglu_hidden(4 * out.dim))
@@ -148,7 +156,7 @@ Recognised read_uvit(const Tensors& tensors) {
   out.dim = dim;
   choose_preset(out, dim, 2 * half, proj.size(2), 2, tensors.contains("final_layer.weight"));
   read_uvit_tokens(out, tensors);
-  read_style(out, tensors, "mid_block.", "rotary");
+  read_style(out, tensors, "mid_block.");
   out.options.qkv_bias = tensors.contains("mid_block.attn.qkv.bias");
   out.options.mlp_time_embed = tensors.contains("time_embed.0.weight");
   if (out.shape.condition == ConditionKind::kIndex) {
@@ -184,7 +192,7 @@ Recognised read_dit(const Tensors& tensors) {
     out.misshapen.push_back(cat("pos_embed ", to_string(tensors.at("pos_embed").sizes()), " instead of a square grid"));
   }
   choose_preset(out, dim, block_count(tensors, "blocks."), patch, 1, true);
-  read_style(out, tensors, "blocks.0.", "rotary");
+  read_style(out, tensors, "blocks.0.");
   out.options.learn_sigma = tensors.at("final_layer.linear.weight").size(0) == 2 * patch * patch * out.shape.channels;
   if (has_dims(tensors, "y_embedder.embedding_table.weight", 2)) {
     out.shape.condition = ConditionKind::kIndex;

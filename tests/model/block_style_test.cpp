@@ -169,6 +169,8 @@ TEST(BlockStyles, AreToldFromTheTensorsAndCountTheirProducts) {
       EXPECT_EQ(found->options.rms_norm, style.rms_norm);
       EXPECT_EQ(found->options.swiglu, style.swiglu);
       EXPECT_EQ(found->options.rotary, style.rotary);
+      EXPECT_TRUE(found->fits());
+      if (style.qk_norm || style.rotary) EXPECT_EQ(found->options.heads, 2);
       EXPECT_NEAR(static_cast<double>(network->macs()), static_cast<double>(plain->macs()),
                   0.02 * static_cast<double>(plain->macs()))
           << "two thirds of the width cost as much";
