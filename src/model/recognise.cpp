@@ -122,16 +122,12 @@ void read_uvit_tokens(Recognised& out, const Tensors& tensors) {
 void read_style(Recognised& out, const Tensors& tensors, const std::string& block) {
   auto& options = out.options;
   options.qk_norm = tensors.contains(block + "attn.q_norm.weight");
-  if (options.qk_norm && has_dims(tensors, block + "attn.q_norm.weight", 1)) {  // as wide as a head
-    options.heads = out.dim / std::max<int64_t>(1, tensors.at(block + "attn.q_norm.weight").size(0));
-    out.heads_known = true;
-  }
   options.rms_norm = tensors.contains(block + "norm1.weight") && !tensors.contains(block + "norm1.bias");
   options.swiglu = has_dims(tensors, block + "mlp.w12.weight", 2) && has_dims(tensors, block + "mlp.w3.weight", 2);
   options.rotary = tensors.contains("rotary");
-  const auto width = options.qk_norm  ? tensors.at(block + "attn.q_norm.weight").numel()
-                     : options.rotary ? tensors.at("rotary").size(-1)
-                                      : 0;  // of a head
+  const auto width = options.qk_norm                  ? tensors.at(block + "attn.q_norm.weight").numel()
+                     : has_dims(tensors, "rotary", 3) ? tensors.at("rotary").size(2)
+                                                      : 0;  // of a head
   if (width > 0 && out.dim % width == 0) {
     options.heads = out.dim / width;
     out.heads_known = true;
