@@ -75,7 +75,7 @@ Tensor clipped(const Tensor& gradient, double limit) {
   return gradient * (limit / (gradient.norm() + 1e-6)).clamp_max(1);
 }
 
-void copy_named(const std::map<std::string, Tensor>& from, const std::string& name, Tensor to,
+void copy_named(const std::map<std::string, Tensor>& from, const std::string& name, const Tensor& to,
                 const std::string& where) {
   const at::NoGradGuard no_grad;
   const auto found = from.find(name);

@@ -50,7 +50,7 @@ Tensor clipped(const Tensor& gradient, double limit);
 
 /// Copies the tensor of that name from `from` into `to`; throws Error, naming `where`, where it is missing or of
 /// another shape.
-void copy_named(const std::map<std::string, Tensor>& from, const std::string& name, Tensor to,
+void copy_named(const std::map<std::string, Tensor>& from, const std::string& name, const Tensor& to,
                 const std::string& where);
 
 }  // namespace sdg::learn
