@@ -18,8 +18,9 @@ CropPlace crop_place(int64_t height, int64_t width, int64_t side) {
   CropPlace out;
   out.scale_y = static_cast<double>(whole(h)) / static_cast<double>(height);
   out.scale_x = static_cast<double>(whole(w)) / static_cast<double>(width);
-  out.top = static_cast<double>((whole(h) - side) / 2);
-  out.left = static_cast<double>((whole(w) - side) / 2);
+  const auto top = (whole(h) - side) / 2, left = (whole(w) - side) / 2;  // whole pixels
+  out.top = static_cast<double>(top);
+  out.left = static_cast<double>(left);
   return out;
 }
 
