@@ -78,11 +78,13 @@ Tensor TuneDrawer::rows(const TunedDrawing& drawing, int64_t first, int64_t coun
   evaluate::Wanted wanted;
   wanted.rows = true;
   wanted.keep = count;
-  const auto side = evaluate::gather(evaluate::sample_feed(drawn_from, request, device_,
-                                                           [](int64_t, int64_t) {
-                                                             if (caught_signal()) throw Stopped();
-                                                           }),
-                                     *extractor_, wanted);
+  const auto side =
+      evaluate::gather(evaluate::sample_feed(drawn_from, request, device_,
+                                             [](int64_t, int64_t) {
+                                               if (caught_signal())
+                                                 throw Stopped();  // NOLINT(bugprone-std-exception-baseclass)
+                                             }),
+                       *extractor_, wanted);
   check_sizes(side.pooled, trained_.path, false, {reference_.pooled, reference_.text, reference_.stored});
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
   seconds_ += passed.count();

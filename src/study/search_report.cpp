@@ -59,7 +59,7 @@ std::string search_table(const std::vector<SearchAxis>& axes, const SearchResult
   std::stable_sort(points.begin(), points.end(),
                    [](const auto& a, const auto& b) { return a.distance.value < b.distance.value; });
   for (const auto& each : points) {
-    out += "|";
+    out += '|';
     for (size_t i = 0; i < axes.size(); ++i) out += cat(" ", axes[i].values[each.point[i]], " |");
     const std::string mark = each.point == result.best ? "best" : each.point == result.start ? "default" : "";
     out += cat(" ", with_interval(each.distance), " | ", each.images, " | ", mark, " |\n");
