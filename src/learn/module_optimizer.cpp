@@ -51,7 +51,7 @@ Tensor ModuleOptimizer::gradient_of(const Tensor& loss) const {
   std::vector<Tensor> pieces;
   for (size_t i = 0; i < parameters.size(); ++i) {
     auto piece = gradients[i].defined() ? gradients[i] : at::zeros_like(parameters[i]);
-    if (options_.clip_each && options_.clip > 0) piece = piece * (options_.clip / (piece.norm() + 1e-6)).clamp_max(1);
+    if (options_.clip_each && options_.clip > 0) piece = clipped(piece, options_.clip);
     pieces.push_back(piece.reshape({-1}));
   }
   return at::cat(pieces);

@@ -9,6 +9,7 @@
 #include "sdg/core/rng.h"
 #include "sdg/learn/learner.h"
 #include "support/made_batch.h"
+#include "support/shaken.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
@@ -116,17 +117,6 @@ recipe::RunConfig config_of(const std::string& learn, const std::string& source 
 
 const Tensor kLabels = at::arange(40, at::kLong) % 4;
 
-// Weights that are nowhere zero, of the average others than of the trained network.
-void shake(learn::Learner& learner) {
-  const at::NoGradGuard no_grad;
-  for (auto* network : {&learner.student(), &learner.teacher()}) {
-    const uint64_t seed = network == &learner.student() ? 9 : 10;
-    for (auto& item : network->model->named_parameters())
-      item.value().add_(rng::normal({seed, rng::Purpose::kTest, rng::hash(item.key())}, {0}, item.value().sizes())[0],
-                        0.05);
-  }
-}
-
 // The step's loss and gradient by the formulas, from the learner's own networks and draws.
 std::pair<double, Tensor> by_hand(learn::Learner& learner, const recipe::RunConfig& config, const data::Batch& batch) {
   using recipe::LearnGuidance;
@@ -170,7 +160,7 @@ TEST(AGuidedStep, HasTheLossAndGradientOfTheFormulas) {
   for (const std::string name : {"gft", "mg"}) {
     const auto config = config_of(name);
     learn::Learner learner(config, at::kCPU, kLabels, 4, 40);
-    shake(learner);
+    test::shake(learner);
     const auto [loss, gradient] = by_hand(learner, config, test::made_batch(0));
     const auto result = learner.step(test::made_batch(0));
     EXPECT_NEAR(result.flow_loss, loss, 1e-5 * loss) << name;

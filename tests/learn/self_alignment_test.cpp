@@ -8,6 +8,7 @@
 #include "sdg/learn/learner.h"
 #include "sdg/network/network.h"
 #include "support/made_batch.h"
+#include "support/shaken.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
@@ -26,16 +27,6 @@ recipe::RunConfig config_of(double weight) {
   return config;
 }
 
-void shake(learn::Learner& learner) {
-  const at::NoGradGuard no_grad;
-  for (auto* network : {&learner.student(), &learner.teacher()}) {
-    const uint64_t seed = network == &learner.student() ? 9 : 10;
-    for (auto& item : network->model->named_parameters())
-      item.value().add_(rng::normal({seed, rng::Purpose::kTest, rng::hash(item.key())}, {0}, item.value().sizes())[0],
-                        0.05);
-  }
-}
-
 Tensor tokens_of(network::Network& network, const Tensor& x_t, const Tensor& t, int64_t depth) {
   model::ForwardOptions asked;
   asked.feature_depth = depth;
@@ -48,7 +39,7 @@ Tensor tokens_of(network::Network& network, const Tensor& x_t, const Tensor& t, 
 TEST(SelfAlignment, IsTheCosineWithTheAveragesTokensNearerToTheData) {
   const auto config = config_of(0.5);
   learn::Learner learner(config, at::kCPU, {}, 0, 40);
-  shake(learner);
+  test::shake(learner);
   const auto batch = test::made_batch(0);
   const auto draws = learn::counter_draws(config, learner.student().model->patch_tokens())(batch.sample, {1, 8, 8});
   const auto point = [&](const Tensor& at) {
