@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/help_format.h"
 #include "cli/joined_ranks.h"
 #include "cli/log_file.h"
 #include "cli/process.h"
@@ -70,6 +72,7 @@ int run_command(int argc, char** argv) {
   install_log_sink();
 
   CLI::App app{"sdg: trains diffusion networks that guide themselves, samples from them and measures them.", "sdg"};
+  app.formatter(std::make_shared<HelpFormat>());
   app.set_version_flag("--version", version_report());
   app.require_subcommand(1);
   app.footer("Each command explains itself: sdg COMMAND --help");

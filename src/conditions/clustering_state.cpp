@@ -1,11 +1,10 @@
 // A learner of feature clusters between two steps, as a file.
-#include <charconv>
-
 #include "sdg/conditions/feature_clusters.h"
 #include "sdg/config/value.h"
 #include "sdg/config/write.h"
 #include "sdg/config/yaml.h"
 #include "sdg/core/error.h"
+#include "sdg/core/whole_number.h"
 #include "sdg/tensors/tensor_file.h"
 
 namespace sdg::conditions {
@@ -47,11 +46,9 @@ void check_same(FeatureClustering stored, FeatureClustering wanted, const std::s
 
 int64_t number(const tensors::TensorFile& file, const char* name, const std::string& where) {
   const auto text = entry(file, name, where);
-  int64_t out = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-  SDG_CHECK(failed == std::errc() && end == text.data() + text.size() && out >= 0, where,
-            ": expected a whole number as ", name, ", got ", config::in_quotes(text));
-  return out;
+  const auto out = whole_number(text);
+  SDG_CHECK(out && *out >= 0, where, ": expected a whole number as ", name, ", got ", config::in_quotes(text));
+  return *out;
 }
 
 }  // namespace

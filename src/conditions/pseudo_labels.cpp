@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <fstream>
 #include <vector>
 
 #include "sdg/core/error.h"
+#include "sdg/core/whole_number.h"
 #include "sdg/data/label_gaps.h"
 #include "sdg/io/digest.h"
 #include "sdg/io/file_kind.h"
@@ -27,13 +27,13 @@ Tensor from_safetensors(const std::filesystem::path& path) {
   return file.tensors.begin()->second;
 }
 
-bool parse_index(std::string_view text, int64_t& index) {
+// What stands after the last comma, semicolon or tab of a line, in quotes or not.
+std::optional<int64_t> index_of(std::string_view text) {
   const auto comma = text.find_last_of(",;\t");
   if (comma != std::string_view::npos) text.remove_prefix(comma + 1);
   while (!text.empty() && (text.front() == ' ' || text.front() == '"')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\r' || text.back() == '"')) text.remove_suffix(1);
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), index);
-  return failed == std::errc() && end == text.data() + text.size();
+  return whole_number(text);
 }
 
 // Words, not a number that is none of ours: "1.5", "0x1f", 10^20.
@@ -51,11 +51,10 @@ Tensor from_text(const std::filesystem::path& path) {
     ++number;
     if (number == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);  // as spreadsheets write it
     if (line.empty()) continue;
-    int64_t index = 0;
-    const bool read = parse_index(line, index);
-    if (!read && number == 1 && is_heading(line)) continue;
-    SDG_CHECK(read, path.string(), ":", number, ": expected an index, got \"", line.substr(0, 40), "\"");
-    out.push_back(index);
+    const auto index = index_of(line);
+    if (!index && number == 1 && is_heading(line)) continue;
+    SDG_CHECK(index, path.string(), ":", number, ": expected an index, got \"", line.substr(0, 40), "\"");
+    out.push_back(*index);
   }
   return at::tensor(out, at::kLong);
 }

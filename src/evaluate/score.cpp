@@ -57,7 +57,7 @@ std::vector<Score> scores_of(Metric metric, const Side& a, const Side& b, const 
       const auto s = metrics::frechet_interval(a.rows, b.pooled, options.resamples, options.level);
       return {{"FID-interval",
                s.value,
-               {{"low", s.low},
+               {{"low", std::max(0.0, s.low)},
                 {"high", s.high},
                 {"level", options.level},
                 {"deviation", s.deviation},

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <optional>
 
 #include "sdg/core/error.h"
 #include "sdg/core/parallel.h"
@@ -14,12 +15,12 @@
 namespace sdg::metrics {
 namespace {
 
-// Rows with weights (how often each was drawn), of which the sum is `total`.
-Gaussian weighted(const Tensor& rows, const Tensor& weights, double total) {
+// Rows with weights (how often each was drawn), of which the sum is `total`; `freedom`: what squares are divided by.
+Gaussian weighted(const Tensor& rows, const Tensor& weights, double total, double freedom) {
   Gaussian out;
   out.mu = at::mv(rows.t(), weights) / total;
   const Tensor centred = (rows - out.mu) * weights.sqrt().unsqueeze(1);
-  out.sigma = at::mm(centred.t(), centred) / (total - 1);
+  out.sigma = at::mm(centred.t(), centred) / freedom;
   return out;
 }
 
@@ -45,8 +46,7 @@ FrechetLimit frechet_limit(const Tensor& features, const Gaussian& reference, in
     auto chosen = rng::permutation({seed, rng::Purpose::kSubset, 1000 + static_cast<uint64_t>(i)}, n);
     chosen.resize(static_cast<size_t>(count));
     const auto own = rows.index_select(0, at::tensor(chosen));
-    out.distances[static_cast<size_t>(i)] =
-        to(weighted(own, at::ones({count}, at::kDouble), static_cast<double>(count)));
+    out.distances[static_cast<size_t>(i)] = to(gaussian_of_rows(own));
   });
   double x = 0, y = 0, xx = 0, xy = 0;
   for (size_t i = 0; i < out.counts.size(); ++i) {
@@ -87,29 +87,79 @@ FrechetInterval bootstrap(double value, int64_t n, int64_t resamples, double lev
   out.value = value;
   out.resamples = resamples;
   out.deviation = all.std(/*unbiased=*/true).item<double>();
+  out.bias = mean - value;
   out.low = value + at::quantile(all, tail).item<double>() - mean;
   out.high = value + at::quantile(all, 1 - tail).item<double>() - mean;
   return out;
 }
 
+// Distances of rows [N, D] with weights to a reference. Of fewer rows than features, tr (S S_r)^(1/2) is taken from the
+// [N, N] matrix of the rows' products through S_r, whose eigenvalues above 0 are the same.
+class WeightedTo {
+ public:
+  WeightedTo(const Tensor& rows, const Gaussian& reference) : rows_(rows) {
+    SDG_CHECK(rows.size(1) == reference.mu.size(0), "distance of rows: expected ", reference.mu.size(0),
+              " features as the reference has, got ", rows.size(1));
+    if (rows.size(0) >= rows.size(1)) {
+      to_.emplace(reference);
+      return;
+    }
+    rows_ = rows - reference.mu.to(at::kCPU, at::kDouble);
+    const Tensor sigma = reference.sigma.to(at::kCPU, at::kDouble);
+    products_ = at::mm(at::mm(rows_, sigma), rows_.t());
+    squares_ = rows_.square().sum(1);
+    trace_ = sigma.trace().item<double>();
+  }
+
+  double of_all() const { return of(at::ones({rows_.size(0)}, at::kDouble), static_cast<double>(rows_.size(0) - 1)); }
+
+  // times [N]: how often each row was drawn, N in all. The rows' own covariance is that of what is drawn from, and it
+  // is (N - 1) / N of the one that stands for all rows: without that factor resampling would shrink what it resamples.
+  double resampled(const Tensor& times) const {
+    const auto total = static_cast<double>(rows_.size(0));
+    return of(times, (total - 1) * (total - 1) / total);
+  }
+
+ private:
+  double of(const Tensor& weights, double freedom) const {
+    const auto total = static_cast<double>(rows_.size(0));
+    if (to_) return (*to_)(weighted(rows_, weights, total, freedom));
+    const Tensor mean = at::mv(products_, weights) / total;  // [N], of each row's products
+    const Tensor all = mean.dot(weights) / total, root = weights.sqrt();
+    const Tensor centred = (products_ - mean.unsqueeze(0) - mean.unsqueeze(1) + all) * at::outer(root, root);
+    const double cross = at::linalg_eigvalsh(centred / freedom).clamp_min(0).sqrt().sum().item<double>();
+    const double apart = (at::mv(rows_.t(), weights) / total).square().sum().item<double>();
+    const double own = (squares_.dot(weights).item<double>() - total * apart) / freedom;
+    return std::max(0.0, apart + own + trace_ - 2 * cross);
+  }
+
+  Tensor rows_, products_, squares_;
+  double trace_ = 0;
+  std::optional<FrechetTo> to_;
+};
+
 }  // namespace
+
+FrechetInterval FrechetInterval::without_bias() const {
+  auto out = *this;
+  for (double* each : {&out.value, &out.low, &out.high}) *each -= bias;
+  out.bias = 0;
+  return out;
+}
 
 Gaussian gaussian_of_rows(const Tensor& rows) {
   const auto all = checked(rows, 2, "features");
   const auto n = all.size(0);
-  return weighted(all, at::ones({n}, at::kDouble), static_cast<double>(n));
+  return weighted(all, at::ones({n}, at::kDouble), static_cast<double>(n), static_cast<double>(n - 1));
 }
 
 FrechetInterval frechet_interval(const Tensor& features, const Gaussian& reference, int64_t resamples, double level,
                                  uint64_t seed) {
   torch::NoGradGuard no_grad;
   const auto rows = checked(features, 2, "interval of the distance");
-  const auto n = rows.size(0);
-  const FrechetTo to(reference);
-  auto out = bootstrap(to(gaussian_of_rows(rows)), n, resamples, level, seed,
-                       [&](const Tensor& times) { return to(weighted(rows, times, static_cast<double>(n))); });
-  out.low = std::max(0.0, out.low);
-  return out;
+  const WeightedTo to(rows, reference);
+  return bootstrap(to.of_all(), rows.size(0), resamples, level, seed,
+                   [&](const Tensor& times) { return to.resampled(times); });
 }
 
 FrechetInterval frechet_difference(const Tensor& a, const Tensor& b, const Gaussian& reference, int64_t resamples,
@@ -118,13 +168,9 @@ FrechetInterval frechet_difference(const Tensor& a, const Tensor& b, const Gauss
   const auto first = checked(a, 2, "difference of distances"), second = checked(b, 2, "difference of distances");
   SDG_CHECK(first.sizes() == second.sizes(), "difference of distances: expected as many images on both sides, got ",
             first.size(0), " and ", second.size(0));
-  const auto n = first.size(0);
-  const FrechetTo to(reference);
-  return bootstrap(to(gaussian_of_rows(first)) - to(gaussian_of_rows(second)), n, resamples, level, seed,
-                   [&](const Tensor& times) {
-                     const auto total = static_cast<double>(n);
-                     return to(weighted(first, times, total)) - to(weighted(second, times, total));
-                   });
+  const WeightedTo to_first(first, reference), to_second(second, reference);
+  return bootstrap(to_first.of_all() - to_second.of_all(), first.size(0), resamples, level, seed,
+                   [&](const Tensor& times) { return to_first.resampled(times) - to_second.resampled(times); });
 }
 
 }  // namespace sdg::metrics

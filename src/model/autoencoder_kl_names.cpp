@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "sdg/core/error.h"
+#include "sdg/core/whole_number.h"
 #include "sdg/model/autoencoder_kl.h"
 #include "sdg/model/find_network.h"
 
@@ -50,9 +50,7 @@ std::string join(const std::vector<std::string>& parts, size_t first) {
 }
 
 int64_t number(const std::string& text) {
-  int64_t value = -1;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return failed == std::errc() && end == text.data() + text.size() ? value : -1;
+  return whole_number(text).value_or(-1);
 }
 
 // half.{down,up}.i.{block,attn}.j.rest and half.{down,up}.i.{downsample,upsample}.conv.rest

@@ -1,9 +1,8 @@
 #include "sdg/model/taesd.h"
 
-#include <charconv>
-
 #include "model/weight_reader_impl.h"
 #include "sdg/core/error.h"
+#include "sdg/core/whole_number.h"
 
 namespace sdg::model {
 namespace {
@@ -62,9 +61,8 @@ Block take_block(WeightReader& reader, const std::string& name, int64_t in) {
 
 // The index that a name begins with, or -1.
 int64_t leading_index(std::string_view name) {
-  int64_t index = -1;
-  const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), index);
-  return failed == std::errc() && end != name.data() + name.size() && *end == '.' ? index : -1;
+  const auto dot = name.find('.');
+  return dot == std::string_view::npos ? -1 : whole_number(name.substr(0, dot)).value_or(-1);
 }
 
 }  // namespace

@@ -10,14 +10,14 @@
 namespace sdg::study {
 namespace {
 
-constexpr int64_t kRoundResamples = 40;   // of who may go: many pairs, and only clear cases count
+constexpr int64_t kRoundResamples = 40;   // of a rank, and of who may go: many points, and only clear cases count
 constexpr size_t kBelow = 1, kAbove = 2;  // values of the first axis about the best
 
 class Search {
  public:
   Search(const std::vector<SearchAxis>& axes, const DrawRows& draw, const metrics::Gaussian& reference,
          const SearchOptions& options)
-      : axes_(axes), draw_(draw), reference_(reference), to_(reference), options_(options), budget_(options) {
+      : axes_(axes), draw_(draw), reference_(reference), options_(options), budget_(options) {
     SDG_CHECK(!axes.empty(), "search: no axis");
     for (const auto& axis : axes) {
       SDG_CHECK(axis.start < axis.values.size() && (axis.places.empty() || axis.places.size() == axis.values.size()),
@@ -95,8 +95,10 @@ class Search {
     }
     return known;
   }
+  // Few images are far, and by how much depends on the point: what is drawn more evenly gains more by more images.
   double distance(const SearchPoint& point, int64_t count) {
-    return to_(metrics::gaussian_of_rows(rows(point, count).narrow(0, 0, count)));
+    const auto known = rows(point, count).narrow(0, 0, count);
+    return metrics::frechet_interval(known, reference_, kRoundResamples, options_.level).without_bias().value;
   }
 
   int64_t cost(const std::vector<SearchPoint>& points, int64_t count) const {
@@ -125,7 +127,8 @@ class Search {
     std::erase_if(alive, [&](const SearchPoint& point) {
       if (point == alive.front()) return false;
       const auto other = rows(point, count).narrow(0, 0, count);
-      return metrics::frechet_difference(other, best, reference_, kRoundResamples, options_.level).low > 0;
+      return metrics::frechet_difference(other, best, reference_, kRoundResamples, options_.level).without_bias().low >
+             0;
     });
   }
 
@@ -186,7 +189,8 @@ class Search {
       if (known.size(0) < each_) continue;
       result_.points.push_back(
           {point, known.size(0),
-           metrics::frechet_interval(known.narrow(0, 0, each_), reference_, options_.resamples, options_.level)});
+           metrics::frechet_interval(known.narrow(0, 0, each_), reference_, options_.resamples, options_.level)
+               .without_bias()});
     }
   }
 
@@ -203,7 +207,6 @@ class Search {
   const std::vector<SearchAxis>& axes_;
   const DrawRows& draw_;
   const metrics::Gaussian& reference_;
-  const metrics::FrechetTo to_;
   const SearchOptions& options_;
   Budget budget_;
   std::map<SearchPoint, Tensor> rows_;  // [images, F] float64

@@ -52,7 +52,7 @@ std::string point_text(const std::vector<SearchAxis>& axes, const SearchPoint& p
 std::string search_table(const std::vector<SearchAxis>& axes, const SearchResult& result, const std::string& metric) {
   std::string out = "|";
   for (const auto& axis : axes) out += cat(" ", axis.name, " |");
-  out += cat(" ", metric, " of ", result.compared, " images | drawn | |\n|");
+  out += cat(" ", metric, " of ", result.compared, " images less their bias | drawn | |\n|");
   for (size_t i = 0; i < axes.size(); ++i) out += " ---: |";
   out += " ---: | ---: | --- |\n";
   auto points = result.points;
@@ -74,7 +74,8 @@ std::vector<report::SvgChart> search_charts(const std::vector<SearchAxis>& axes,
     const auto& axis = axes[i];
     report::SvgChart each;
     auto& chart = each.chart;
-    chart.title = cat(metric, " over ", axis.name, ", ", result.compared, " images each, the same noise");
+    chart.title =
+        cat(metric, " over ", axis.name, ", ", result.compared, " images each less their bias, the same noise");
     chart.x_label = axis.name;
     chart.y_label = metric;
     if (axis.places.empty()) each.ticks = axis.values;

@@ -1,9 +1,11 @@
 // docs/cli/ holds what the program says of itself, so that a change of it is seen where changes are looked at.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <regex>
 #include <set>
 
+#include "cli/help_format.h"
 #include "program.h"
 
 using namespace sdg;
@@ -27,6 +29,20 @@ std::vector<std::string> listed() {
 }
 
 }  // namespace
+
+TEST(Help, NamesWhatAnOptionExcludesInOneOrderWhereverOptionsLie) {
+  std::vector<std::string> names{"--a", "--b", "--c", "--d", "--e"};
+  for (const bool reversed : {false, true}) {
+    if (reversed) std::reverse(names.begin(), names.end());
+    CLI::App app;
+    app.formatter(std::make_shared<cli::HelpFormat>());
+    for (const auto& name : names) app.add_flag(name);
+    auto* option = app.add_flag("--option");
+    for (const auto& name : names) option->excludes(app.get_option(name));
+    option->needs(app.get_option("--c"));
+    EXPECT_NE(app.help().find("--option Needs: --c Excludes: --a --b --c --d --e\n"), std::string::npos) << app.help();
+  }
+}
 
 TEST(Help, OfEveryCommandIsThePageInDocs) {
   const test::TemporaryFolder folder;

@@ -1,8 +1,4 @@
 // Training as several processes: sdg launch, torchrun, a rank that is lost.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -12,6 +8,7 @@
 #include "cli/tiny_program.h"
 #include "sdg/ranks/launcher.h"
 #include "sdg/ranks/ranks.h"
+#include "support/port.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
@@ -211,19 +208,10 @@ TEST_F(Ranks, OfWhichOneCannotWorkSaySoInOneLine) {
 }
 
 TEST_F(Ranks, APortInUseIsSaidByTheFirst) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_ANY);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(socket, 1), 0);
-  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
-  const int port = ntohs(address.sin_port);
-  test::expect_failure(
-      sdg("train --run run " + kRanks, cat("export RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=", port, ";")),
-      2, cat("port ", port, " is in use"));
-  ::close(socket);
+  const test::TakenPort port;
+  test::expect_failure(sdg("train --run run " + kRanks,
+                           cat("export RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=", port.number(), ";")),
+                       2, cat("port ", port.number(), " is in use"));
 }
 
 TEST_F(Ranks, DrawTheImagesOfOneProcess) {

@@ -1,14 +1,11 @@
 // Real processes. This program starts itself anew for each rank: the disabled tests at the end are what a rank does.
 #include "sdg/ranks/ranks.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <torch/types.h>
 #include <unistd.h>
@@ -18,24 +15,13 @@
 
 #include "ranks/variables.h"
 #include "sdg/core/error.h"
+#include "support/port.h"
 #include "support/temporary_folder.h"
 
 using namespace sdg;
 using Clock = std::chrono::steady_clock;
 
 namespace {
-
-int free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ::bind(socket, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(socket);
-  return ntohs(address.sin_port);
-}
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -45,7 +31,7 @@ double seconds_since(Clock::time_point begin) {
 class Processes {
  public:
   Processes(int64_t ranks, const std::string& test, const std::string& patience = "60000") {
-    const auto port = std::to_string(free_port());
+    const auto port = std::to_string(test::free_port());
     for (int64_t rank = 0; rank < ranks; ++rank) {
       const test::Variables variables({{"RANK", std::to_string(rank)},
                                        {"WORLD_SIZE", std::to_string(ranks)},
@@ -201,24 +187,15 @@ TEST(Connect, ARankThatFailsTellsTheOthersWhy) {
 
 TEST(Connect, APortInUseIsNamed) {
   SDG_NEEDS_GLOO();
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_ANY);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(socket, 1), 0);
-  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
-  const int port = ntohs(address.sin_port);
-  const ranks::Place place{.rank = 0, .ranks = 2, .host = "127.0.0.1", .port = port};
+  const test::TakenPort port;
+  const ranks::Place place{.rank = 0, .ranks = 2, .host = "127.0.0.1", .port = port.number()};
   EXPECT_THAT(test::message_of<UsageError>([&] { ranks::connect(place, std::chrono::seconds(2)); }),
-              testing::HasSubstr(cat("port ", port, " is in use")));
-  ::close(socket);
+              testing::HasSubstr(cat("port ", port.number(), " is in use")));
 }
 
 TEST(Connect, ARankThatNeverComesIsAnErrorWhenPatienceEnds) {
   SDG_NEEDS_GLOO();
-  const ranks::Place place{.rank = 0, .ranks = 2, .host = "127.0.0.1", .port = free_port()};
+  const ranks::Place place{.rank = 0, .ranks = 2, .host = "127.0.0.1", .port = test::free_port()};
   const auto begin = Clock::now();
   EXPECT_THAT(test::message_of<Error>([&] { ranks::connect(place, std::chrono::seconds(2)); }),
               testing::AllOf(testing::HasSubstr("rank 0 of 2, at the start, in meeting the others at 127.0.0.1 port"),

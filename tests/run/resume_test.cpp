@@ -225,7 +225,8 @@ TEST(ResumeChanges, FollowTheDeclarations) {
 TEST(ResumeChanges, NoOptionOfTheNetworkIsFree) {
   recipe::RunConfig config;
   const std::set<std::string> may{"model.activation_checkpointing", "model.dropout"};
-  for (const auto& field : config::Fields::of(config).list()) {
+  const auto fields = config::Fields::of(config);
+  for (const auto& field : fields.list()) {
     if (field.path.rfind("model.", 0) == 0 && !may.count(field.path)) {
       EXPECT_EQ(field.doc.resume, config::Resume::kFixed) << field.path;
     }

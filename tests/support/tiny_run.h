@@ -2,7 +2,6 @@
 // A training run of seconds: 40 made-up 8x8 images of 4 classes, a U-ViT of a few thousand parameters, 10 steps.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -10,6 +9,7 @@
 #include "sdg/core/rng.h"
 #include "sdg/run/trainer.h"
 #include "sdg/tensors/tensor_file.h"
+#include "support/same_bytes.h"
 #include "support/temporary_folder.h"
 
 namespace sdg::test {
@@ -68,12 +68,6 @@ inline run::Outcome train_quietly(const recipe::RunConfig& config, const std::fi
   observer.on_step = [&](const run::StepReport& report) { done = report.step; };
   observer.stop = [&] { return last > 0 && done >= last; };
   return run::train(config, checkpoint::RunFolder(folder), observer);
-}
-
-inline bool same_bytes(const Tensor& a, const Tensor& b) {
-  const auto x = a.contiguous(), y = b.contiguous();
-  return x.scalar_type() == y.scalar_type() && x.sizes() == y.sizes() &&
-         std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
 }
 
 /// Every tensor of two files, bit for bit.

@@ -9,6 +9,7 @@
 #include "sdg/core/error.h"
 #include "sdg/tensors/weights.h"
 #include "support/python.h"
+#include "support/same_bytes.h"
 #include "support/temporary_folder.h"
 
 using namespace sdg;
@@ -39,12 +40,7 @@ void expect_same(const tensors::TensorFile& a, const tensors::TensorFile& b) {
   EXPECT_EQ(a.metadata, b.metadata);
   ASSERT_EQ(a.tensors.size(), b.tensors.size());
   for (const auto& [name, tensor] : a.tensors) {
-    const auto& other = b.at(name);
-    EXPECT_EQ(tensor.scalar_type(), other.scalar_type()) << name;
-    ASSERT_EQ(tensor.sizes(), other.sizes()) << name;
-    EXPECT_EQ(std::memcmp(tensor.contiguous().const_data_ptr(), other.contiguous().const_data_ptr(), tensor.nbytes()),
-              0)
-        << name;
+    EXPECT_TRUE(test::same_bytes(tensor, b.at(name))) << name;
   }
 }
 

@@ -25,12 +25,18 @@ struct FrechetInterval {
   double low = 0;        ///< quantiles of the distances of resampled rows, (1 - level) / 2 on either side, laid
   double high = 0;       ///< about the value: resampling has a bias of its own, which is taken out
   double deviation = 0;  ///< of the resampled distances
+  double bias = 0;       ///< by how much their mean is above the value: resampled rows are to the rows as these are to
+                         ///< all that could be drawn, so about as much the value is above that of infinitely many
   int64_t resamples = 0;
+
+  /// Value and interval less the bias (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, 10.6), to compare
+  /// what differs in it. May be below 0. Of fewer rows than features too much is left, of the same order for all.
+  FrechetInterval without_bias() const;
 };
 
 /// Bootstrap (Efron 1979) over the rows of features [N, D]: draws of N with repetition, keyed by the seed. The interval
-/// holds for other images of the same N; that of another N, the bias, it does not know. Throws Error for fewer than 2
-/// rows or 2 resamples, or a level outside (0, 1).
+/// holds for other images of the same N; its low end may be below 0. With fewer rows than features each draw costs N^3
+/// and not D^3. Throws Error for fewer than 2 rows or 2 resamples, a level outside (0, 1), another D.
 FrechetInterval frechet_interval(const Tensor& features, const Gaussian& reference, int64_t resamples = 100,
                                  double level = 0.95, uint64_t seed = 0);
 

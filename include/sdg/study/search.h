@@ -49,14 +49,15 @@ struct SearchOptions {
   Progress progress{};                ///< images drawn, of how many
 };
 
-/// A point that was tried. The values of all points are of the same number of the same images.
+/// A point that was tried. The values of all points are of the same number of the same images, less their bias: a
+/// distance of few images is above that of many, the more the wider a point draws (FrechetInterval::without_bias).
 struct SearchedPoint {
   SearchPoint point;
   int64_t images = 0;  ///< that were drawn in all
   metrics::FrechetInterval distance;
 };
 
-/// One round of halving: who was compared on how many images, the nearest first.
+/// One round of halving: who was compared on how many images, the nearest first, less the bias.
 struct SearchRound {
   std::string about;  ///< names of the axes
   int64_t images = 0;
@@ -64,7 +65,7 @@ struct SearchRound {
   std::vector<double> distances;
 };
 
-/// What was found, measured anew on images that played no part in finding it.
+/// What was found, measured anew on images that played no part in finding it: distances of so many images as they are.
 struct SearchProof {
   int64_t images = 0;
   metrics::FrechetInterval best, start;
