@@ -149,17 +149,18 @@ int execute(const Arguments& arguments) {
   own.batch = std::max<int64_t>(own.batch, 256);
   if (!trained.prior.defined()) own.guidance = 1;
   ProgressBar bar("tune", "img/s");
+  const auto draws = [&](bool evenly) {
+    return [&, evenly](const study::SearchPoint& point, int64_t first, int64_t count) {
+      return drawer.rows(drawing_of(axes, point, own), first, count, evenly);
+    };
+  };
+  options.prove = draws(/*evenly=*/false);
   options.canonical = [&](const study::SearchPoint& point) { return same_drawing(axes, point, own); };
   options.seconds = [&] { return drawer.seconds(); };
   options.progress = [&](int64_t done, int64_t total) { bar.update(done, total); };
   study::SearchResult result;
   try {
-    result = study::search(
-        searched,
-        [&](const study::SearchPoint& point, int64_t first, int64_t count) {
-          return drawer.rows(drawing_of(axes, point, own), first, count);
-        },
-        drawer.reference().pooled, options);
+    result = study::search(searched, draws(/*evenly=*/true), drawer.reference().pooled, options);
   } catch (const Stopped&) {
     bar.finish();
     say(cat("stopped; what was drawn is in ", folder.string(), "; the same command goes on"));

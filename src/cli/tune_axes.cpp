@@ -38,7 +38,7 @@ TuneAxis number_axis(const std::string& name, const std::vector<double>& values,
 }
 
 TuneAxis strength(const TuneAxisArguments& arguments, const sample::SampleOptions& own) {
-  const std::vector<double> usual{1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4};
+  const std::vector<double> usual{1, 1.25, 1.5, 2, 3, 4};
   auto out = number_axis("guidance", arguments.guidance.empty() ? usual : arguments.guidance, own.guidance,
                          &sample::SampleOptions::guidance);
   out.search.first_ends = out.search.places.front() <= 1;  // below it images are less of their condition
@@ -48,8 +48,7 @@ TuneAxis strength(const TuneAxisArguments& arguments, const sample::SampleOption
 TuneAxis interval(const std::string& which, const TuneAxisArguments& arguments, const sample::SampleOptions& own) {
   const bool begin = which == "begin";
   const auto& asked = begin ? arguments.begin : arguments.end;
-  const std::vector<double> usual =
-      begin ? std::vector<double>{0, 0.1, 0.2, 0.3, 0.4} : std::vector<double>{0.6, 0.7, 0.8, 0.9, 1};
+  const std::vector<double> usual = begin ? std::vector<double>{0, 0.2, 0.4} : std::vector<double>{0.6, 0.8, 1};
   auto out = number_axis(which, asked.empty() ? usual : asked, begin ? own.guidance_begin : own.guidance_end,
                          begin ? &sample::SampleOptions::guidance_begin : &sample::SampleOptions::guidance_end);
   out.search.first_ends = out.search.places.front() <= 0;
@@ -67,8 +66,7 @@ std::optional<TuneAxis> widths(const TuneAxisArguments& arguments, const checkpo
   TuneAxis out;
   out.search = {.name = "width", .values = {"own"}, .places = {}, .rises_from = 1};
   std::vector<double> places{0};
-  for (const double width :
-       arguments.widths.empty() ? std::vector<double>{0.03, 0.05, 0.075, 0.1, 0.15, 0.2} : arguments.widths) {
+  for (const double width : arguments.widths.empty() ? std::vector<double>{0.05, 0.1, 0.2} : arguments.widths) {
     try {
       checkpoint::make_average(trained.path, width);
     } catch (const UsageError& error) {
@@ -123,15 +121,15 @@ std::optional<TuneAxis> guides(const TuneAxisArguments& arguments, const checkpo
 
 void declare_tune_axes(CLI::App& app, TuneAxisArguments& arguments) {
   declare(app, "--guidance", arguments.guidance, declared("sample.guidance"),
-          "Several with commas; default: 1,1.25,1.5,1.75,2,2.5,3,4 and the run's own.");
-  declare(app, "--begin", arguments.begin, declared("sample.guidance_begin"), "Default: 0,0.1,0.2,0.3,0.4.");
-  declare(app, "--end", arguments.end, declared("sample.guidance_end"), "Default: 0.6,0.7,0.8,0.9,1.");
+          "Several with commas; default: 1,1.25,1.5,2,3,4 and the run's own.");
+  declare(app, "--begin", arguments.begin, declared("sample.guidance_begin"), "Default: 0,0.2,0.4.");
+  declare(app, "--end", arguments.end, declared("sample.guidance_end"), "Default: 0.6,0.8,1.");
   declare(app, "--width", arguments.widths,
           own<double>({.help = "widths of averages to draw with, of runs that kept some (average.track), beside the "
                                "run's own average",
                        .min = 0.001,
                        .max = average::kWidest}),
-          "Default: those of 0.03,0.05,0.075,0.1,0.15,0.2 that can be made.");
+          "Default: those of 0.05,0.1,0.2 that can be made.");
   declare(app, "--guide-step", arguments.guides,
           own<int64_t>({.help = "snapshots that guide instead of the null condition (autoguidance), of runs that kept "
                                 "some (average.track)",

@@ -10,11 +10,14 @@
 #include "sdg/core/error.h"
 #include "sdg/evaluate/image_feeds.h"
 #include "sdg/generate/content.h"
+#include "sdg/generate/even_rows.h"
 #include "sdg/generate/guide_network.h"
 
 namespace sdg::cli {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr int64_t kEvenTurns = 1 << 16;  // then they begin again
 
 std::string average_name(const TunedDrawing& drawing) {
   return drawing.width > 0 ? cat("average-", drawing.width, ".safetensors") : std::string();
@@ -54,10 +57,12 @@ std::shared_ptr<const checkpoint::Trained> TuneDrawer::guide(const TunedDrawing&
   return made(guide_name(drawing), trained_.info.config.average.narrow, drawing.guide_step);
 }
 
-Tensor TuneDrawer::rows(const TunedDrawing& drawing, int64_t first, int64_t count) {
+Tensor TuneDrawer::rows(const TunedDrawing& drawing, int64_t first, int64_t count, bool evenly) {
   const auto& drawn_from = network(drawing);
   generate::Request request{.sample = drawing.sample, .first = first, .to_images = to_images_};
   request.sample.count = count;
+  if (evenly && drawn_from.prior.defined() && drawn_from.prior.dim() == 1)
+    request.rows = generate::even_rows(drawn_from.prior, drawing.sample, kEvenTurns);
   request.guide = guide(drawing);
   if (request.guide) generate::check_guide(drawn_from, *request.guide);
   auto& content = contents_[&drawn_from];

@@ -23,8 +23,9 @@ class TuneDrawer {
   const vision::FeatureExtractor& extractor() const { return *extractor_; }
   const std::string& metric() const { return metric_; }
 
-  /// Features [count, F]; throws Stopped where a signal came.
-  Tensor rows(const TunedDrawing& drawing, int64_t first, int64_t count);
+  /// Features [count, F]; throws Stopped where a signal came. `evenly`: images are told conditions in even turns
+  /// (generate::even_rows), where each has one by the prior; else they are drawn, as sdg sample draws them.
+  Tensor rows(const TunedDrawing& drawing, int64_t first, int64_t count, bool evenly);
   double seconds() const { return seconds_; }
   /// Of the images, "8x8".
   const std::string& size() const { return size_; }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sdg/cluster/label_prior.h"
+#include "sdg/generate/even_rows.h"
 #include "sdg/sample/fitted_grid.h"
 #include "sdg/sample/grid.h"
 #include "sdg/sample/guidance.h"
@@ -74,11 +75,7 @@ Tensor Drawing::draw_clusters(const std::vector<int64_t>& samples) const {
     return prior.index_select(0, which.clamp_max(prior.size(0) - 1));
   }
   if (request.cluster >= 0) return at::full({n}, request.cluster, at::kLong);
-  if (request.sample.prior == sample::Prior::kUniform)
-    return cluster::draw(prior.gt(0).to(at::kDouble), stream(rng::Purpose::kSampleCluster), samples);
-  const double temperature = request.sample.prior_temperature;
-  const auto frequencies = temperature == 1 ? prior : prior.to(at::kDouble).pow(1 / temperature);
-  return cluster::draw(frequencies, stream(rng::Purpose::kSampleCluster), samples);
+  return cluster::draw(frequencies(prior, request.sample), stream(rng::Purpose::kSampleCluster), samples);
 }
 
 Tensor Drawing::draw_noise(const std::vector<int64_t>& samples) const {

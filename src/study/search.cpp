@@ -163,7 +163,7 @@ class Search {
     const auto count = whole_groups(std::min(budget_.left(), kForProof * all) / (one ? 1 : 2));
     if (count < options_.least) return;
     const auto draw = [&](const SearchPoint& point) {
-      const auto out = draw_(point, first, count).to(at::kCPU, at::kDouble);
+      const auto out = (options_.prove ? options_.prove : draw_)(point, first, count).to(at::kCPU, at::kDouble);
       budget_.spend(count);
       return out;
     };

@@ -45,6 +45,7 @@ struct SearchOptions {
   /// The point that draws the same images and stands for this one, as where a strength of 1 leaves an interval without
   /// effect; empty: each stands for itself.
   std::function<SearchPoint(const SearchPoint&)> canonical{};
+  DrawRows prove{};                   ///< draws the images of the proof; empty: as all others are drawn
   std::function<double()> seconds{};  ///< that drawing has taken so far; needed for a budget of seconds
   Progress progress{};                ///< images drawn, of how many
 };
