@@ -15,12 +15,12 @@
 namespace sdg::metrics {
 namespace {
 
-// Rows with weights (how often each was drawn), of which the sum is `total`; `freedom`: what squares are divided by.
-Gaussian weighted(const Tensor& rows, const Tensor& weights, double total, double freedom) {
+// Rows with weights (how often each was drawn), of which the sum is `total`.
+Gaussian weighted(const Tensor& rows, const Tensor& weights, double total) {
   Gaussian out;
   out.mu = at::mv(rows.t(), weights) / total;
   const Tensor centred = (rows - out.mu) * weights.sqrt().unsqueeze(1);
-  out.sigma = at::mm(centred.t(), centred) / freedom;
+  out.sigma = at::mm(centred.t(), centred) / (total - 1);
   return out;
 }
 
@@ -87,7 +87,6 @@ FrechetInterval bootstrap(double value, int64_t n, int64_t resamples, double lev
   out.value = value;
   out.resamples = resamples;
   out.deviation = all.std(/*unbiased=*/true).item<double>();
-  out.bias = mean - value;
   out.low = value + at::quantile(all, tail).item<double>() - mean;
   out.high = value + at::quantile(all, 1 - tail).item<double>() - mean;
   return out;
@@ -111,28 +110,22 @@ class WeightedTo {
     trace_ = sigma.trace().item<double>();
   }
 
-  double of_all() const { return of(at::ones({rows_.size(0)}, at::kDouble), static_cast<double>(rows_.size(0) - 1)); }
-
-  // times [N]: how often each row was drawn, N in all. The rows' own covariance is that of what is drawn from, and it
-  // is (N - 1) / N of the one that stands for all rows: without that factor resampling would shrink what it resamples.
-  double resampled(const Tensor& times) const {
+  // weights [N]: how often each row counts, N in all.
+  double operator()(const Tensor& weights) const {
     const auto total = static_cast<double>(rows_.size(0));
-    return of(times, (total - 1) * (total - 1) / total);
-  }
-
- private:
-  double of(const Tensor& weights, double freedom) const {
-    const auto total = static_cast<double>(rows_.size(0));
-    if (to_) return (*to_)(weighted(rows_, weights, total, freedom));
+    if (to_) return (*to_)(weighted(rows_, weights, total));
     const Tensor mean = at::mv(products_, weights) / total;  // [N], of each row's products
     const Tensor all = mean.dot(weights) / total, root = weights.sqrt();
     const Tensor centred = (products_ - mean.unsqueeze(0) - mean.unsqueeze(1) + all) * at::outer(root, root);
-    const double cross = at::linalg_eigvalsh(centred / freedom).clamp_min(0).sqrt().sum().item<double>();
+    const double cross = at::linalg_eigvalsh(centred / (total - 1)).clamp_min(0).sqrt().sum().item<double>();
     const double apart = (at::mv(rows_.t(), weights) / total).square().sum().item<double>();
-    const double own = (squares_.dot(weights).item<double>() - total * apart) / freedom;
+    const double own = (squares_.dot(weights).item<double>() - total * apart) / (total - 1);
     return std::max(0.0, apart + own + trace_ - 2 * cross);
   }
 
+  double of_all() const { return (*this)(at::ones({rows_.size(0)}, at::kDouble)); }
+
+ private:
   Tensor rows_, products_, squares_;
   double trace_ = 0;
   std::optional<FrechetTo> to_;
@@ -140,17 +133,30 @@ class WeightedTo {
 
 }  // namespace
 
-FrechetInterval FrechetInterval::without_bias() const {
+FrechetInterval FrechetInterval::less(double bias) const {
   auto out = *this;
   for (double* each : {&out.value, &out.low, &out.high}) *each -= bias;
-  out.bias = 0;
   return out;
+}
+
+double frechet_bias(const Tensor& features, const Gaussian& reference) {
+  torch::NoGradGuard no_grad;
+  const auto rows = checked(features, 16, "bias of the distance");
+  const auto n = rows.size(0);
+  std::vector<Tensor> halves;
+  for (const auto block : {n / 2, n / 4, n / 8}) {
+    const Tensor side = at::arange(n).div(block, "floor").remainder(2);
+    for (const int64_t which : {0, 1}) halves.push_back(rows.index_select(0, side.eq(which).nonzero().squeeze(1)));
+  }
+  double sum = 0;
+  for (const auto& half : halves) sum += WeightedTo(half, reference).of_all();
+  return sum / static_cast<double>(halves.size()) - WeightedTo(rows, reference).of_all();
 }
 
 Gaussian gaussian_of_rows(const Tensor& rows) {
   const auto all = checked(rows, 2, "features");
   const auto n = all.size(0);
-  return weighted(all, at::ones({n}, at::kDouble), static_cast<double>(n), static_cast<double>(n - 1));
+  return weighted(all, at::ones({n}, at::kDouble), static_cast<double>(n));
 }
 
 FrechetInterval frechet_interval(const Tensor& features, const Gaussian& reference, int64_t resamples, double level,
@@ -158,8 +164,7 @@ FrechetInterval frechet_interval(const Tensor& features, const Gaussian& referen
   torch::NoGradGuard no_grad;
   const auto rows = checked(features, 2, "interval of the distance");
   const WeightedTo to(rows, reference);
-  return bootstrap(to.of_all(), rows.size(0), resamples, level, seed,
-                   [&](const Tensor& times) { return to.resampled(times); });
+  return bootstrap(to.of_all(), rows.size(0), resamples, level, seed, [&](const Tensor& times) { return to(times); });
 }
 
 FrechetInterval frechet_difference(const Tensor& a, const Tensor& b, const Gaussian& reference, int64_t resamples,
@@ -170,7 +175,7 @@ FrechetInterval frechet_difference(const Tensor& a, const Tensor& b, const Gauss
             first.size(0), " and ", second.size(0));
   const WeightedTo to_first(first, reference), to_second(second, reference);
   return bootstrap(to_first.of_all() - to_second.of_all(), first.size(0), resamples, level, seed,
-                   [&](const Tensor& times) { return to_first.resampled(times) - to_second.resampled(times); });
+                   [&](const Tensor& times) { return to_first(times) - to_second(times); });
 }
 
 }  // namespace sdg::metrics

@@ -10,7 +10,7 @@
 namespace sdg::study {
 namespace {
 
-constexpr int64_t kRoundResamples = 40;   // of a rank, and of who may go: many points, and only clear cases count
+constexpr int64_t kRoundResamples = 40;   // of who may go: many pairs, and only clear cases count
 constexpr size_t kBelow = 1, kAbove = 2;  // values of the first axis about the best
 
 class Search {
@@ -98,7 +98,8 @@ class Search {
   // Few images are far, and by how much depends on the point: what is drawn more evenly gains more by more images.
   double distance(const SearchPoint& point, int64_t count) {
     const auto known = rows(point, count).narrow(0, 0, count);
-    return metrics::frechet_interval(known, reference_, kRoundResamples, options_.level).without_bias().value;
+    return metrics::frechet_distance(metrics::gaussian_of_rows(known), reference_) -
+           metrics::frechet_bias(known, reference_);
   }
 
   int64_t cost(const std::vector<SearchPoint>& points, int64_t count) const {
@@ -127,8 +128,9 @@ class Search {
     std::erase_if(alive, [&](const SearchPoint& point) {
       if (point == alive.front()) return false;
       const auto other = rows(point, count).narrow(0, 0, count);
-      return metrics::frechet_difference(other, best, reference_, kRoundResamples, options_.level).without_bias().low >
-             0;
+      const auto apart = metrics::frechet_difference(other, best, reference_, kRoundResamples, options_.level);
+      const double bias = metrics::frechet_bias(other, reference_) - metrics::frechet_bias(best, reference_);
+      return apart.less(bias).low > 0;
     });
   }
 
@@ -187,10 +189,9 @@ class Search {
     for (const auto& point : order_) {
       const auto& known = rows_.at(point);
       if (known.size(0) < each_) continue;
-      result_.points.push_back(
-          {point, known.size(0),
-           metrics::frechet_interval(known.narrow(0, 0, each_), reference_, options_.resamples, options_.level)
-               .without_bias()});
+      const auto compared = known.narrow(0, 0, each_);
+      const auto interval = metrics::frechet_interval(compared, reference_, options_.resamples, options_.level);
+      result_.points.push_back({point, known.size(0), interval.less(metrics::frechet_bias(compared, reference_))});
     }
   }
 

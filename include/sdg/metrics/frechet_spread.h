@@ -25,13 +25,9 @@ struct FrechetInterval {
   double low = 0;        ///< quantiles of the distances of resampled rows, (1 - level) / 2 on either side, laid
   double high = 0;       ///< about the value: resampling has a bias of its own, which is taken out
   double deviation = 0;  ///< of the resampled distances
-  double bias = 0;       ///< by how much their mean is above the value: resampled rows are to the rows as these are to
-                         ///< all that could be drawn, so about as much the value is above that of infinitely many
   int64_t resamples = 0;
 
-  /// Value and interval less the bias (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, 10.6), to compare
-  /// what differs in it. May be below 0. Of fewer rows than features too much is left, of the same order for all.
-  FrechetInterval without_bias() const;
+  FrechetInterval less(double bias) const;  ///< value and ends
 };
 
 /// Bootstrap (Efron 1979) over the rows of features [N, D]: draws of N with repetition, keyed by the seed. The interval
@@ -44,6 +40,12 @@ FrechetInterval frechet_interval(const Tensor& features, const Gaussian& referen
 /// together, so what the images have in common drops out.
 FrechetInterval frechet_difference(const Tensor& a, const Tensor& b, const Gaussian& reference, int64_t resamples = 100,
                                    double level = 0.95, uint64_t seed = 0);
+
+/// About what so few images add to a distance, to compare settings in which it differs: halves of them add as much once
+/// more, so it is the mean distance of halves less that of all (Quenouille's jackknife, 1956). Halves are every other
+/// block of N / 2, N / 4 and N / 8 rows: what comes in even turns along the rows comes so in them. Below D rows it is
+/// less than the truth. Rows [N, D], at least 16.
+double frechet_bias(const Tensor& features, const Gaussian& reference);
 
 /// Mean and covariance of rows [N, D], N at least 2, in float64.
 Gaussian gaussian_of_rows(const Tensor& rows);

@@ -51,7 +51,7 @@ struct SearchOptions {
 };
 
 /// A point that was tried. The values of all points are of the same number of the same images, less their bias: a
-/// distance of few images is above that of many, the more the wider a point draws (FrechetInterval::without_bias).
+/// distance of few images is above that of many, the more the wider a point draws (frechet_bias).
 struct SearchedPoint {
   SearchPoint point;
   int64_t images = 0;  ///< that were drawn in all
