@@ -79,7 +79,7 @@ TEST(Docs, EveryFunctionOfTheMathPageIsInItsHeader) {
           header = name;
           declarations = text_of(header_of(name));
           ++seen;
-        } else if (!header.empty() && line.starts_with("|") && std::regex_match(name, kIdentifier)) {
+        } else if (!header.empty() && line.starts_with('|') && std::regex_match(name, kIdentifier)) {
           EXPECT_TRUE(has_word(declarations, name)) << "docs/math.md: " << header << " has no " << name << ": " << line;
           ++seen;
         }

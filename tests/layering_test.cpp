@@ -73,7 +73,7 @@ TEST(Layering, IncludesPointOnlyToEarlierRooms) {
       std::smatch match;
       while (std::getline(file, line)) {
         if (!std::regex_search(line, match, include_line)) continue;
-        const std::string header = match[1], target = match[2];
+        const std::string target = match[2];
         const auto target_rank = std::find(order.begin(), order.end(), target);
         if (target_rank == order.end() || target == folder) continue;
         ++seen;

@@ -89,8 +89,11 @@ class Fields {
     prefix_ = outer;
   }
 
-  const std::vector<Field>& list() const { return fields_; }
-  const std::vector<Group>& groups() const { return groups_; }
+  // Of a temporary by value: a range-for over a part of it would outlive it.
+  const std::vector<Field>& list() const& { return fields_; }
+  std::vector<Field> list() && { return std::move(fields_); }
+  const std::vector<Group>& groups() const& { return groups_; }
+  std::vector<Group> groups() && { return std::move(groups_); }
   /// The field of that path, or nullptr.
   const Field* find(std::string_view path) const;
   /// The group of that path, or nullptr.
