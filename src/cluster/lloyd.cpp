@@ -7,13 +7,13 @@ namespace {
 
 // The sum of squared distances from the differences themselves: exact where a point is its centroid.
 double inertia_of(const Tensor& x, const KmeansResult& result) {
-  double total = 0;
+  const auto total = at::zeros({}, x.options().dtype(at::kDouble));
   const int64_t rows = rows_per_block(x, 1);
   for (int64_t begin = 0; begin < x.size(0); begin += rows) {
     const auto own = result.centroids.index_select(0, result.assignments.slice(0, begin, begin + rows));
-    total += (x.slice(0, begin, begin + rows) - own).square().sum(at::kDouble).item<double>();
+    total.add_((x.slice(0, begin, begin + rows) - own).square().sum(at::kDouble));
   }
-  return total;
+  return total.item<double>();
 }
 
 }  // namespace

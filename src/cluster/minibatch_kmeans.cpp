@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "sdg/core/device.h"
+
 namespace sdg::cluster {
 namespace {
 
@@ -11,16 +13,17 @@ rng::Stream order_stream(const rng::Stream& stream, int64_t pass) {
   return {stream.seed, stream.purpose, stream.step + (static_cast<uint64_t>(pass + 1) << 32)};
 }
 
-Tensor rows_of(const Tensor& x, const std::vector<int64_t>& order, int64_t begin, int64_t end) {
-  const std::vector<int64_t> rows(order.begin() + begin, order.begin() + end);
-  return x.index_select(0, at::tensor(rows).to(x.device()));
+// The order of a pass over x, where x lies.
+Tensor order_of(const Tensor& x, const rng::Stream& stream, int64_t pass) {
+  return to_device(at::tensor(rng::permutation(order_stream(stream, pass), x.size(0)), at::kLong), x.device());
 }
 
 // c_k <- (n_k c_k + sum of its rows) / (n_k + their number), which is Sculley's step row by row with rate 1 / n_k.
 void follow(Tensor& centroids, Tensor& counts, const Tensor& block, const Tensor& index) {
   auto sums = at::zeros(centroids.sizes(), centroids.options());
   sums.index_add_(0, index, block.to(at::kDouble));
-  const auto given = at::bincount(index, {}, centroids.size(0)).to(at::kDouble);
+  const auto given = at::zeros_like(counts);  // bincount would wait for the device
+  given.index_add_(0, index, at::ones({index.size(0)}, counts.options()));
   const auto after = counts + given;
   const auto moved = (centroids * counts.unsqueeze(1) + sums) / after.clamp_min(1).unsqueeze(1);
   centroids = at::where(given.unsqueeze(1) > 0, moved, centroids);
@@ -42,7 +45,7 @@ void restart_unused(Tensor& centroids, Tensor& counts, const Tensor& before, con
 
 Tensor sample_for_start(const Tensor& x, int64_t clusters, int64_t batch, const rng::Stream& stream) {
   const auto rows = std::min(x.size(0), std::max(3 * batch, 10 * clusters));
-  return rows_of(x, rng::permutation(order_stream(stream, 0), x.size(0)), 0, rows);
+  return x.index_select(0, order_of(x, stream, 0).slice(0, 0, rows));
 }
 
 KmeansResult minibatch_kmeans(const Tensor& x, const Tensor& start, int64_t batch, int64_t passes,
@@ -53,17 +56,18 @@ KmeansResult minibatch_kmeans(const Tensor& x, const Tensor& start, int64_t batc
   int64_t done = 0;
   while (done < passes) {
     ++done;
-    const auto order = rng::permutation(order_stream(stream, done), x.size(0));
+    const auto order = order_of(x, stream, done);
     const auto before = counts.clone();
-    double inertia = 0;
+    const auto sum = at::zeros({}, counts.options());
     Tensor block;
     Nearest nearest;
     for (int64_t begin = 0; begin < x.size(0); begin += batch) {
-      block = rows_of(x, order, begin, std::min(x.size(0), begin + batch));
+      block = x.index_select(0, order.slice(0, begin, std::min(x.size(0), begin + batch)));
       nearest = find_nearest(block, centroids.to(at::kFloat), reducer);
       follow(centroids, counts, block, nearest.index);
-      inertia += nearest.distance.sum(at::kDouble).item<double>();
+      sum.add_(nearest.distance.sum(at::kDouble));
     }
+    const double inertia = sum.item<double>();  // once a pass
     restart_unused(centroids, counts, before, block, nearest.distance);
     if (step) step(done);
     if (inertia > 0.999 * last) break;

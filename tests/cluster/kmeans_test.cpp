@@ -12,6 +12,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/tensors/tensor_file.h"
+#include "support/host_reads.h"
 #include "support/python.h"
 #include "support/thread_reducer.h"
 
@@ -75,6 +76,18 @@ TEST(Kmeans, CentroidsAreTheMeansOfTheirPoints) {
   }
   EXPECT_TRUE(at::equal(result.assignments, at::cdist(x, result.centroids).argmin(1)));
   EXPECT_TRUE(at::equal(result.assignments, cluster::nearest_centroid(x, result.centroids)));
+}
+
+// On a device each reading waits until everything queued is done.
+TEST(Kmeans, ReadsNoMoreForManyCentroidsOrBlocks) {
+  const auto x = noise(600, 4);
+  const auto reads = [&](int64_t clusters, int64_t minibatch) {
+    const test::HostReads counted;
+    cluster::kmeans(x, {.clusters = clusters, .iterations = 1, .restarts = 1, .minibatch = minibatch});
+    return counted.count();
+  };
+  EXPECT_EQ(reads(40, 0), reads(4, 0));
+  EXPECT_EQ(reads(4, 60), reads(4, 300));
 }
 
 TEST(Kmeans, MoreClustersThanPointsNamesBothNumbers) {
