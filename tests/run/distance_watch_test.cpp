@@ -86,7 +86,7 @@ TEST_F(DistanceWatch, GivesTheDistanceOfTheCheckpointAndKeepsTheLowest) {
   train_quietly(config, folder_ / "run");
   const auto found = distances(folder_ / "run");
   ASSERT_EQ(found.size(), 5U);
-  const auto extractor = vision::make_extractor("digits", "");
+  const auto extractor = vision::make_extractor("digits", "", at::kCPU);
   const data::Dataset dataset(data::open_data(config.data, ""), config.data);
   const auto reference = evaluate::gaussian_of(evaluate::dataset_feed(dataset, 0), *extractor);
   double lowest = INFINITY;

@@ -71,7 +71,7 @@ TEST(FeatureExtractor, OnlyInceptionIsCalledFid) {
   const Variable place("SDG_WEIGHTS", folder.path().string());
   int fids = 0;
   for (const std::string& name : extractor_names()) {
-    const auto extractor = make_extractor(name, "");
+    const auto extractor = make_extractor(name, "", at::kCPU);
     EXPECT_EQ(extractor->name(), name);
     EXPECT_EQ(extractor->metric_name(), name == "inception"       ? "FID"
                                         : name == "inception-tf1" ? "FID-tf1"
@@ -83,7 +83,7 @@ TEST(FeatureExtractor, OnlyInceptionIsCalledFid) {
 }
 
 TEST(FeatureExtractor, DigitsShipWithTheConfigs) {
-  const auto extractor = make_extractor("digits", "");
+  const auto extractor = make_extractor("digits", "", at::kCPU);
   const auto data = tensors::read_tensors(fs::path(SDG_SOURCE_DIR) / "configs" / "digits.safetensors");
   const Tensor features = extractor->features(data.at("images").narrow(0, 0, 1030).unsqueeze(1));
   EXPECT_EQ(features.sizes(), at::IntArrayRef({1030, extractor->dim()}));
@@ -99,7 +99,7 @@ TEST(FeatureExtractor, NeitherBatchesNorThreadsChangeABit) {
   tensors::write_tensors(folder / "v.safetensors", state_of(*Vit(tiny_vit())));
   const auto images = random_images(64, 3, 20, 24);
   for (const auto& [name, file] : {std::pair{"cifar-resnet20", "r.safetensors"}, {"dinov2-vits14", "v.safetensors"}}) {
-    const auto extractor = make_extractor(name, (folder / file).string());
+    const auto extractor = make_extractor(name, (folder / file).string(), at::kCPU);
     const auto all = extractor->features(images);
     for (const int64_t batch : {1, 7}) {
       std::vector<Tensor> parts;
@@ -110,7 +110,7 @@ TEST(FeatureExtractor, NeitherBatchesNorThreadsChangeABit) {
 }
 
 TEST(FeatureExtractor, LayersStandSideBySideAndAreNotInvented) {
-  const auto digits = make_extractor("digits", "");
+  const auto digits = make_extractor("digits", "", at::kCPU);
   const auto images = random_images(3, 1, 8, 8);
   const auto both = digits->layers(images, {Layer::kLogits, Layer::kPooled});
   EXPECT_EQ(both.sizes(), at::IntArrayRef({3, 74}));
@@ -123,28 +123,30 @@ TEST(FeatureExtractor, WeightsOfAnotherNetworkAreRefusedByKeyOrShape) {
   const test::TemporaryFolder folder;
   tensors::write_tensors(folder / "r.safetensors", state_of(*CifarResNet(20)));
   const auto file = (folder / "r.safetensors").string();
-  EXPECT_NE(test::message_of<Error>([&] { make_extractor("inception", file); }).find("expected a tensor"),
+  EXPECT_NE(test::message_of<Error>([&] { make_extractor("inception", file, at::kCPU); }).find("expected a tensor"),
             std::string::npos);
-  EXPECT_NE(test::message_of<Error>([&] { make_extractor("cifar-resnet56", file); }).find("expected a tensor"),
-            std::string::npos);
-  EXPECT_NE(test::message_of<Error>([&] { make_extractor("dinov2-vitl14", file); }).find("patch_embed.proj.weight"),
-            std::string::npos);
+  EXPECT_NE(
+      test::message_of<Error>([&] { make_extractor("cifar-resnet56", file, at::kCPU); }).find("expected a tensor"),
+      std::string::npos);
+  EXPECT_NE(
+      test::message_of<Error>([&] { make_extractor("dinov2-vitl14", file, at::kCPU); }).find("patch_embed.proj.weight"),
+      std::string::npos);
   auto wrong = state_of(*CifarResNet(20));
   wrong.tensors["linear.weight"] = at::zeros({9, 64});
   tensors::write_tensors(folder / "w.safetensors", wrong);
   EXPECT_NE(test::message_of<Error>([&] {
-              make_extractor("cifar-resnet20", (folder / "w.safetensors").string());
+              make_extractor("cifar-resnet20", (folder / "w.safetensors").string(), at::kCPU);
             }).find("linear.weight must be [10, 64]"),
             std::string::npos);
 }
 
 TEST(FeatureExtractor, GreyAndColourOfTheSamePictureAgree) {
   const Tensor grey = random_images(3, 1, 16, 12);
-  const auto digits = make_extractor("digits", "");
+  const auto digits = make_extractor("digits", "", at::kCPU);
   EXPECT_TRUE(at::equal(digits->features(grey), digits->features(grey.expand({-1, 3, -1, -1}))));
   const test::TemporaryFolder folder;
   tensors::write_tensors(folder / "r.safetensors", state_of(*CifarResNet(20)));
-  const auto cifar = make_extractor("cifar-resnet20", (folder / "r.safetensors").string());
+  const auto cifar = make_extractor("cifar-resnet20", (folder / "r.safetensors").string(), at::kCPU);
   EXPECT_TRUE(at::equal(cifar->features(grey), cifar->features(grey.expand({-1, 3, -1, -1}))));
 }
 
@@ -156,7 +158,7 @@ TEST(FeatureExtractor, InceptionTakesPytorchFidsFrontEndAndLastPool) {
   file.tensors.erase("fc.weight");  // a file without the logits' layer is enough
   file.tensors.erase("fc.bias");
   tensors::write_tensors(folder / "w.safetensors", file);
-  const auto extractor = make_extractor("inception", (folder / "w.safetensors").string());
+  const auto extractor = make_extractor("inception", (folder / "w.safetensors").string(), at::kCPU);
   const Tensor images = random_images(1, 3, 20, 24);
   torch::NoGradGuard no_grad;
   const auto expected = net(inception_input_pytorch_fid(images));  // with its batch norms, the extractor's are folded
@@ -164,7 +166,7 @@ TEST(FeatureExtractor, InceptionTakesPytorchFidsFrontEndAndLastPool) {
   EXPECT_LT((extractor->layers(images, {Layer::kSpatial}) - expected.spatial_adm).abs().max().item<double>(), 1e-4);
   EXPECT_LT((extractor->layers(images, {Layer::kSpatialBlock}) - expected.spatial).abs().max().item<double>(), 1e-4);
   EXPECT_EQ(extractor->width(Layer::kLogits), 0) << "the file has none";
-  const auto tf1 = make_extractor("inception-tf1", (folder / "w.safetensors").string());
+  const auto tf1 = make_extractor("inception-tf1", (folder / "w.safetensors").string(), at::kCPU);
   EXPECT_LT((tf1->features(images) - net(inception_input_tf1(images)).f2048).abs().max().item<double>(), 1e-5);
   EXPECT_EQ(tf1->weights_digest(), extractor->weights_digest());
 }
@@ -172,7 +174,7 @@ TEST(FeatureExtractor, InceptionTakesPytorchFidsFrontEndAndLastPool) {
 TEST(FeatureExtractor, MissingWeightsSayWhatToDownloadAndWhereToPutIt) {
   const test::TemporaryFolder folder;
   const Variable place("SDG_WEIGHTS", ""), home("HOME", folder.path().string());
-  const std::string message = test::message_of<Error>([] { make_extractor("inception", ""); });
+  const std::string message = test::message_of<Error>([] { make_extractor("inception", "", at::kCPU); });
   EXPECT_NE(message.find("/pt_inception-2015-12-05-6726825d.pth"), std::string::npos) << message;
   EXPECT_NE(message.find((folder / ".cache/sdg/pt_inception-2015-12-05-6726825d.pth").string()), std::string::npos)
       << message;
@@ -190,20 +192,20 @@ TEST(FeatureExtractor, FilesAreTakenAsTheirAuthorsPublishedThem) {
   fs::create_directories(folder / ".cache/sdg");
   fs::copy_file(shared / "cifar10_resnet20.legacy.th", folder / ".cache/sdg/resnet20-12fca82f.th");
   const auto images = random_images(4, 3, 32, 32);
-  const auto legacy = make_extractor("cifar-resnet20", "")->features(images);
-  const auto converted = make_extractor("cifar-resnet20", (shared / "cifar10_resnet20.safetensors").string());
+  const auto legacy = make_extractor("cifar-resnet20", "", at::kCPU)->features(images);
+  const auto converted = make_extractor("cifar-resnet20", (shared / "cifar10_resnet20.safetensors").string(), at::kCPU);
   EXPECT_TRUE(at::equal(legacy, converted->features(images)));
 }
 
 TEST(FeatureExtractor, UnknownNamesAndWrongImagesAreRefused) {
-  const std::string message = test::message_of<UsageError>([] { make_extractor("vgg", ""); });
+  const std::string message = test::message_of<UsageError>([] { make_extractor("vgg", "", at::kCPU); });
   EXPECT_EQ(
       message,
       "extractor must be one of inception, inception-tf1, cifar-resnet20, cifar-resnet56, dino-vits16, dino-vitb16, "
       "dinov2-vits14, dinov2-vitb14, dinov2-vitl14, dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, digits, "
       "torchscript:SIZE,RESIZE,MEAN,DEVIATION; got vgg");
-  EXPECT_THROW(make_extractor("digits", "no_such_file.safetensors"), Error);
-  const auto digits = make_extractor("digits", "");
+  EXPECT_THROW(make_extractor("digits", "no_such_file.safetensors", at::kCPU), Error);
+  const auto digits = make_extractor("digits", "", at::kCPU);
   EXPECT_THROW(digits->features(at::zeros({2, 1, 8, 8})), Error);             // not uint8
   EXPECT_THROW(digits->features(at::zeros({2, 2, 8, 8}, at::kByte)), Error);  // two channels
 }

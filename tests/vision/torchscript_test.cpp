@@ -50,19 +50,19 @@ TEST(TorchScript, AModuleByPathGivesWhatTorchGivesAndItsNameSaysHow) {
   const auto made = test::run_python(kMake, {folder.path().string()});
   ASSERT_EQ(made.status, 0) << made.output;
   const auto right = tensors::read_tensors(folder / "out.safetensors");
-  const auto plain = make_extractor("torchscript:16,bilinear,127.5,64", (folder / "plain.pt").string());
+  const auto plain = make_extractor("torchscript:16,bilinear,127.5,64", (folder / "plain.pt").string(), at::kCPU);
   EXPECT_EQ(plain->dim(), 5);
   EXPECT_EQ(plain->metric_name(), "FD-torchscript:16,bilinear,127.5,64");
   EXPECT_LT((plain->features(images) - right.at("plain")).abs().max().item<double>(), 1e-5);
-  const auto asked = make_extractor("torchscript:0,none,0,1", (folder / "asked.pt").string());
+  const auto asked = make_extractor("torchscript:0,none,0,1", (folder / "asked.pt").string(), at::kCPU);
   EXPECT_LT((asked->features(images) - right.at("asked")).abs().max().item<double>(), 1e-5);
   EXPECT_NE(plain->weights_digest(), asked->weights_digest());
 
-  EXPECT_THROW(make_extractor("torchscript:16,none,0,1", (folder / "plain.pt").string()), UsageError);
-  EXPECT_THROW(make_extractor("torchscript:16,bilinear,0", (folder / "plain.pt").string()), UsageError);
-  EXPECT_THROW(make_extractor("torchscript:16,bilinear,0,1", ""), UsageError);
+  EXPECT_THROW(make_extractor("torchscript:16,none,0,1", (folder / "plain.pt").string(), at::kCPU), UsageError);
+  EXPECT_THROW(make_extractor("torchscript:16,bilinear,0", (folder / "plain.pt").string(), at::kCPU), UsageError);
+  EXPECT_THROW(make_extractor("torchscript:16,bilinear,0,1", "", at::kCPU), UsageError);
   EXPECT_NE(test::message_of<Error>([&] {
-              make_extractor("torchscript:16,bilinear,0,1", (folder / "images.safetensors").string());
+              make_extractor("torchscript:16,bilinear,0,1", (folder / "images.safetensors").string(), at::kCPU);
             }).find("is no TorchScript module"),
             std::string::npos);
 }

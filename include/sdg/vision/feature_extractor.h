@@ -62,6 +62,6 @@ const std::vector<std::string>& extractor_names();
 /// (`config_dir` is searched first); the others are looked for in the folder $SDG_WEIGHTS, then in ~/.cache/sdg. A
 /// missing file's Error says what to download and where to put it; an unknown name is a UsageError.
 std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights,
-                                                 const at::Device& device = at::kCPU,
+                                                 const at::Device& device,
                                                  const std::filesystem::path& config_dir = {});
 }  // namespace sdg::vision
