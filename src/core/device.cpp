@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/SDPBackend.h>
 #include <ATen/Version.h>
+#include <c10/util/env.h>
 #include <torch/cuda.h>
 
 #include "core/philox_kernel.h"
@@ -58,6 +59,16 @@ int compute_capability(const at::Device& device) {
   if (device.is_cuda()) return sdg_compute_capability(device.has_index() ? device.index() : 0);
 #endif
   return 0;
+}
+
+void only_deterministic(const at::Device& device) {
+  if (!device.is_cuda()) return;
+  c10::utils::set_env("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/false);  // cuBLAS reads it when it begins
+  auto& context = at::globalContext();
+  context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+  context.setDeterministicFillUninitializedMemory(false);  // nothing here reads memory that was not written
+  context.setDeterministicCuDNN(true);
+  context.setBenchmarkCuDNN(false);
 }
 
 void synchronize(const at::Device& device) {

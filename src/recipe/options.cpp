@@ -145,6 +145,11 @@ void TrainOptions::visit(config::Fields& fields) {
                   "instead of the gradient. Less memory a rank, the same numbers.",
           .resume = config::Resume::kFree,
           .later = true});
+  fields("deterministic", &deterministic,
+         {.help = "On a GPU take only algorithms that give the same bits each time, which are slower, and stop where "
+                  "LibTorch has none. A CPU always does (docs/gpu.md).",
+          .resume = config::Resume::kFree,
+          .later = true});
   fields("log_every", &log_every,
          {.help = "Steps between lines of metrics.jsonl.", .unit = "steps", .min = 1, .resume = config::Resume::kFree});
   fields("picture_every", &picture_every,

@@ -45,6 +45,12 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+at::Device device_of(const recipe::RunConfig& config) {
+  const auto device = parse_device(config.device);
+  if (config.train.deterministic) only_deterministic(device);
+  return device;
+}
+
 /// The run while it lasts: learner, logs, pictures, checkpoints.
 class Run {
  public:
@@ -53,7 +59,7 @@ class Run {
         folder_(folder),
         observer_(observer),
         reducer_(reducer),
-        device_(parse_device(config.device)),
+        device_(device_of(config)),
         recovery_(checkpoint::find_recovery(folder)),
         before_(recovery_ ? std::optional(read_before(config, folder, recovery_->checkpoint)) : std::nullopt),
         supply_(open_supply(config, folder, device_, observer.on_event, before_ ? &*before_ : nullptr, reducer)),

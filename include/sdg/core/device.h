@@ -13,6 +13,10 @@ at::Device parse_device(std::string_view name);
 /// 90 for compute capability 9.0; 0 for a CPU, and where this program was built without nvcc and cannot know.
 int compute_capability(const at::Device& device);
 
+/// From now on, everywhere in this program, CUDA devices are given only algorithms that give the same bits each time;
+/// where LibTorch has none it throws. Call it before anything is computed there. A CPU needs nothing of that.
+void only_deterministic(const at::Device& device);
+
 /// Waits until everything queued on `device` has run (nothing to wait for on the CPU).
 void synchronize(const at::Device& device);
 

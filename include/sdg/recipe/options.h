@@ -102,6 +102,7 @@ struct TrainOptions {
   Precision precision = Precision::kFloat32;
   int64_t shard = 32, micro_batch = 0;
   bool shard_state = false;
+  bool deterministic = false;
   int64_t log_every = 20, picture_every = 500, save_every = 500;
   int64_t keep = 2;
   void visit(config::Fields& fields);
