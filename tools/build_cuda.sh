@@ -21,11 +21,11 @@ if [[ ! -e $wheel/torch/lib/libtorch_cuda.so ]]; then
   rm "$wheel"/torch-"$torch_version"-*.whl
   [[ -e $wheel/torch/lib/libtorch_cuda.so ]] || die "torch $torch_version for this Python is no CUDA build"
 fi
-# What libtorch_cuda.so itself is linked with. A machine with a GPU has it beside its torch.
-if [[ ${1:-} == --runtime && ! -d $wheel/runtime ]]; then
+# What libtorch_cuda.so itself is linked with, where it looks for it: beside torch, as on a machine with a GPU.
+if [[ ${1:-} == --runtime && ! -d $wheel/nvidia ]]; then
   say "fetching CUDA's libraries"
   mapfile -t needed < <(sed -n 's/^Requires-Dist: \(\(cuda-toolkit\|nvidia-[a-z0-9-]*\)[^;]*\);.*/\1/p' "$wheel"/torch-"$torch_version".dist-info/METADATA)
-  python3 -m pip install --quiet --no-cache-dir --target "$wheel/runtime" "${needed[@]}"
+  python3 -m pip install --quiet --no-cache-dir --target "$wheel" "${needed[@]}"
 fi
 
 # clang 18 and newer mangle constrained templates otherwise than the compiler that built the wheel.
@@ -39,8 +39,7 @@ start=$SECONDS
 cmake --build --preset cuda --target sdg sdg_test_gpu sdg_test_model_parity
 say "built in $((SECONDS - start)) s: $(du -h build/cuda/sdg | cut -f1) program, $(du -h build/cuda/tests/sdg_test_gpu | cut -f1) GPU tests"
 
-libraries=$(find "$wheel"/runtime/nvidia -type d -name lib 2>/dev/null | paste -sd:)
-if version=$(LD_LIBRARY_PATH="$libraries:${LD_LIBRARY_PATH:-}" build/cuda/sdg --version 2>&1); then
+if version=$(build/cuda/sdg --version 2>&1); then
   echo "$version"
   grep -q 'for CUDA 13' <<<"$version" || die "that is no build for CUDA 13"
 else
