@@ -98,7 +98,10 @@ cp "$run/cuda/metrics.jsonl" "$out/digits20-cuda.jsonl" 2>/dev/null
 
 # 2. How fast is a step? Plain PyTorch, eager and compiled, beside it.
 latents=(--set data.size=32 --set data.channels=4 --set cluster.pooling=mean --set cluster.queue=0 --set device=cuda)
-part 40 bench-digits "$sdg" bench --config "$here/configs/digits.yaml" --set device=cuda --rounds 10
+# The sampler's step is in the bench of digits, called each time and from a CUDA graph.
+for graph in none cuda; do
+  part 40 "bench-digits-graph-$graph" "$sdg" bench --config "$here/configs/digits.yaml" --set device=cuda --set "sample.graph=$graph" --rounds 10
+done
 for precision in bf16 tf32 float32; do
   for model in uvit-L/2 dit-XL/2; do
     part 45 "bench-${model%/*}-$precision" "$sdg" bench --config "$here/configs/digits.yaml" "${latents[@]}" --rounds 5 \
@@ -113,7 +116,8 @@ done
 # 3. Sampler and evaluation.
 part 60 digits "$sdg" train --config "$here/configs/digits.yaml" --run "$run/d" --set device=cuda --set train.steps=600 &&
   part 40 eval "$sdg" eval-fid --run "$run/d" --guidance 1.5 --device cuda &&
-  part 30 sample "$sdg" sample --run "$run/d" --count 2048 --steps 25 --guidance 2.0 --device cuda --npz "$run/s.npz"
+  part 30 sample "$sdg" sample --run "$run/d" --count 2048 --steps 25 --guidance 2.0 --device cuda --npz "$run/s.npz" &&
+  part 30 sample-graph "$sdg" sample --run "$run/d" --count 2048 --steps 25 --guidance 2.0 --device cuda --graph cuda --npz "$run/g.npz"
 
 # 4. CIFAR-10 with what time is left: none, label, online.
 if [[ -e $here/data/cifar10-part.tar ]]; then

@@ -76,6 +76,7 @@ BenchReport bench(const recipe::RunConfig& original, int64_t rounds, bool steps_
   generate::Request drawing;
   drawing.sample.count = drawing.sample.batch = std::max<int64_t>(64, config.sample.batch);
   drawing.sample.steps = config.sample.steps;
+  drawing.sample.graph = config.sample.graph;
 
   std::vector<double> peaks;
   std::vector<std::string> names{"training step", "training step, clustering online"};

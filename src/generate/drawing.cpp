@@ -87,9 +87,10 @@ Tensor Drawing::draw_noise(const std::vector<int64_t>& samples) const {
 sample::Denoiser Drawing::under(const network::Network& which, const model::Condition& condition) const {
   const auto inner = &which == &network ? sample::inner_guidance_of(request.sample) : sample::Guidance();
   return sample::Denoiser(
-      [&which, condition, inner, counted = effort](const Tensor& x_t, double t) -> sample::Answer {
+      [&which, condition, inner, counted = effort, from = recorded](const Tensor& x_t, double t) -> sample::Answer {
         const double w = inner.at(t);
-        auto said = which.answer(x_t, at::full({x_t.size(0)}, t, x_t.options()), condition, w != 1);
+        const auto times = at::full({x_t.size(0)}, t, x_t.options());
+        auto said = from ? (*from)(which, x_t, times, condition, w != 1) : which.answer(x_t, times, condition, w != 1);
         if (counted) counted->calls += x_t.size(0);
         if (w != 1) said.velocity = sample::guide(said.inner, said.velocity, w);
         return {std::move(said.velocity), std::move(said.variance)};

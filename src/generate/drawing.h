@@ -1,4 +1,5 @@
 #pragma once
+#include "generate/recorded_answers.h"
 #include "sdg/core/reducer.h"
 #include "sdg/core/rng.h"
 #include "sdg/generate/generate.h"
@@ -30,6 +31,7 @@ struct Drawing {
   std::vector<double> grid{};                                                       ///< of the walk
   std::function<void(const Tensor& x_t, double t, const sample::Answer&)> watch{};  ///< sees each evaluation
   Effort* effort = nullptr;                                                         ///< null: nothing is counted
+  RecordedAnswers* recorded = nullptr;  ///< null: the network is called each time
 
   bool conditional() const { return prior.defined() && !draws_unconditionally(request); }
   rng::Stream stream(rng::Purpose purpose, int64_t step = 0) const;

@@ -104,6 +104,13 @@ void SampleOptions::visit_walk(config::Fields& fields) {
                "needs a GPU, bf16 a GPU or a CPU that computes it natively.",
        .resume = config::Resume::kFree,
        .later = true});
+  fields("graph", &graph,
+         {.help = "cuda records what the network queues on a GPU for one evaluation and replays it for the others, "
+                  "which spares small networks the waiting for the host; what cannot be recorded is said, and called "
+                  "each time. It needs a GPU and a program built with CUDA's headers (docs/gpu.md).",
+          .resume = config::Resume::kFree,
+          .only_speed = true,
+          .later = true});
 }
 
 }  // namespace sdg::sample

@@ -1,4 +1,5 @@
 // What a CUDA device computes, beside the CPU. On a machine without one every test here skips, saying so.
+#include <ATen/Context.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/cuda.h>
@@ -8,8 +9,11 @@
 
 #include "core/philox_cuda.h"
 #include "core/philox_device.h"
+#include "sdg/cluster/kmeans.h"
 #include "sdg/cluster/sinkhorn.h"
 #include "sdg/core/device.h"
+#include "sdg/core/log.h"
+#include "sdg/core/replay.h"
 #include "sdg/core/rng.h"
 #include "sdg/generate/generate.h"
 #include "sdg/learn/learner.h"
@@ -154,6 +158,50 @@ TEST_P(EveryBackbone, DrawsTheImagesOfTheCpu) {
   EXPECT_LE(distance(generate::generate(config, there, {}, device_, request).latents, expected), 1e-3);
 }
 
+TEST_P(EveryBackbone, DrawsTheSameImagesFromAGraph) {
+  if (!recordings_on(device_)) GTEST_SKIP() << "built without nvcc: nothing can be recorded";
+  const auto config = config_of(GetParam(), "online");
+  auto network = network::build_network(config, 0, device_);
+  shake(network);
+  network.set_training(false);
+  const auto prior = at::ones({config.cluster.clusters}, at::kDouble);
+  generate::Request request;
+  request.sample.count = 8;
+  request.sample.steps = 8;
+  request.sample.guidance = 2;
+  request.latents = true;
+  for (const auto precision : {Precision::kFloat32, Precision::kBf16}) {
+    request.sample.precision = precision;
+    request.sample.graph = sample::Graph::kNone;
+    const auto expected = generate::generate(config, network, prior, device_, request).latents;
+    request.sample.graph = sample::Graph::kCuda;
+    std::vector<std::string> said;
+    log::set_sink([&](log::Level, std::string_view text) { said.emplace_back(text); });
+    const auto found = generate::generate(config, network, prior, device_, request).latents;
+    log::set_sink({});
+    EXPECT_THAT(said, ::testing::IsEmpty());  // it was recorded
+    EXPECT_LE(distance(found, expected), precision == Precision::kFloat32 ? 1e-5 : 0.02);
+  }
+}
+
+TEST_P(EveryBackbone, StepsToTheSameBitsWhereThatIsAskedFor) {
+  auto& context = at::globalContext();
+  only_deterministic(device_);
+  const auto config = config_of(GetParam(), "online");
+  std::vector<Tensor> weights;
+  for (int run = 0; run < 2; ++run) {
+    learn::Learner learner(config, device_, {}, 0, 40);
+    for (int64_t step = 0; step < 10; ++step) learner.step(batch_of(config, step));
+    learner.settle();
+    std::vector<Tensor> flat;
+    for (const auto& parameter : learner.student().model->parameters())
+      flat.push_back(parameter.detach().cpu().flatten());
+    weights.push_back(at::cat(flat));
+  }
+  context.setDeterministicAlgorithms(false, false);
+  EXPECT_TRUE(test::same_bytes(weights[0], weights[1]));
+}
+
 TEST_P(EveryBackbone, AStepWaitsForNothing) {
   if (!NoWaiting::kHere) GTEST_SKIP() << "built without nvcc: LibTorch cannot be asked to refuse waiting";
   const auto config = config_of(GetParam(), "online");
@@ -200,4 +248,17 @@ TEST_F(OnTheDevice, SinkhornIsTheCpusWithinFloat32) {
   const auto found = cluster::sinkhorn(scores.to(device_), options);
   EXPECT_LE((found.assignments.cpu() - expected.assignments).abs().max().item<double>(), 1e-4);
   EXPECT_EQ(found.used_clusters, expected.used_clusters);
+}
+
+TEST_F(OnTheDevice, KmeansFindsPlantedClustersAsTheCpu) {
+  const auto planted = at::arange(12).repeat({40});
+  const auto noise = rng::normal({2, rng::Purpose::kTest, 0}, rng::consecutive(0, 480), {8});
+  const auto x = 10 * rng::normal({2, rng::Purpose::kTest, 1}, rng::consecutive(0, 12), {8}).index_select(0, planted) +
+                 0.1 * noise;
+  for (const int64_t minibatch : {0, 96}) {
+    const cluster::KmeansOptions options{.clusters = 12, .minibatch = minibatch};
+    const auto here = cluster::kmeans(x, options), there = cluster::kmeans(x.to(device_), options);
+    EXPECT_NEAR(there.inertia / here.inertia, 1, 1e-4) << minibatch;
+    EXPECT_TRUE(at::equal(there.assignments.cpu(), here.assignments)) << minibatch;
+  }
 }

@@ -92,6 +92,15 @@ constexpr auto names_of(Clip) {
   return std::array{"none", "clamp", "dynamic"};
 }
 
+/// What of the network's evaluations is queued on a GPU.
+enum class Graph {
+  kNone,  ///< each kernel by itself
+  kCuda,  ///< all at once, as recorded in a CUDA graph
+};
+constexpr auto names_of(Graph) {
+  return std::array{"none", "cuda"};
+}
+
 /// What clusters are drawn by.
 enum class Prior { kEmpirical, kUniform };
 constexpr auto names_of(Prior) {
@@ -133,6 +142,7 @@ struct SampleOptions {
   Variance variance = Variance::kSmall;
   double churn = 40, churn_min = 0.05, churn_max = 50, churn_noise = 1.003;
   Precision precision = Precision::kFloat32;
+  Graph graph = Graph::kNone;
 
   void visit(config::Fields& fields);
   bool operator==(const SampleOptions&) const = default;
