@@ -3,8 +3,8 @@
 
 tools/sample_hash_test.py RUN [--count 200] [--memory 64,512,2048] [--ranks 1,2] [-- further options of sdg sample, e.g. --solver ddpm --steps 20]
 
-For batch 1, 7 and 64, for 1, 2 and 3 threads and over 1 and 2 ranks the folder of PNG files and the .npz are drawn anew;
-then both once more, killed (SIGKILL) three times at random moments of the time that the drawing takes and gone on with.
+For batch 1, 7 and 64, for 1, 2 and 3 threads and over 1 and 2 ranks the folders of PNG and of WebP files and the .npz are drawn anew;
+then all once more, killed (SIGKILL) three times at random moments of the time that the drawing takes and gone on with.
 All hashes must agree. Prints Markdown tables. SDG names the program, default build/release/sdg. Needs nothing but Python.
 """
 import hashlib
@@ -18,6 +18,8 @@ import time
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.environ.get("SDG", os.path.join(HERE, "build/release/sdg"))
+
+KINDS = {"png": ["--out"], "webp": ["--format", "webp", "--out"], "npz": ["--npz"]}
 
 
 def digest(path):
@@ -62,10 +64,10 @@ def main():
     hashes, took = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         def draw(name, more, threads, kills=0, ranks=1):
-            for kind, flag in (("png", "--out"), ("npz", "--npz")):
+            for kind, flags in KINDS.items():
                 target = os.path.join(folder, f"{name}.{kind}")
                 launch = [PROGRAM] + (["launch", "-n", str(ranks)] if ranks > 1 else [])
-                command = launch + draws + ["--count", count] + more + [flag, target]
+                command = launch + draws + ["--count", count] + more + flags + [target]
                 began, interrupted = time.time(), 0
                 for _ in range(kills):
                     process = start(command, threads)
@@ -88,23 +90,23 @@ def main():
         for ranks in option("--ranks", "1,2").split(","):
             draw(f"ranks {ranks}", [], 1, ranks=int(ranks))
         draw("killed three times", ["--batch", "16"], 1, kills=3)
-        for kind in ("png", "npz"):
+        for kind in KINDS:
             found = {value for key, value in hashes.items() if key.endswith(kind)}
             if len(found) != 1:
                 sys.exit(f"{kind}: {len(found)} different sets")
         print("\none set of images, however it was drawn\n")
 
-        print("| peak memory, MiB | batch | png | npz |\n| --- | ---: | ---: | ---: |")
+        print("| peak memory, MiB | batch | png | webp | npz |\n| --- | ---: | ---: | ---: | ---: |")
         sizes = option("--memory", "64,512,2048").split(",")
         cases = [(each, "64") for each in sizes if each] + [(sizes[-1], batch) for batch in ("16", "256") if sizes[-1]]
         for images, batch in cases:
             peaks = []
-            for flag in ("--out", "--npz"):
+            for flags in KINDS.values():
                 target = os.path.join(folder, "memory")
-                command = [PROGRAM] + draws + ["--count", images, "--batch", batch, flag, target]
+                command = [PROGRAM] + draws + ["--count", images, "--batch", batch] + flags + [target]
                 peaks.append(finish(start(command, 1), command))
                 shutil.rmtree(target) if os.path.isdir(target) else os.remove(target)
-            print(f"| {images} images | {batch} | {peaks[0]:.0f} | {peaks[1]:.0f} |", flush=True)
+            print(f"| {images} images | {batch} | {' | '.join(f'{peak:.0f}' for peak in peaks)} |", flush=True)
 
 
 main()

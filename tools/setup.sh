@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 torch_version=2.13.0
 python_packages=(safetensors tensorboard scikit-learn pillow)
 debian_packages=(cmake ninja-build ccache mold clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 git python3 python3-venv pkg-config
-  libspdlog-dev libyaml-cpp-dev libcli11-dev libgtest-dev libgmock-dev libstb-dev libturbojpeg0-dev libarchive-dev zlib1g-dev libxxhash-dev
+  libspdlog-dev libyaml-cpp-dev libcli11-dev libgtest-dev libgmock-dev libstb-dev libturbojpeg0-dev libwebp-dev libarchive-dev zlib1g-dev libxxhash-dev
   nlohmann-json3-dev libgloo-dev)
 
 say() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }

@@ -1,6 +1,8 @@
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 
 #include "cli/command.h"
@@ -22,8 +24,15 @@
 namespace sdg::cli {
 namespace {
 
+/// What the pictures of a folder are written as.
+enum class Format { kPng, kWebp };
+constexpr auto names_of(Format) {
+  return std::array{"png", "webp"};
+}
+
 struct Arguments {
   SamplingArguments sampling;
+  Format format = Format::kPng;
   std::string out = "samples", npz, latents, from, mask, between, trace, conditions;
   double strength = 1;
   bool overwrite = false, json = false;
@@ -73,11 +82,32 @@ int draw_trace(const Arguments& arguments, const checkpoint::Trained& trained, c
   return 0;
 }
 
+// Of drawing and writing. CPU time is that of all threads of this process: other programs disturb it little.
+struct Passed {
+  double seconds, cpu_seconds;
+};
+class Stopwatch {
+ public:
+  Passed passed() const {
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
+    return {seconds.count(), static_cast<double>(std::clock() - cpu_start_) / CLOCKS_PER_SEC};
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::clock_t cpu_start_ = std::clock();
+};
+
 void print_json(const std::string& where, const checkpoint::Trained& trained, const generate::Request& request,
-                const std::string& content, int64_t before, double seconds) {
-  nlohmann::ordered_json out{{"out", where},       {"checkpoint", trained.path},    {"step", trained.info.step},
-                             {"content", content}, {"count", request.sample.count}, {"went_on_after", before},
-                             {"seconds", seconds}};
+                const std::string& content, int64_t before, const Passed& passed) {
+  nlohmann::ordered_json out{{"out", where},
+                             {"checkpoint", trained.path},
+                             {"step", trained.info.step},
+                             {"content", content},
+                             {"count", request.sample.count},
+                             {"went_on_after", before},
+                             {"seconds", passed.seconds},
+                             {"cpu_seconds", passed.cpu_seconds}};
   if (request.effort->images > 0) out["network_calls_per_image"] = request.effort->calls_per_image();
   out["options"] = generate::to_json(request.sample);
   std::printf("%s\n", io::json_text(out).c_str());
@@ -89,18 +119,19 @@ int draw(const Arguments& arguments, const checkpoint::Trained& trained, const g
   const bool npz = !arguments.npz.empty(), latents = !arguments.latents.empty();
   SDG_CHECK_USAGE(!latents || request.to_images, "--latents: this run draws pixels; --npz writes them to one file");
   const auto& where = npz ? arguments.npz : latents ? arguments.latents : arguments.out;
-  const Output output{where, arguments.overwrite, content_of(trained, request, decoder, device)};
-  const auto start = std::chrono::steady_clock::now();
+  const Output output{where, arguments.overwrite, arguments.format == Format::kWebp,
+                      content_of(trained, request, decoder, device)};
+  const Stopwatch watch;
   try {
     const auto before = npz       ? draw_npz(output, trained, request, device)
                         : latents ? draw_latents(output, trained, request, device)
                                   : draw_folder(output, trained, request, device);
-    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+    const auto passed = watch.passed();
     say(cat("wrote ", request.sample.count, " images to ", where,
             npz || latents ? std::string() : cat(" and their grid to ", grid_path(where))));
     if (request.effort->images > 0)
       say(cat(request.effort->calls_per_image(), " network calls an image (", sample::steps_text(request.sample), ")"));
-    if (arguments.json) print_json(where, trained, request, output.content, before, passed.count());
+    if (arguments.json) print_json(where, trained, request, output.content, before, passed);
     return 0;
   } catch (const Stopped&) {
     say(cat("stopped; the same command goes on in ", where));
@@ -122,6 +153,7 @@ int execute(const Arguments& arguments) {
   lay_over_pictures(arguments, trained, request, device);
   request.ranks = &ranks;
   request.effort = std::make_shared<generate::Effort>();
+  generate::check(trained.info.config, trained.network, trained.prior, request);
   if (ranks.rank() > 0) return help_draw(trained, request, device);
   const int code = draw(arguments, trained, request, decoder, device);
   generate::dismiss(request);
@@ -137,10 +169,11 @@ Command sample_command() {
         auto arguments = std::make_shared<Arguments>();
         declare_sampling(app, arguments->sampling, "sample.count");
         declare_tuned(app, arguments->sampling);
-        auto* out = app.add_option("--out", arguments->out,
-                                   "folder for 000000.png, 000001.png, ... and nothing else; their grid is written "
-                                   "beside it, as DIR-grid.png")
-                        ->type_name("DIR");
+        auto* out =
+            app.add_option("--out", arguments->out,
+                           "folder for 000000.png (or .webp), 000001.png, ... and nothing else; their grid is written "
+                           "beside it, as DIR-grid.png")
+                ->type_name("DIR");
         auto* overwrite = app.add_flag("--overwrite", arguments->overwrite,
                                        "remove the images of an earlier sdg sample from DIR first");
         auto* npz = app.add_option("--npz", arguments->npz,
@@ -155,6 +188,11 @@ Command sample_command() {
                 ->excludes(out)
                 ->excludes(overwrite)
                 ->excludes(npz);
+        auto* format =
+            declare(app, "--format", arguments->format,
+                    own<Format>({.help = "of the pictures in DIR: png, or webp, which is smaller and as exact"}))
+                ->excludes(npz)
+                ->excludes(latents);
         auto* conditions =
             app.add_option("--conditions", arguments->conditions,
                            "runs of condition.source file: image i is told row i of this file (after its "
@@ -183,7 +221,8 @@ Command sample_command() {
             ->type_name("FILE.png")
             ->excludes(out)
             ->excludes(npz)
-            ->excludes(latents);
+            ->excludes(latents)
+            ->excludes(format);
         app.add_flag("--json", arguments->json, "one JSON object on standard output: what was drawn, and how");
         declare_ranks(app, arguments->ranks);
         return [arguments] { return execute(*arguments); };

@@ -24,27 +24,28 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kGridImages = 100;
 
-std::string file_name(int64_t index) {
+std::string file_name(int64_t index, const Output& output) {
   char text[32];
-  std::snprintf(text, sizeof text, "%06lld.png", static_cast<long long>(index));
+  std::snprintf(text, sizeof text, "%06lld.%s", static_cast<long long>(index), output.webp ? "webp" : "png");
   return text;
 }
 
-// 000000.png and following, and the grid that earlier versions put among them.
+// 000000.png or .webp and following, and the grid that earlier versions put among them.
 bool is_ours(const std::string& path) {
   if (path == "grid.png") return true;
   const auto digits = std::min(path.find_first_not_of("0123456789"), path.size());
-  return digits >= 6 && path.substr(digits) == ".png";
+  return digits >= 6 && (path.substr(digits) == ".png" || path.substr(digits) == ".webp");
 }
 
-void write_grid(const std::string& folder, int64_t count) {
+void write_grid(const Output& output, int64_t count) {
   std::vector<Tensor> shown;
   for (int64_t i = 0; i < std::min(count, kGridImages); ++i)
-    shown.push_back(image::read_image(fs::path(folder) / file_name(i)));
+    shown.push_back(image::read_image(fs::path(output.where) / file_name(i, output)));
   int64_t columns = 1;
   while (columns * columns < static_cast<int64_t>(shown.size())) ++columns;
   const auto images = at::stack(shown);
-  image::write_png(grid_path(folder), image::image_grid(images, columns, 2, evaluate::picture_scale(images.size(3))));
+  image::write_png(grid_path(output.where),
+                   image::image_grid(images, columns, 2, evaluate::picture_scale(images.size(3))));
 }
 
 // What a picture is, for whoever finds it alone. Of an image alone, so that its file is the same among few or many.
@@ -61,6 +62,7 @@ int64_t draw_rows(const std::string& where, const Output& output,
                   generate::Request request, const at::Device& device,
                   const std::function<std::map<std::string, Tensor>(const generate::Generated&)>& rows_of) {
   const auto count = request.sample.count;
+  SDG_CHECK(!fs::is_directory(output.where), output.where, ": expected a file, got a folder");
   tensors::TensorStream stream(where, slots, {{"content", output.content}});
   const auto before = stream.rows_done();
   int64_t done = before;
@@ -121,11 +123,12 @@ std::string content_of(const checkpoint::Trained& trained, const generate::Reque
 int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, generate::Request request,
                     const at::Device& device) {
   const auto count = request.sample.count;
-  image::ImageFolder folder(
-      output.where,
-      {.program = "sdg sample", .content = output.content, .writes = is_ours, .overwrite = output.overwrite});
+  image::ImageFolder folder(output.where, {.program = "sdg sample",
+                                           .content = output.content + (output.webp ? " webp" : ""),
+                                           .writes = is_ours,
+                                           .overwrite = output.overwrite});
   int64_t before = 0;
-  while (folder.goes_on() && before < count && folder.has(file_name(before))) ++before;
+  while (folder.goes_on() && before < count && folder.has(file_name(before, output))) ++before;
   if (before > 0) say(cat(output.where, ": going on after ", before, " images of an earlier run"));
   if (before < count) {
     request.first = before;
@@ -140,7 +143,7 @@ int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, ge
         [&](const generate::Generated& piece) {
           for (int64_t i = 0; i < piece.images.size(0) && !caught_signal(); ++i, ++index) {
             auto text = text_of(request, network, index, piece.clusters[i]);
-            writers.add([&folder, name = file_name(index), image = piece.images[i], text = std::move(text)] {
+            writers.add([&folder, name = file_name(index, output), image = piece.images[i], text = std::move(text)] {
               folder.write(name, image, text);
             });
           }
@@ -152,7 +155,7 @@ int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, ge
         bar.callback());
     writers.finish();
   }
-  write_grid(output.where, count);
+  write_grid(output, count);
   folder.finish();
   return before;
 }

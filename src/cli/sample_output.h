@@ -11,6 +11,7 @@ namespace sdg::cli {
 struct Output {
   std::string where;       ///< folder or file
   bool overwrite = false;  ///< of a folder
+  bool webp = false;       ///< pictures of a folder are WebP, else PNG
   std::string content;     ///< digest of all that decides the images (content_of)
 };
 
@@ -21,9 +22,9 @@ std::string content_of(const checkpoint::Trained& trained, const generate::Reque
 /// A signal came: no std::exception, for it passes whoever catches errors.
 struct Stopped {};
 
-/// 000000.png and following, compressed and written by threads of their own, with what each is as text inside (tEXt,
-/// keyword "sdg"), and the grid of the first ones beside the folder. Returns how many an earlier run had written.
-/// Throws Stopped where a signal came.
+/// 000000.png (or .webp) and following, compressed and written by threads of their own, with what each is as text
+/// inside (tEXt, keyword "sdg"; of WebP EXIF's ImageDescription), and the grid of the first ones beside the folder.
+/// Returns how many an earlier run had written. Throws Stopped where a signal came.
 int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, generate::Request request,
                     const at::Device& device);
 /// arr_0 uint8 [N, S, S, 3] and, where each image has one, arr_1 its condition.

@@ -28,6 +28,8 @@ int64_t class_index(const std::string& text, const checkpoint::Trained& trained)
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), index);
   SDG_CHECK_USAGE(failed == std::errc() && end == text.data() + text.size() && index >= 0,
                   "--class: expected a class name of the training data or an index, got \"", text, "\"");
+  SDG_CHECK_USAGE(!trained.prior.defined() || index < trained.prior.size(0), "--class: this run has classes 0 to ",
+                  trained.prior.size(0) - 1, ", got ", index);
   return index;
 }
 

@@ -60,8 +60,4 @@ struct Drawing {
   sample::Denoiser guided(const Tensor& clusters, const std::vector<int64_t>& samples) const;
 };
 
-/// Throws UsageError for what this network or the request itself leaves without meaning.
-void check(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
-           const Request& request);
-
 }  // namespace sdg::generate

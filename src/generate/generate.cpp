@@ -116,12 +116,14 @@ void draw(const recipe::RunConfig& config, const network::Network& network, cons
   drawing.effort = request.effort.get();
   auto& ranks = ranks_of(request);
   const int64_t begin = request.first, end = request.first + request.sample.count;
-  const auto groups = groups_of(begin, end, drawing.group(), /*whole=*/device.is_cpu());
-  const auto piece = static_cast<size_t>(std::max<int64_t>(1, request.sample.batch / drawing.group()));  // of one rank
-  const auto at_once = piece * static_cast<size_t>(ranks.ranks());
-  for (size_t start = 0; start < groups.size(); start += at_once) {
-    const auto count = std::min(at_once, groups.size() - start);
-    const std::vector<RowRange> now(&groups[start], &groups[start] + count);
+  const int64_t group = drawing.group(), origin = device.is_cpu() ? begin / group * group : begin;
+  const int64_t most = std::min(request.sample.batch, end - origin + group);
+  const auto piece = static_cast<size_t>(std::max<int64_t>(1, most / group));  // of one rank
+  const auto at_once = static_cast<int64_t>(piece) * ranks.ranks();
+  for (int64_t start = origin; start < end; start += at_once * group) {
+    const auto now = groups_of(std::max(begin, start), std::min(end, start + at_once * group), group,
+                               /*whole=*/device.is_cpu());
+    const auto count = now.size();
     const auto drawn = draw_groups(drawing, now, ranks);
     std::exception_ptr failure;
     try {

@@ -2,6 +2,7 @@
 #include <optional>
 #include <string_view>
 
+#include "image/image_impl.h"
 #include "sdg/image/image.h"
 
 namespace sdg::image {
@@ -94,12 +95,29 @@ std::optional<int64_t> orientation_of_png(std::string_view text) {
   return from_xmp;
 }
 
+std::optional<int64_t> orientation_of_webp(std::string_view text) {
+  const Reader reader(text, false);
+  std::optional<int64_t> from_xmp;
+  for (size_t at = 12; at + 8 <= text.size();) {
+    const uint64_t length = reader.number(at + 4, 4);
+    const auto type = text.substr(at, 4), data = text.substr(at + 8, length);
+    if (type == "EXIF") {
+      const auto found = orientation_of_tiff(data.starts_with("Exif\0\0"sv) ? data.substr(6) : data);
+      if (found) return found;
+    }
+    if (type == "XMP ") from_xmp = orientation_of_xmp(data);
+    at += 8 + length + length % 2;
+  }
+  return from_xmp;
+}
+
 }  // namespace
 
 int64_t exif_orientation(std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const auto found = text.starts_with("\xFF\xD8"sv)  ? orientation_of_jpeg(text)
                      : text.starts_with("\x89PNG"sv) ? orientation_of_png(text)
+                     : is_webp(bytes)                ? orientation_of_webp(text)
                                                      : std::nullopt;
   constexpr int64_t kMost = 8;
   return found && *found >= kUpright && *found <= kMost ? *found : kUpright;

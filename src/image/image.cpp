@@ -27,7 +27,6 @@ std::string describe(std::span<const std::byte> bytes) {
   if (const auto other = io::other_kind(bytes); !other.empty()) return other;
   const auto text = text_of(bytes);
   if (text.starts_with("GIF8")) return "GIF is not supported: convert it to PNG";
-  if (text.starts_with("RIFF") && text.find("WEBP") == 8) return "WebP is not supported: convert it to PNG or JPEG";
   if (text.starts_with("II*") || text.starts_with("MM\0*"sv)) return "TIFF is not supported: convert it to PNG";
   std::string shown = "it begins with";
   for (const char c : text.substr(0, 8)) {
@@ -37,7 +36,7 @@ std::string describe(std::span<const std::byte> bytes) {
     shown += kDigits[byte >> 4];
     shown += kDigits[byte & 15];
   }
-  return shown + ": expected JPEG, PNG, BMP, PPM or PGM";
+  return shown + ": expected JPEG, PNG, WebP, BMP, PPM or PGM";
 }
 
 }  // namespace
@@ -54,6 +53,7 @@ Tensor decode_image(std::span<const std::byte> bytes, const std::string& name) {
   const std::string_view text = text_of(bytes);
   if (text.starts_with("\xFF\xD8\xFF"sv)) return decode_jpeg(bytes, name);
   if (text.starts_with("\x89PNG\r\n\x1A\n"sv)) return decode_png(bytes, name);
+  if (is_webp(bytes)) return decode_webp(bytes, name);
   if (text.starts_with("BM"sv)) return decode_bmp(bytes, name);
   if (text.size() > 2 && text[0] == 'P' && "2356"sv.find(text[1]) != std::string_view::npos &&
       (std::isspace(static_cast<unsigned char>(text[2])) || text[2] == '#')) {
@@ -75,9 +75,20 @@ Tensor read_png_classes(const std::filesystem::path& path) {
   return decode_png_classes(bytes, path.string());
 }
 
-void write_png(const std::filesystem::path& path, const Tensor& image, const std::string& text) {
-  const std::string bytes = encode_png(image, text);
+namespace {
+
+void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
   io::write_atomically(path, [&](std::ostream& out) { out << bytes; });
+}
+
+}  // namespace
+
+void write_png(const std::filesystem::path& path, const Tensor& image, const std::string& text) {
+  write_bytes(path, encode_png(image, text));
+}
+
+void write_picture(const std::filesystem::path& path, const Tensor& image, const std::string& text) {
+  write_bytes(path, io::lower_suffix(path.string()) == ".webp" ? encode_webp(image, text) : encode_png(image, text));
 }
 
 Tensor image_grid(const Tensor& images, int64_t columns, int64_t gap, int64_t scale) {

@@ -54,6 +54,17 @@ void remove_temporaries(const fs::path& folder, const std::function<bool(const s
   for (const auto& path : found) fs::remove(path);
 }
 
+// A WebP says at its begin how long it is.
+bool is_whole_webp(const fs::path& file) {
+  std::error_code missing;
+  const auto size = fs::file_size(file, missing);
+  std::ifstream in(file, std::ios::binary);
+  std::array<unsigned char, 8> head{};
+  if (missing || !in.read(reinterpret_cast<char*>(head.data()), head.size())) return false;
+  const uint64_t follow = head[4] | head[5] << 8 | head[6] << 16 | static_cast<uint64_t>(head[7]) << 24;
+  return std::string_view(reinterpret_cast<const char*>(head.data()), 4) == "RIFF" && size == follow + head.size();
+}
+
 void remove_all(const fs::path& folder, const std::vector<std::string>& files) {
   for (const auto& file : files) {
     fs::remove(folder / file);
@@ -96,6 +107,7 @@ ImageFolder::~ImageFolder() {
 
 bool ImageFolder::has(const std::string& path) const {
   constexpr std::string_view kEnd("\0\0\0\0IEND\xae\x42\x60\x82", 12);  // of every PNG
+  if (path.ends_with(".webp")) return is_whole_webp(folder_ / path);
   std::ifstream in(folder_ / path, std::ios::binary);
   std::array<char, kEnd.size()> last{};
   in.seekg(-static_cast<std::streamoff>(last.size()), std::ios::end);
@@ -107,7 +119,7 @@ void ImageFolder::write(const std::string& path, const Tensor& image, const std:
   std::error_code failed;
   fs::create_directories(file.parent_path(), failed);
   SDG_CHECK(!failed, file.parent_path().string(), ": cannot make the folder: ", failed.message());
-  write_png(file, image, text);
+  write_picture(file, image, text);
   wrote_ = true;
 }
 

@@ -82,3 +82,44 @@ TEST_F(Folder, OfAnInterruptedSamplingIsKnownAndGoneOnWith) {
   for (const auto& name : files("whole")) EXPECT_EQ(bytes("part/" + name), bytes("whole/" + name)) << name;
   EXPECT_EQ(bytes("part-grid.png"), bytes("whole-grid.png"));
 }
+
+TEST_F(Folder, OfWebpHoldsTheSamePixelsAndGoesOnWithTheSameBytes) {
+  const std::string how = "sample --run run --count 400 --steps 20 --batch 16 ";
+  ASSERT_EQ(sdg(how + "--out png").code, 0);
+  const auto whole = sdg(how + "--format webp --out whole");
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(files("whole").size(), 400U);
+  for (const std::string number : {"000000", "000399"})
+    EXPECT_TRUE(at::equal(image::read_image(folder_ / "whole" / (number + ".webp")),
+                          image::read_image(folder_ / "png" / (number + ".png")).expand({3, -1, -1})));
+  EXPECT_THAT(bytes("whole/000001.webp"), HasSubstr("sdg sample: image 1, cluster "));
+  for (int i = 0; i < 3; ++i) {
+    test::RunningProgram program(folder_.path(), how + "--format webp --out part");
+    const auto some = folder_ / "part" / (i == 0 ? "000010.webp" : i == 1 ? "000100.webp" : "000200.webp");
+    for (int k = 0; k < 12000 && !std::filesystem::exists(some); ++k) ::usleep(5000);
+    program.send(SIGKILL);
+    program.wait();
+    expect_failure(sdg(how + "--out part"), 2, "of another command that was stopped");
+  }
+  ASSERT_EQ(sdg(how + "--format webp --out part").code, 0);
+  EXPECT_EQ(files("part"), files("whole"));
+  for (const auto& name : files("whole")) EXPECT_EQ(bytes("part/" + name), bytes("whole/" + name)) << name;
+  EXPECT_EQ(bytes("part-grid.png"), bytes("whole-grid.png"));
+  expect_failure(sdg("sample --run run --format webp --npz a.npz"), 2, "--format");
+  expect_failure(sdg("sample --run run --format jpeg"), 2, "--format: expected one of png, webp");
+  EXPECT_EQ(sdg("eval-fid --run run --images whole --reference png --extractor digits").code, 0);
+}
+
+TEST_F(Folder, NothingIsTouchedBeforeTheRequestIsKnownToMakeSense) {
+  for (const std::string wrong : {"--cluster 99", "--guide network --guidance 2", "--guide input", "--inner-guidance 2",
+                                  "--grid karras --steps 1", "--times 0,1 --grid list --cluster 0:0"}) {
+    expect_failure(sdg("sample --run run --count 2 --out never " + wrong), 2, "");
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "never")) << wrong;
+  }
+  std::filesystem::create_directories(folder_ / "folder");
+  expect_failure(sdg("sample --run run --count 2 --npz folder"), 1, "folder: expected a file, got a folder");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "folder.rows.partial"));
+  const auto endless = sdg("sample --run run --count 99999999999999 --npz a.npz");
+  EXPECT_EQ(endless.code, 1);
+  EXPECT_THAT(endless.err, HasSubstr("a.npz.rows.partial: cannot write: "));
+}

@@ -131,7 +131,7 @@ TEST_F(CommandLine, ClassesAndClustersAreNotTakenForEachOther) {
   train_run("--set condition.source=label");
   refused("sample --run run --cluster 3", "--class names one");
   refused("sample --run run --class -1", "--class: expected");
-  refused("sample --run run --class 10", "cluster must be 0 to 9, got 10");
+  refused("sample --run run --class 10", "--class: this run has classes 0 to 9, got 10");
   EXPECT_EQ(sdg("sample --run run --class 3 --count 1").code, 0);
 }
 

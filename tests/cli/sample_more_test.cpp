@@ -27,6 +27,7 @@ TEST_F(SampleMore, PicturesSayInsideWhatTheyAre) {
   ASSERT_EQ(result.code, 0) << result.err;
   const auto json = nlohmann::json::parse(result.out);
   EXPECT_EQ(json.at("count"), 3);
+  EXPECT_GT(json.at("cpu_seconds").get<double>(), 0);
   EXPECT_EQ(json.at("options").at("guidance"), 1.5);
   const auto png = bytes("samples/000001.png");
   EXPECT_THAT(png, HasSubstr("sdg sample: image 1, cluster 2, seed 0, guidance 1.5, 2 euler steps"));

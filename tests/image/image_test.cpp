@@ -149,7 +149,7 @@ TEST(Image, WhatIsNoImageIsNamedAndDescribed) {
        {"R", "RIFF", "RIFF$", "RIFF1234WE", "MM", "MM*", "II", "GIF8", "BM", "P5", "\xFF\xD8\xFF"})
     EXPECT_THAT(rejection(start), StartsWith("a.jpg: ")) << start;
   EXPECT_EQ(rejection("hello, world"),
-            "a.jpg: not an image (it begins with 68 65 6c 6c 6f 2c 20 77: expected JPEG, PNG, BMP, PPM or PGM)");
+            "a.jpg: not an image (it begins with 68 65 6c 6c 6f 2c 20 77: expected JPEG, PNG, WebP, BMP, PPM or PGM)");
   EXPECT_EQ(rejection(""), "a.jpg: not an image (the file is empty)");
   EXPECT_EQ(rejection("GIF89a..."), "a.jpg: not an image (GIF is not supported: convert it to PNG)");
   EXPECT_EQ(rejection("P5 is how this text begins"), "a.jpg: damaged PNM: expected a number at byte 3");
@@ -290,6 +290,9 @@ save("palette_clear.png", palette, transparency=3)
 save("rgb_clear.png", rgb, transparency=(1, 2, 3))
 for name, image in dict(rgb=rgb, grey=grey, palette=palette, bits=grey.convert("1")).items(): save(f"{name}.bmp", image)
 save("rgb.ppm", rgb); save("grey.pgm", grey)
+for q in (30, 80, 100): save(f"q{q}.webp", rgb, quality=q)
+save("exact.webp", rgb, lossless=True); save("rgba.webp", rgba, lossless=True); save("lossy_alpha.webp", rgba, quality=80)
+save("grey.webp", grey, quality=80); save("turned.webp", rgb, quality=90, exif=exif)
 import os
 tensors = {}
 for name in sorted(os.listdir(out)):
@@ -302,7 +305,7 @@ save_file(tensors, f"{out}/expected.safetensors")
                                        {folder.path().string()});
   ASSERT_EQ(result.status, 0) << result.output;
   const auto expected = tensors::read_tensors(folder / "expected.safetensors");
-  EXPECT_EQ(expected.tensors.size(), 33U);
+  EXPECT_EQ(expected.tensors.size(), 41U);
   for (const auto& [name, pixels] : expected.tensors) {
     const Tensor decoded = image::read_image(folder / name);
     const Tensor wanted =

@@ -63,6 +63,11 @@ struct Generated {
   Tensor clusters;   ///< int64 [n] (patch level [n, L]) the condition of each, -1 where there is none
 };
 
+/// Throws UsageError for what this network or the request itself leaves without meaning. All below begin with it; who
+/// makes folders and files before that asks first.
+void check(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
+           const Request& request);
+
 /// Draws images from x_0 ~ N(0, I), t = 0, to t = 1 with the solver that the options name. On the CPU images are
 /// computed in groups of 16 consecutive indices (a last group is filled up), always the same ones together, so neither
 /// batch nor count nor threads change an image, bit for bit. On a GPU groups are as large as sample.batch, up to 256,

@@ -18,9 +18,9 @@ struct ImageFolderPlan {
   bool overwrite = false;                               ///< remove what the program wrote earlier
 };
 
-/// A folder of PNG files that is a clean data set once it is complete: those images and nothing else. While they are
-/// written a hidden file marks it as incomplete, so that nobody takes half of them for all, and the same images can go
-/// on where they were stopped. Hidden files of others are left alone and do not count.
+/// A folder of PNG or WebP files that is a clean data set once it is complete: those images and nothing else. While
+/// they are written a hidden file marks it as incomplete, so that nobody takes half of them for all, and the same
+/// images can go on where they were stopped. Hidden files of others are left alone and do not count.
 class ImageFolder {
  public:
   /// Makes the folder, keeps other processes out, and marks it. Throws UsageError, and has changed nothing, for a
@@ -35,7 +35,7 @@ class ImageFolder {
   bool goes_on() const { return goes_on_; }
   /// Is that image there, to its last byte?
   bool has(const std::string& path) const;
-  /// uint8 [C, H, W] to a path below the folder, with a text inside (encode_png). Several threads may.
+  /// uint8 [C, H, W] to a path below the folder, with a text inside (write_picture). Several threads may.
   void write(const std::string& path, const Tensor& image, const std::string& text = "");
   /// Takes the mark away.
   void finish();
