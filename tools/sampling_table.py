@@ -1,100 +1,134 @@
 #!/usr/bin/env python3
-"""The table and the picture of docs/sampling.md: settings of one run -> distance, evaluations, seconds.
+"""The tables and pictures of docs/sampling.md: settings -> distance, network calls, CPU seconds, beside dopri5 at 1e-5.
 
-tools/sampling_table.py RUN OUT.md [--count 1500] [--seeds 0,1,2] [--only WORD] [--short] [--unguided] [--reference FILE.npz]
-                        [--extractor-weights FILE] [-- options that all share, e.g. --guidance 1.5]
+tools/sampling_table.py RUN[,RUN...] OUT.md [--count 1500] [--seeds 0] [--rows all|short|fast|paper] [--add "NAME=OPTIONS"]... [--only WORD]
+                        [--title TEXT] [--reference FILE] [--extractor NAME] [--extractor-weights FILE] [-- options that all share]
 
-Each setting is drawn with `sdg sample --npz --json`, whose seconds (drawing alone, OMP_NUM_THREADS threads) count, and
-measured with `sdg eval-fid --images`, against --reference (of `sdg ref-stats`) or the run's training data. Evaluations of
-the network are those of one image (`sdg sample --trace`); a guided one asks for both conditions in one pass. --unguided
-leaves out what spares guidance, --short most rows. OUT.svg is drawn beside OUT.md. SDG names the program.
+Runs are the same training under other seeds; each is drawn from under every sampling seed of --seeds with `sdg sample --untuned
+--npz --json`, and measured with `sdg eval-fid --images`, against --reference (of `sdg ref-stats`) or the run's training data.
+Seconds are the CPU's, of drawing and writing, on one thread (OMP_NUM_THREADS): other load disturbs them little (by how much the
+spread of one setting over runs says), and on an idle machine they are the time that passes. Network calls are those of one
+image; a guided evaluation makes two. Beside the means stand both as ratios to dopri5's of the same run and seed: a 95 % interval
+over the runs, or over the seeds of one run (Student's t of the logarithm). --rows short leaves most rows out, fast leaves dopri5 and
+the fast ones; --add gives rows of one's own. Every measured value is kept in OUT.json at once: what is there is not measured
+again, so a stopped table goes on. OUT.svg is drawn beside. SDG names the program. Needs nothing but Python.
 """
 import json
+import math
 import os
-import re
+import statistics
 import subprocess
 import sys
 import tempfile
 
+import sampling_chart
+
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.environ.get("SDG", os.path.join(HERE, "build/release/sdg"))
+PAPER = "dopri5, rtol = atol = 1e-5 (as the paper's code)"
+# 97.5 % of Student's t with 1, 2, ... degrees of freedom.
+T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
+SHORT = ["euler, 5 steps", "euler, 10 steps", "euler, 25 steps", "adams_bashforth, 5 steps", "adams_bashforth, 10 steps",
+         "adams_bashforth, 25 steps", "dpmpp_2m, 5 steps", "dpmpp_2m, 10 steps", "dpmpp_2m, 25 steps", "unipc, 5 steps", "unipc, 6 steps",
+         "unipc, 10 steps", "unipc, 25 steps", "heun, 5 steps", "heun, 10 steps", "euler, 10 steps, unguided before 0.4",
+         "euler, 10 steps, guidance every 2nd, none between", "ddpm, 50 steps", "euler_maruyama, 50 steps"]
+FAST = ["euler, 10 steps", "adams_bashforth, 5 steps", "unipc, 5 steps", "unipc, 6 steps", "unipc, 8 steps"]
 
 
 def output(words):
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(words, capture_output=True, text=True, env={"OMP_NUM_THREADS": "1", **os.environ})
+    if done.returncode:
+        sys.exit(f"{' '.join(words)}\n{done.stderr}")
+    return done.stdout
 
 
-def evaluations(run, words, folder):
-    strip = os.path.join(folder, "trace.png")
-    told = subprocess.run([PROGRAM, "sample", "--run", run, "--trace", strip] + words, check=True, capture_output=True, text=True)
-    return int(re.search(r"wrote (\d+) predictions", told.stdout + told.stderr)[1])
-
-
-def settings(run, shared, guided):
-    def fitted(steps):
-        return output([PROGRAM, "fit-grid", "--run", run, "--steps", str(steps)] + shared).strip()
-    rows = [("dopri5, rtol = atol = 1e-5 (the paper's code)", "--solver dopri5"),
-            ("dopri5, 1e-3", "--solver dopri5 --rtol 1e-3 --atol 1e-3")]
+def settings(guided):
+    """Name -> options; {fitted:N} stands for N steps of the grid that is fitted to the run."""
+    rows = {PAPER: "--solver dopri5", "dopri5, 1e-3": "--solver dopri5 --rtol 1e-3 --atol 1e-3"}
     for solver in ("euler", "adams_bashforth", "dpmpp_2m", "unipc"):
         for steps in (5, 6, 8, 10, 15, 25):
-            rows.append((f"{solver}, {steps} steps", f"--solver {solver} --steps {steps}"))
+            rows[f"{solver}, {steps} steps"] = f"--solver {solver} --steps {steps}"
     for steps in (4, 5, 10):
-        rows.append((f"heun, {steps} steps", f"--solver heun --steps {steps}"))
+        rows[f"heun, {steps} steps"] = f"--solver heun --steps {steps}"
     for steps in (5, 6, 8, 10):
-        times = fitted(steps)
-        for solver in ("euler", "adams_bashforth", "unipc"):
-            rows.append((f"{solver}, {steps} steps, fitted grid", f"--solver {solver} --grid list --times {times}"))
+        for solver in ("euler", "adams_bashforth", "dpmpp_2m", "unipc"):
+            rows[f"{solver}, {steps} steps, fitted grid"] = f"--solver {solver} --grid list --times {{fitted:{steps}}}"
     for steps in (6, 8, 10) if guided else ():
         for begin in ("0.2", "0.4"):
-            rows.append((f"euler, {steps} steps, unguided before {begin}",
-                         f"--solver euler --steps {steps} --guidance-interval {begin} 1"))
-        rows.append((f"euler, {steps} steps, guidance every 2nd", f"--solver euler --steps {steps} --guidance-every 2"))
-        rows.append((f"euler, {steps} steps, guidance every 2nd, none between",
-                     f"--solver euler --steps {steps} --guidance-every 2 --guidance-between none"))
-    rows.append(("euler_maruyama, 50 steps", "--solver euler_maruyama --steps 50"))
-    rows.append(("stochastic_heun, 25 steps", "--solver stochastic_heun --steps 25"))
-    rows.append(("edm, 15 steps, churn 10", "--solver edm --grid karras --steps 15 --churn 10"))
-    rows.append(("ddpm, 50 steps", "--solver ddpm --steps 50"))
+            rows[f"euler, {steps} steps, unguided before {begin}"] = f"--solver euler --steps {steps} --guidance-interval {begin} 1"
+        rows[f"euler, {steps} steps, guidance every 2nd"] = f"--solver euler --steps {steps} --guidance-every 2"
+        rows[f"euler, {steps} steps, guidance every 2nd, none between"] = f"--solver euler --steps {steps} --guidance-every 2 --guidance-between none"
+    rows["euler_maruyama, 50 steps"] = "--solver euler_maruyama --steps 50"
+    rows["stochastic_heun, 25 steps"] = "--solver stochastic_heun --steps 25"
+    rows["edm, 15 steps, churn 10"] = "--solver edm --grid karras --steps 15 --churn 10"
+    rows["ddpm, 50 steps"] = "--solver ddpm --steps 50"
     return rows
 
 
-SHORT = {"dopri5, rtol", "euler, 5 steps", "euler, 10 steps", "euler, 25 steps", "adams_bashforth, 5", "adams_bashforth, 10", "dpmpp_2m, 5",
-         "dpmpp_2m, 10", "unipc, 5 steps", "unipc, 6 steps", "unipc, 10 steps", "heun, 5", "euler, 10 steps, unguided before 0.4", "ddpm"}
+def interval(ratios):
+    """Geometric mean and 95 % interval of one ratio a run."""
+    logs = [math.log(ratio) for ratio in ratios]
+    middle = statistics.mean(logs)
+    half = T[len(logs) - 2] * statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else 0
+    return math.exp(middle), math.exp(middle - half), math.exp(middle + half)
 
 
-def chart(rows, path):
-    """Distance over seconds, both logarithmic, as SVG: a dot a setting, coloured by the first word of its name."""
-    import math
-    width, height, left, bottom = 760, 420, 60, 40
-    xs, ys = [math.log10(row[2]) for row in rows], [math.log10(row[1]) for row in rows]
-    x0, x1, y0, y1 = min(xs) - .05, max(xs) + .05, min(ys) - .03, max(ys) + .03
-    kinds = sorted({row[0].split(",")[0].split()[0] for row in rows})
-    colours = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
+def spelled(found, digits):
+    middle, low, high = found
+    return f"{middle:.{digits}f}" if low == high else f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
-    def place(x, y):
-        return left + (x - x0) / (x1 - x0) * (width - left - 170), (y1 - y) / (y1 - y0) * (height - bottom)
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11">',
-           f'<rect width="{width}" height="{height}" fill="white"/>']
-    for ticks, is_x in (([.1, .2, .5, 1, 2, 5, 10, 20, 50, 100, 200], True), ([1, 1.5, 2, 3, 5, 7, 10, 20, 50, 100], False)):
-        for tick in ticks:
-            value = math.log10(tick)
-            if not (x0 if is_x else y0) <= value <= (x1 if is_x else y1):
-                continue
-            x, y = place(value, y0) if is_x else place(x0, value)
-            x2, y2 = place(value, y1) if is_x else place(x1, value)
-            out.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#ddd"/>')
-            out.append(f'<text x="{x - (8 if is_x else 30):.1f}" y="{y + (16 if is_x else 4):.1f}">{tick:g}</text>')
-    for name, distance, seconds in rows:
-        x, y = place(math.log10(seconds), math.log10(distance))
-        colour = colours[kinds.index(name.split(",")[0].split()[0]) % len(colours)]
-        out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>{name}: {distance:.3f}, {seconds:.2f} s</title></circle>')
-    for i, kind in enumerate(kinds):
-        out.append(f'<circle cx="{width - 155}" cy="{20 + 18 * i}" r="4" fill="{colours[i % len(colours)]}"/>')
-        out.append(f'<text x="{width - 145}" y="{24 + 18 * i}">{kind}</text>')
-    out.append(f'<text x="{left}" y="{height - 6}">seconds (drawing)</text>')
-    out.append(f'<text x="12" y="{height / 2}" transform="rotate(-90 12 {height / 2})">distance</text></svg>')
+
+class Table:
+    def __init__(self, runs, seeds, path):
+        self.runs, self.seeds, self.path = runs, seeds, path
+        self.measured = {}
+        if os.path.exists(path):
+            with open(path) as file:
+                self.measured = json.load(file)
+
+    def pairs(self):
+        return [(run, seed) for run in self.runs for seed in self.seeds]
+
+    def value(self, name, run, seed):
+        return self.measured.get(f"{name} | {os.path.basename(os.path.normpath(run))} | {seed}")
+
+    def keep(self, name, run, seed, value):
+        self.measured[f"{name} | {os.path.basename(os.path.normpath(run))} | {seed}"] = value
+        with open(self.path + ".part", "w") as file:
+            json.dump(self.measured, file, indent=0)
+        os.replace(self.path + ".part", self.path)
+
+    def ratios(self, name, key, inverse=False):
+        """To dopri5's of the same run and seed: for each run the mean over seeds; of one run, each seed's."""
+        logs = [[math.log(self.value(name, run, seed)[key] / self.value(PAPER, run, seed)[key]) for seed in self.seeds] for run in self.runs]
+        means = [statistics.mean(each) for each in logs] if len(logs) > 1 else logs[0]
+        return [math.exp(-each if inverse else each) for each in means]
+
+    def row(self, name):
+        values = [self.value(name, *pair) for pair in self.pairs()]
+        out = dict(name=name, distance=statistics.mean(v["distance"] for v in values), calls=statistics.mean(v["calls"] for v in values),
+                   seconds=statistics.mean(v["cpu_seconds"] for v in values))
+        if all(self.value(PAPER, *pair) for pair in self.pairs()):
+            out["distance_ratio"] = interval(self.ratios(name, "distance"))
+            out["time_ratio"] = interval(self.ratios(name, "cpu_seconds", inverse=True))
+        return out
+
+
+def write(table, names, path, title):
+    names = [name for name in names if all(table.value(name, *pair) for pair in table.pairs())]
+    rows = [table.row(name) for name in names]
+    lines = ["| setting | distance | of dopri5's | network calls | CPU s | dopri5's time / its |", "| --- | ---: | --- | ---: | ---: | --- |"]
+    for row in rows:
+        beside = [spelled(row["distance_ratio"], 3), spelled(row["time_ratio"], 1)] if "time_ratio" in row else ["", ""]
+        if row["name"] == PAPER:
+            beside = ["1", "1"]
+        lines.append(f"| {row['name']} | {row['distance']:.4f} | {beside[0]} | {row['calls']:.4g} | {row['seconds']:.2f} | {beside[1]} |")
+    reached = [row["name"] for row in rows if "time_ratio" in row and row["name"] != PAPER and row["distance_ratio"][2] <= 1.02 and row["time_ratio"][1] >= 16]
+    lines += ["", f"Within 2 % of dopri5's distance or below in a sixteenth of its time or less, by both intervals: {'; '.join(reached) or 'none'}."]
     with open(path, "w") as file:
-        file.write("\n".join(out) + "\n")
+        file.write("\n".join(lines) + "\n")
+    if rows:
+        sampling_chart.draw([(row["name"], row["distance"], row["seconds"], row["name"] == PAPER) for row in rows], os.path.splitext(path)[0] + ".svg", title)
 
 
 def main():
@@ -102,35 +136,48 @@ def main():
     if "--" in arguments:
         shared = arguments[arguments.index("--") + 1:]
         arguments = arguments[:arguments.index("--")]
+    if len(arguments) < 2:
+        sys.exit(__doc__)
 
     def option(name, default):
         return arguments[arguments.index(name) + 1] if name in arguments else default
-    run, out = arguments[0], arguments[1]
-    seeds, count, only = option("--seeds", "0").split(","), option("--count", "1500"), option("--only", "")
-    rows = []
-    lines = ["| setting | distance | evaluations | seconds |", "| --- | ---: | ---: | ---: |"]
-    reference = [word for flag in ("--reference", "--extractor-weights") if flag in arguments for word in (flag, option(flag, ""))]
+    runs, out = arguments[0].split(","), arguments[1]
+    seeds, count = option("--seeds", "0").split(","), option("--count", "1500")
+    rows = settings("--unguided" not in arguments)
+    kept = {"all": None, "short": SHORT, "fast": FAST, "paper": []}[option("--rows", "all")]
+    if kept is not None:
+        rows = {name: words for name, words in rows.items() if name == PAPER or any(name == each or name == each + ", fitted grid" for each in kept)}
+    for i, word in enumerate(arguments):
+        if word == "--add":
+            name, words = arguments[i + 1].split("=", 1)
+            rows[name] = words
+    rows = {name: words for name, words in rows.items() if option("--only", "") in name}
+    against = [word for flag in ("--reference", "--extractor", "--extractor-weights") if flag in arguments for word in (flag, option(flag, ""))]
+    table, grids = Table(runs, seeds, os.path.splitext(out)[0] + ".json"), {}
+
+    def told(words, run):
+        while "{fitted:" in words:
+            steps = words.split("{fitted:")[1].split("}")[0]
+            if (run, steps) not in grids:
+                grids[run, steps] = output([PROGRAM, "fit-grid", "--run", run, "--steps", steps] + shared).strip()
+            words = words.replace(f"{{fitted:{steps}}}", grids[run, steps])
+        return words.split()
     with tempfile.TemporaryDirectory() as folder:
-        for name, words in settings(run, shared, "--unguided" not in arguments):
-            if only not in name or ("--short" in arguments and not any(name.startswith(each) for each in SHORT)):
-                continue
-            distances, seconds = [], []
-            for seed in seeds:
-                npz = os.path.join(folder, "drawn.npz")
-                drawn = json.loads(output([PROGRAM, "sample", "--run", run, "--npz", npz, "--json", "--count", count, "--seed", seed]
-                                          + shared + words.split()))
-                found = json.loads(output([PROGRAM, "eval-fid", "--run", run, "--images", npz, "--json"] + reference))
-                distances.append(found["value"])
-                seconds.append(drawn["seconds"])
+        npz = os.path.join(folder, "drawn.npz")
+        for name, words in rows.items():
+            for run, seed in table.pairs():
+                if table.value(name, run, seed):
+                    continue
+                drawn = json.loads(output([PROGRAM, "sample", "--run", run, "--untuned", "--npz", npz, "--json", "--count", count, "--seed", seed]
+                                          + shared + told(words, run)))
+                found = json.loads(output([PROGRAM, "eval-fid", "--run", run, "--images", npz, "--json"] + against))
                 os.remove(npz)
-            asked = evaluations(run, shared + words.split(), folder)
-            row = f"| {name} | {' '.join(f'{d:.4f}' for d in distances)} | {asked} | {' '.join(f'{s:.2f}' for s in seconds)} |"
-            rows.append((name, sum(distances) / len(distances), min(seconds)))
-            chart(rows, os.path.splitext(out)[0] + ".svg")
-            print(row, flush=True)
-            lines.append(row)
-            with open(out, "w") as file:
-                file.write("\n".join(lines) + "\n")
+                table.keep(name, run, seed, dict(distance=found["value"], calls=drawn["network_calls_per_image"],
+                                                 seconds=drawn["seconds"], cpu_seconds=drawn["cpu_seconds"]))
+                print(f"{name}, {run}, seed {seed}: {found['value']:.4f}, {drawn['cpu_seconds']:.2f} s", flush=True)
+            write(table, rows, out, option("--title", f"{count} images, {len(runs)} run(s)"))
+    with open(out) as file:
+        print(file.read(), end="")
 
 
 main()
