@@ -11,7 +11,6 @@ Prints one JSON object a measurement.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -63,6 +62,20 @@ def random_inception(torch, pytorch_fid_inception, path):
     pytorch_fid_inception.load_state_dict_from_url = lambda *a, **k: torch.load(path)
 
 
+def measured(words, threads):
+    """Standard output, seconds and peak GiB of a process."""
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as out:
+        child = subprocess.Popen(list(map(str, words)), env=environment, stdout=out, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - start
+        out.seek(0)
+        if status:
+            sys.exit(f"failed: {' '.join(map(str, words))}")
+        return out.read().decode(), seconds, usage.ru_maxrss / 2**20
+
+
 def features(arguments, folder):
     import torch
 
@@ -73,7 +86,8 @@ def features(arguments, folder):
     weights = folder / "inception.pth"
     random_inception(torch, inception, weights)
     net = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[2048]]).eval()
-    files = sorted(p for p in Path(arguments.images).rglob("*") if p.suffix in (".png", ".jpg", ".jpeg"))[: arguments.count]
+    files = sorted(p for p in Path(arguments.images).rglob("*") if p.suffix in (".png", ".jpg", ".jpeg"))
+    files = files[:: max(1, len(files) // arguments.count)][: arguments.count]
     halves = []
     for half in (0, 1):  # two sets, so that there is a distance to compare
         own = folder / f"half{half}"
@@ -83,46 +97,61 @@ def features(arguments, folder):
         halves.append(own)
     with torch.no_grad():  # warm
         net(torch.zeros(2, 3, 32, 32))
-    seconds = []
-    statistics = []
+    theirs, statistics = 0.0, []
     for own in halves:
         start = time.perf_counter()
         statistics.append(fid_score.calculate_activation_statistics(sorted(own.glob("*")), net, 50, 2048, "cpu", 0))
-        seconds.append(time.perf_counter() - start)
-    theirs = sum(seconds)
-    ours, stats = 0.0, []
-    for i, own in enumerate(halves):
-        stats.append(folder / f"s{i}.npz")
-        _, took = run(arguments.sdg, "ref-stats", own, "--extractor", "inception", "--extractor-weights", weights, "--out",
-                      stats[-1], "--device", "cpu", threads=arguments.threads)
-        ours += took
-    own = [np.load(s) for s in stats]
-    out, _ = run(arguments.sdg, "eval-fid", "--images", stats[0], "--reference", stats[1], "--extractor", "inception",
-                 "--extractor-weights", weights, "--device", "cpu", "--json", threads=arguments.threads)
-    value = json.loads(out)["value"]
-    right = fid_score.calculate_frechet_distance(*statistics[0], *statistics[1])
-    same = fid_score.calculate_frechet_distance(own[0]["mu"], own[0]["sigma"], own[1]["mu"], own[1]["sigma"])
-    say(what="features, decoding and start of the program included", images=len(files), threads=arguments.threads,
-        pytorch_fid_seconds=theirs, sdg_seconds=ours, times=theirs / ours, fid_pytorch_fid=float(right), fid_sdg=value,
-        relative=abs(value / right - 1), fid_pytorch_fid_of_sdgs_statistics=float(same), relative_same=abs(value / same - 1),
-        largest_mean_difference=float(max(np.abs(o["mu"] - s[0]).max() for o, s in zip(own, statistics))))
+        theirs += time.perf_counter() - start
+    common = ["--extractor", "inception", "--extractor-weights", weights, "--device", "cpu"]
+    precisions = ["float32"] + (["bf16"] if "avx512_bf16" in Path("/proc/cpuinfo").read_text() else [])
+    for precision in precisions:
+        ours, stats, option = 0.0, [], ["--extractor-precision", precision]
+        for i, own in enumerate(halves):
+            stats.append(folder / f"{precision}{i}.npz")
+            _, took = run(arguments.sdg, "ref-stats", own, *common, *option, "--out", stats[-1], threads=arguments.threads)
+            ours += took
+        own = [np.load(s) for s in stats]
+        out, _ = run(arguments.sdg, "eval-fid", "--images", stats[0], "--reference", stats[1], *common, *option, "--json",
+                     threads=arguments.threads)
+        value = json.loads(out)["value"]
+        right = fid_score.calculate_frechet_distance(*statistics[0], *statistics[1])
+        same = fid_score.calculate_frechet_distance(own[0]["mu"], own[0]["sigma"], own[1]["mu"], own[1]["sigma"])
+        say(what=f"features in {precision}, decoding and sdg's start (twice) included", images=len(files), threads=arguments.threads,
+            pytorch_fid_seconds=theirs, sdg_seconds=ours, times=theirs / ours, fid_pytorch_fid=float(right), fid_sdg=value,
+            relative=abs(value / right - 1), fid_pytorch_fid_of_sdgs_statistics=float(same), relative_same=abs(value / same - 1),
+            largest_mean_difference=float(max(np.abs(o["mu"] - s[0]).max() for o, s in zip(own, statistics))))
+
+
+PROCESS_OF_PYTORCH_FID = """
+import sys, numpy as np
+from pytorch_fid.fid_score import calculate_frechet_distance
+a, b = (np.load(f) for f in sys.argv[1:])
+print(calculate_frechet_distance(a['mu'], a['sigma'], b['mu'], b['sigma']))
+"""
 
 
 def frechet(arguments, folder):
     import scipy.linalg
+    from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(2)
-    sides = []
-    for i in (0, 1):  # correlated features with a spectrum that falls, as Inception's does
+    sides, files = [], [folder / "f0.npz", folder / "f1.npz"]
+    for i, file in enumerate(files):  # correlated features with a spectrum that falls, as Inception's does
         x = rng.standard_normal((4096, 2048)) * np.exp(-np.arange(2048) / 300.0)
         x = np.maximum(x @ rng.standard_normal((2048, 2048)) / 45 + 0.1 * i, 0)
         sides.append((x.mean(0), np.cov(x, rowvar=False)))
-        np.savez(folder / f"f{i}.npz", mu=sides[-1][0], sigma=sides[-1][1])
-    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
-    start = time.perf_counter()
-    root = scipy.linalg.sqrtm(sides[0][1] @ sides[1][1])
-    theirs = time.perf_counter() - start
-    right = ((sides[0][0] - sides[1][0]) ** 2).sum() + np.trace(sides[0][1]) + np.trace(sides[1][1]) - 2 * np.trace(root).real
+        np.savez(file, mu=sides[-1][0], sigma=sides[-1][1])
+    with threadpool_limits(arguments.threads):
+        start = time.perf_counter()
+        root = scipy.linalg.sqrtm(sides[0][1] @ sides[1][1])
+        right = ((sides[0][0] - sides[1][0]) ** 2).sum() + np.trace(sides[0][1]) + np.trace(sides[1][1]) - 2 * np.trace(root).real
+        theirs = time.perf_counter() - start
+    test = Path(arguments.sdg).resolve().parent / "tests" / "sdg_test_metrics"
+    os.environ["SDG_STATISTICS"] = ",".join(map(str, files))
+    out, _, _ = measured([test, "--gtest_also_run_disabled_tests", "--gtest_filter=Frechet.DISABLED_TimeOfNamedStatistics"], arguments.threads)
+    ours, value = map(float, next(line for line in out.splitlines() if line.startswith("frechet ")).split()[1:])
+    say(what="Frechet distance of 2048 features, the function alone", threads=arguments.threads, scipy_sqrtm_seconds=theirs, sdg_seconds=ours,
+        times=theirs / ours, relative=abs(value / right - 1))
     weights = folder / "inception.pth"
     if not weights.exists():
         import torch
@@ -131,31 +160,63 @@ def frechet(arguments, folder):
         from pytorch_fid import inception
 
         random_inception(torch, inception, weights)
-    common = ["--extractor", "inception", "--extractor-weights", weights, "--device", "cpu", "--json"]
-    out, ours = run(arguments.sdg, "eval-fid", "--images", folder / "f0.npz", "--reference", folder / "f1.npz", *common,
-                    threads=arguments.threads)
-    value = json.loads(out)["value"]
-    _, idle = run(arguments.sdg, "--version", threads=arguments.threads)
-    say(what="Frechet distance of 2048 features, sdg's with start, weights and files", threads=arguments.threads,
-        scipy_sqrtm_seconds=theirs, sdg_seconds=ours, times=theirs / ours, sdg_start_seconds=idle, relative=abs(value / right - 1))
+    try:
+        _, theirs, _ = measured([sys.executable, "-c", PROCESS_OF_PYTORCH_FID, *files], arguments.threads)
+    except SystemExit:
+        return say(what="pytorch-fid's process: not to be had")
+    _, ours, _ = measured([arguments.sdg, "eval-fid", "--images", files[0], "--reference", files[1], "--extractor", "inception",
+                           "--extractor-weights", weights, "--device", "cpu", "--json"], arguments.threads)
+    _, idle, _ = measured([arguments.sdg, "--version"], arguments.threads)
+    say(what="the same, a whole process with start and files; sdg's also reads the network's weights", threads=arguments.threads,
+        pytorch_fid_seconds=theirs, sdg_seconds=ours, times=theirs / ours, sdg_start_seconds=idle)
+
+
+MANIFOLDS = {
+    "NumPy in float64, whole tables": """
+import sys, numpy as np
+real, fake = (np.load(f)['features'].astype(np.float64) for f in sys.argv[1:])
+def distances(a, b):
+    return np.maximum((a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * a @ b.T, 0)
+balls = [np.partition(distances(x, x), 3, 1)[:, 3] for x in (real, fake)]
+across = distances(real, fake)
+print((across <= balls[0][:, None]).any(0).mean(), (across <= balls[1][None]).any(1).mean())
+""",
+    "torch-fidelity, its default batches": """
+import sys, numpy as np, torch
+from torch_fidelity.metric_prc import prc_features_to_metric
+real, fake = (torch.from_numpy(np.load(f)['features']) for f in sys.argv[1:])
+found = prc_features_to_metric(fake, real, prc_neighborhood=3, verbose=False)
+print(found['precision'], found['recall'])
+""",
+}
 
 
 def manifold(arguments, folder):
     rng = np.random.default_rng(3)
-    n = arguments.rows
-    real, fake = (rng.standard_normal((n, 2048)) + s for s in (0, 0.05))
+    files = [folder / "real.npz", folder / "fake.npz"]
+    for file, shift in zip(files, (0, 0.05)):
+        np.savez(file, features=(rng.standard_normal((arguments.rows, 2048)) * np.exp(-np.arange(2048) / 300.0) + shift).astype(np.float32))
+    weights = folder / "inception.pth"
+    if not weights.exists():
+        import torch
 
-    def distances(a, b):
-        return np.maximum((a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * a @ b.T, 0)
+        _operators = with_torchvision(torch)
+        from pytorch_fid import inception
 
-    start = time.perf_counter()
-    balls = [np.partition(distances(x, x), 3, 1)[:, 3] for x in (real, fake)]
-    across = distances(real, fake)
-    precision, recall = (across <= balls[0][:, None]).any(0).mean(), (across <= balls[1][None]).any(1).mean()
-    seconds = time.perf_counter() - start
-    say(what=f"precision and recall of {n} x {n} at 2048, NumPy in float64, whole tables", threads=arguments.threads,
-        seconds=seconds, precision=precision, recall=recall,
-        peak_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        random_inception(torch, inception, weights)
+    what = f"precision and recall of {arguments.rows} x {arguments.rows} at 2048, a whole process"
+    out, seconds, peak = measured([arguments.sdg, "eval", "--images", files[1], "--reference", files[0], "--extractor", "inception", "--extractor-weights",
+                                   weights, "--device", "cpu", "--metrics", "pr", "--json"], arguments.threads)
+    found = {name: score["value"] for name, score in json.loads(out)["metrics"].items()}
+    say(what=what, who="sdg eval", threads=arguments.threads, seconds=seconds, peak_gib=peak, **found)
+    for who, code in MANIFOLDS.items():
+        try:
+            out, seconds, peak = measured([sys.executable, "-c", code, *files], arguments.threads)
+        except SystemExit:
+            say(what=what, who=who, threads=arguments.threads, seconds="failed, or not to be had")
+            continue
+        precision, recall = map(float, out.split())
+        say(what=what, who=who, threads=arguments.threads, seconds=seconds, peak_gib=peak, precision=precision, recall=recall)
 
 
 if __name__ == "__main__":

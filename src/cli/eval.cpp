@@ -41,8 +41,6 @@ evaluate::Side measured_side(const Arguments& arguments, const std::optional<che
   wanted.keep = arguments.keep;
   evaluate::Side out;
   if (!arguments.images.empty()) {
-    if (evaluate::holds_statistics(arguments.images))
-      return evaluate::stored_side(arguments.images, extractor, metrics, true);
     ProgressBar bar("images", "img/s");
     out = evaluate::gather(evaluate::path_feed(arguments.images, {.size = arguments.reference.size}, bar.callback()),
                            extractor, wanted, ranks);
@@ -140,7 +138,7 @@ int execute(const Arguments& arguments, const CLI::App& app) {
   // What stored statistics cannot give is said before anything is drawn.
   std::optional<evaluate::Side> stored;
   if (!arguments.images.empty() && evaluate::holds_statistics(arguments.images))
-    stored = evaluate::stored_side(arguments.images, *extractor, metrics, true);
+    stored = evaluate::stored_side(arguments.images, *extractor, metrics, true, arguments.keep);
   evaluate::Side reference;
   if (referred) reference = reference_side(arguments.reference, info, *extractor, metrics, arguments.keep, ranks);
   std::optional<sample::SampleOptions> drawn;

@@ -1,9 +1,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 
 #include "cli/command.h"
 #include "cli/declared.h"
+#include "cli/reference.h"
 #include "cli/sampling.h"
 #include "cli/terminal.h"
 #include "sdg/core/device.h"
@@ -20,10 +22,13 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::string data, extractor, weights, out, cache, device = "auto";
   int64_t count = 0, size = 0;
+  bool rows = false;
+  Precision precision = Precision::kFloat32;
 };
 
 constexpr const char* kExamples =
     "  sdg ref-stats train/ --extractor inception --out train-stats.npz   what pytorch-fid, ADM and EDM read\n"
+    "  sdg ref-stats samples/ --extractor inception --rows --out samples.npz   features, too: every metric, later\n"
     "  sdg eval --reference \"$(sdg ref-stats train/ --extractor inception)\"   made once, then taken from the cache\n";
 
 fs::path cache_folder(const Arguments& arguments) {
@@ -37,6 +42,7 @@ fs::path cache_folder(const Arguments& arguments) {
 std::string key_of(const metrics::ImageFeed& feed, const vision::FeatureExtractor& extractor) {
   io::Digest digest;
   digest.text(extractor.name()).text(extractor.weights_digest()).text(extractor.input());
+  if (extractor.width(vision::Layer::kSpatial) > 0) digest.text("spatial features pixel by pixel");
   feed([&](const std::vector<Tensor>& images) {
     for (const auto& image : images) digest.tensor(image);
   });
@@ -50,13 +56,14 @@ int execute(const Arguments& arguments) {
                   "--out: ", arguments.out, " is there and holds no statistics; choose another name");
   SDG_CHECK_USAGE(!evaluate::holds_statistics(arguments.data), arguments.data, ": holds statistics already");
   const auto device = parse_device(arguments.device);
-  const auto extractor = vision::make_extractor(arguments.extractor, arguments.weights, device);
+  const auto extractor =
+      vision::make_extractor(arguments.extractor, arguments.weights, device, {}, arguments.precision);
   const evaluate::MeasureOptions options{.limit = arguments.count, .size = arguments.size};
   fs::path target = arguments.out;
   if (target.empty()) {
     ProgressBar bar("fingerprint", "img/s");
     const auto key = key_of(evaluate::path_feed(arguments.data, options, bar.callback()), *extractor);
-    target = cache_folder(arguments) / cat(extractor->name(), "-", key, ".npz");
+    target = cache_folder(arguments) / cat(extractor->name(), "-", key, arguments.rows ? "-rows.npz" : ".npz");
     if (fs::is_regular_file(target)) {
       evaluate::stored_side(target.string(), *extractor, {}, false);  // a damaged one is said, not used
       say(cat("there already: ", target.string()));
@@ -68,10 +75,14 @@ int execute(const Arguments& arguments) {
   ProgressBar bar("images", "img/s");
   evaluate::Wanted wanted;
   wanted.spatial = extractor->width(vision::Layer::kSpatial) > 0;
+  wanted.rows = arguments.rows;
+  wanted.logits = arguments.rows && extractor->width(vision::Layer::kLogits) > 0;
+  wanted.keep = std::numeric_limits<int64_t>::max();
   const auto side = evaluate::gather(evaluate::path_feed(arguments.data, options, bar.callback()), *extractor, wanted);
   bar.finish();
   metrics::write_statistics(target, side.pooled,
-                            wanted.spatial ? std::optional(side.spatial) : std::optional<metrics::Gaussian>());
+                            wanted.spatial ? std::optional(side.spatial) : std::optional<metrics::Gaussian>(),
+                            {side.rows, side.logits});
   std::printf("%s\n", target.c_str());
   return 0;
 }
@@ -88,6 +99,11 @@ Command ref_stats_command() {
         app.add_option("--extractor-weights", arguments->weights,
                        "its weights, where they are not in the default place")
             ->type_name("FILE");
+        declare_extractor_precision(app, arguments->precision);
+        app.add_flag(
+            "--rows", arguments->rows,
+            "also keep the features (and logits) themselves, which metrics other than a Fréchet distance take; "
+            "8 KB an image of Inception");
         declare(app, "--count", arguments->count,
                 own<int64_t>({.help = "at most this many images; 0 takes all", .min = 0}));
         declare(app, "--size", arguments->size,

@@ -9,10 +9,18 @@
 
 namespace sdg::cli {
 
+void declare_extractor_precision(CLI::App& app, Precision& precision) {
+  declare(app, "--extractor-precision", precision,
+          own<Precision>({.help = "what Inception is computed in; features of one and of the other do not compare, and "
+                                  "the protocol names it. bf16 needs a GPU or a CPU that computes it natively"}),
+          "Default: float32.");
+}
+
 void declare_reference(CLI::App& app, ReferenceArguments& arguments) {
   declare(app, "--extractor", arguments.extractor, declared("eval.extractor"), "Default: the run's eval.extractor.");
   app.add_option("--extractor-weights", arguments.weights, "its weights, where they are not in the default place")
       ->type_name("FILE");
+  declare_extractor_precision(app, arguments.precision);
   app.add_option("--reference", arguments.path,
                  "what to compare with: a data set, whose images are taken at their own size, an .npz of images "
                  "(arr_0), or an .npz of statistics (mu, sigma); default: the run's eval.reference, else its training "
@@ -39,7 +47,7 @@ std::unique_ptr<vision::FeatureExtractor> extractor_of(const ReferenceArguments&
   }
   auto weights = arguments.weights;
   if (weights.empty() && run && run->extractor == name) weights = run->weights;
-  return vision::make_extractor(name, weights, device);
+  return vision::make_extractor(name, weights, device, {}, arguments.precision);
 }
 
 namespace {
@@ -97,7 +105,8 @@ evaluate::Side reference_side(const ReferenceArguments& arguments, const checkpo
                               vision::FeatureExtractor& extractor, const std::vector<evaluate::Metric>& metrics,
                               int64_t keep, Reducer& ranks) {
   const auto path = reference_path(arguments, run);
-  if (!path.empty() && evaluate::holds_statistics(path)) return evaluate::stored_side(path, extractor, metrics, false);
+  if (!path.empty() && evaluate::holds_statistics(path))
+    return evaluate::stored_side(path, extractor, metrics, false, keep);
   auto wanted = evaluate::wanted_of(metrics, false);
   wanted.keep = keep;
   std::string text;

@@ -16,9 +16,13 @@ namespace sdg::cli {
 struct ReferenceArguments {
   std::string path, extractor, weights;
   int64_t count = 0, size = 0;
+  Precision precision = Precision::kFloat32;  ///< of the extractor
 };
 
-/// Declares --extractor, --extractor-weights, --reference, --reference-count and --size.
+/// Declares --extractor-precision.
+void declare_extractor_precision(CLI::App& app, Precision& precision);
+
+/// Declares --extractor, --extractor-weights, --extractor-precision, --reference, --reference-count and --size.
 void declare_reference(CLI::App& app, ReferenceArguments& arguments);
 
 /// The extractor that the arguments name, else the run's (null: there is no run, and the digits' network is taken,

@@ -6,6 +6,7 @@
 
 #include "sdg/config/names.h"
 #include "sdg/core/error.h"
+#include "sdg/core/shape.h"
 #include "sdg/evaluate/measure.h"
 #include "sdg/io/digest.h"
 #include "sdg/io/file_kind.h"
@@ -79,19 +80,47 @@ Side gather(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor,
   return out;
 }
 
+namespace {
+
+// At most `keep` of them, those that gather would have kept.
+Tensor kept(const Tensor& rows, int64_t keep) {
+  metrics::FeatureCollector some(keep);
+  some.add(rows);
+  return some.features();
+}
+
+// Of a file that holds features besides their statistics what the metrics want of them.
+void take_rows(Side& side, const std::string& path, const vision::FeatureExtractor& extractor, const Wanted& wanted) {
+  if (!wanted.rows && !wanted.logits) return;
+  const auto stored = metrics::read_rows(path);
+  if (!stored) return;
+  SDG_CHECK(stored->features.size(0) == side.pooled.count && stored->features.size(1) == extractor.dim(), path,
+            ": its statistics are of ", side.pooled.count, " images and ", extractor.dim(), " features, the features ",
+            to_string(stored->features.sizes()));
+  if (wanted.rows) side.rows = kept(stored->features, wanted.keep);
+  if (wanted.logits && stored->logits.defined()) side.logits = kept(stored->logits, wanted.keep);
+}
+
+}  // namespace
+
 Side stored_side(const std::string& path, const vision::FeatureExtractor& extractor, const std::vector<Metric>& metrics,
-                 bool measured) {
+                 bool measured, int64_t keep) {
   Side out;
   out.text = path;
   out.stored = true;
   out.pooled = metrics::read_statistics(path);
   check_comparable(out.pooled, path, extractor);
   out.fingerprint = io::Digest().tensor(out.pooled.mu).tensor(out.pooled.sigma).hex();
+  auto wanted = wanted_of(metrics, measured);
+  wanted.keep = keep;
+  take_rows(out, path, extractor, wanted);
   for (const auto metric : metrics) {
     const auto needs = needs_of(metric);
     const auto name = config::name(metric);
-    SDG_CHECK_USAGE(!(measured ? needs.measured_rows : needs.reference_rows), path, ": ", name,
-                    " compares images one by one, and this file holds the statistics of many");
+    const auto& rows = needs.layer == vision::Layer::kLogits ? out.logits : out.rows;
+    SDG_CHECK_USAGE(rows.defined() || !(measured ? needs.measured_rows : needs.reference_rows), path, ": ", name,
+                    " compares images one by one, and this file holds the statistics of many (sdg ref-stats --rows "
+                    "keeps their features, too)");
     if (needs.layer == vision::Layer::kSpatial && needs.reference) {
       const auto spatial = io::lower_suffix(path) == ".npz" ? metrics::read_spatial_statistics(path) : std::nullopt;
       SDG_CHECK_USAGE(spatial, path, ": ", name, " needs statistics of the spatial features (mu_s and sigma_s)");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <future>
 
 #include "sdg/core/error.h"
 #include "sdg/core/parallel.h"
@@ -21,6 +22,17 @@ constexpr int64_t kBytesAtOnce = int64_t{1} << 29;  // photographs at their own 
 
 Tensor prepared(const Tensor& image, int64_t size) {
   return size > 0 ? data::adm_center_crop(image, size) : image;
+}
+
+// Reads images while others go through a network. A pool of its own, since that of the process serves one caller at a
+// time; with one worker there is nothing to read ahead with.
+WorkerPool& readers() {
+  static WorkerPool pool(worker_pool().threads());
+  return pool;
+}
+
+std::future<std::vector<Tensor>> ahead(const std::function<std::vector<Tensor>()>& read) {
+  return std::async(worker_pool().threads() > 1 ? std::launch::async : std::launch::deferred, read);
 }
 
 // The images that are measured, sorted.
@@ -66,17 +78,21 @@ metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOpt
     if (total == 0) return;
     Tensor first = read_named(images, wanted.front());  // how large they are
     const auto at_once = std::clamp<int64_t>(kBytesAtOnce / std::max<int64_t>(1, first.numel()), 1, kAtOnce);
-    for (int64_t done = 0; done < total;) {
-      const int64_t n = std::min(at_once, total - done);
-      std::vector<Tensor> piece(static_cast<size_t>(n));
-      worker_pool().run(n, [&](int64_t i) {
+    const auto read = [&](int64_t done) {
+      std::vector<Tensor> piece(static_cast<size_t>(std::min(at_once, total - done)));
+      readers().run(static_cast<int64_t>(piece.size()), [&](int64_t i) {
         const auto place = done + i;
         const auto image = place == 0 ? first : read_named(images, wanted[static_cast<size_t>(place)]);
         piece[static_cast<size_t>(i)] = prepared(image, options.size);
       });
-      first = Tensor();
+      return piece;
+    };
+    auto next = ahead([&] { return read(0); });
+    for (int64_t done = 0; done < total;) {
+      const auto piece = next.get();
+      done += static_cast<int64_t>(piece.size());
+      if (done < total) next = ahead([&read, done] { return read(done); });
       take(piece);
-      done += n;
       if (progress) progress(done, total);
     }
   };

@@ -28,7 +28,7 @@ bool holds_statistics(const std::string& path) {
   }
   if (!is_npz(path)) return false;
   const auto contents = tensors::npz_contents(path);
-  return contents.count("mu") || contents.count("sigma");
+  return contents.count("mu") || contents.count("sigma") || contents.count("features");
 }
 
 metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& extractor, const MeasureOptions& options,

@@ -22,7 +22,7 @@ Protocol images_protocol(const vision::FeatureExtractor& extractor, const std::s
   Protocol out{{"extractor", extractor.name()},
                {"weights", extractor.weights_digest()},
                {"input", extractor.input()},
-               {"precision", "features float32, sums float64"},
+               {"precision", cat("features ", config::name(extractor.precision()), ", sums float64")},
                {"count", count},
                {"size", size}};
   if (reference.text.empty()) return out;

@@ -20,15 +20,20 @@ void warn_of_few(const Side& side, int64_t dim) {
                    "images more than on the images"));
 }
 
+Score frechet_score(const std::string& name, const metrics::Gaussian& a, const metrics::Gaussian& b) {
+  const auto found = metrics::frechet(a, b);
+  return {name, found.distance, {{"residual", found.residual}}};
+}
+
 std::vector<Score> scores_of(Metric metric, const Side& a, const Side& b, const ScoreOptions& options) {
   const auto number = [](int64_t n) { return static_cast<double>(n); };
   switch (metric) {
     case Metric::kFrechet:
-      return {{"FID", metrics::frechet_distance(a.pooled, b.pooled), {}}};
+      return {frechet_score("FID", a.pooled, b.pooled)};
     case Metric::kSpatial:
-      return {{"sFID", metrics::frechet_distance(a.spatial, b.spatial), {}}};
+      return {frechet_score("sFID", a.spatial, b.spatial)};
     case Metric::kSpatialBlock:
-      return {{"sFID-block", metrics::frechet_distance(a.block, b.block), {}}};
+      return {frechet_score("sFID-block", a.block, b.block)};
     case Metric::kScore: {
       const auto s = metrics::inception_score(a.logits, options.splits);
       return {{"IS", s.mean, {{"deviation", s.deviation}, {"splits", number(s.pieces)}}}};

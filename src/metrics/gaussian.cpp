@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "sdg/core/error.h"
@@ -99,12 +100,22 @@ FrechetTo::FrechetTo(Gaussian reference) : reference_(std::move(reference)) {
   torch::NoGradGuard no_grad;
   reference_.mu = reference_.mu.to(at::kDouble);
   reference_.sigma = reference_.sigma.to(reference_.mu.device(), at::kDouble);
-  // S_a = R R^T with R = U sqrt(l); R^T S_b R has the eigenvalues of S_a S_b. Eigenvalues below zero are rounding.
+  // S_a = R R^T; R^T S_b R has the eigenvalues of S_a S_b. Cholesky's R is quicker and loses fewer digits of small
+  // eigenvalues, but exists for full rank only; else R = U sqrt(l), where eigenvalues below zero are rounding.
+  const auto [factor, failed] = at::linalg_cholesky_ex(reference_.sigma);
+  if (failed.item<int>() == 0) {
+    root_ = factor;  // [D, D]
+    return;
+  }
   const auto [l, u] = at::linalg_eigh(reference_.sigma);
   root_ = u * l.clamp_min(0).sqrt();  // [D, D]
 }
 
 double FrechetTo::operator()(const Gaussian& other) const {
+  return apart(other).distance;
+}
+
+Frechet FrechetTo::apart(const Gaussian& other) const {
   const auto& a = reference_;
   check_gaussian(other, "frechet: ", "second ");
   SDG_CHECK(a.mu.size(0) == other.mu.size(0), "frechet: both Gaussians must have the same dimension, got ",
@@ -113,14 +124,20 @@ double FrechetTo::operator()(const Gaussian& other) const {
   const Tensor mu = other.mu.to(a.mu.device(), at::kDouble), sigma = other.sigma.to(a.mu.device(), at::kDouble);
   Tensor product = at::mm(root_.t(), at::mm(sigma, root_));  // [D, D]
   product = (product + product.t()) / 2;
-  const double cross = at::linalg_eigvalsh(product).clamp_min(0).sqrt().sum().item<double>();
+  const Tensor values = at::linalg_eigvalsh(product);  // [D]
+  const double cross = values.clamp_min(0).sqrt().sum().item<double>();
   const double distance = (a.mu - mu).square().sum().item<double>() + a.sigma.trace().item<double>() +
                           sigma.trace().item<double>() - 2 * cross;
-  return std::max(distance, 0.0);
+  const double trace = at::dot(a.sigma.flatten(), sigma.flatten()).item<double>();  // of S_a S_b
+  const double missed = std::abs(values.sum().item<double>() - trace) - 2 * values.clamp_max(0).sum().item<double>();
+  return {std::max(distance, 0.0), trace > 0 ? missed / trace : 0};
 }
 
 double frechet_distance(const Gaussian& a, const Gaussian& b) {
   return FrechetTo(a)(b);
+}
+Frechet frechet(const Gaussian& a, const Gaussian& b) {
+  return FrechetTo(a).apart(b);
 }
 
 namespace {
@@ -139,14 +156,27 @@ std::map<std::string, Tensor> read_arrays(const std::filesystem::path& path) {
   });
 }
 
+// Of a file that holds features and no statistics of them.
+Gaussian of_features(const std::filesystem::path& path) {
+  const auto stored = read_rows(path);
+  SDG_CHECK(stored, path.string(), ": expected arrays mu and sigma, or features");
+  GaussianAccumulator sums(stored->features.size(1));
+  sums.add(stored->features);
+  return sums.result();
+}
+
 Gaussian read_statistics(const std::filesystem::path& path) {
   const auto arrays = read_arrays(path);
-  for (const char* name : {"mu", "sigma"}) {
-    SDG_CHECK(arrays.count(name), path.string(), ": expected arrays mu and sigma, found no ", name);
-  }
   Gaussian g;
-  g.mu = arrays.at("mu").to(at::kDouble);
-  g.sigma = arrays.at("sigma").to(at::kDouble);
+  if (!arrays.count("mu") && !arrays.count("sigma") && path.extension() == ".npz") {
+    g = of_features(path);
+  } else {
+    for (const char* name : {"mu", "sigma"}) {
+      SDG_CHECK(arrays.count(name), path.string(), ": expected arrays mu and sigma, found no ", name);
+    }
+    g.mu = arrays.at("mu").to(at::kDouble);
+    g.sigma = arrays.at("sigma").to(at::kDouble);
+  }
   check_gaussian(g, path.string() + ": ", "");
   if (const auto count = arrays.find("count"); count != arrays.end()) {
     SDG_CHECK(count->second.numel() == 1, path.string(), ": count must be one number, got ",
@@ -174,8 +204,25 @@ std::optional<Gaussian> read_spatial_statistics(const std::filesystem::path& pat
   return g;
 }
 
+std::optional<StoredRows> read_rows(const std::filesystem::path& path) {
+  if (path.extension() != ".npz") return std::nullopt;
+  const auto arrays =
+      tensors::read_npz(path, [](const std::string& name) { return name == "features" || name == "logits"; });
+  StoredRows out;
+  for (const auto& [name, rows] : arrays) {
+    check_shape(rows, {-1, -1}, cat(path.string(), ": ", name));
+    SDG_CHECK(rows.is_floating_point() && at::isfinite(rows).all().item<bool>(), path.string(), ": ", name,
+              " must be finite floating-point numbers");
+    (name == "logits" ? out.logits : out.features) = rows.to(at::kFloat);
+  }
+  if (!out.features.defined()) return std::nullopt;
+  SDG_CHECK(!out.logits.defined() || out.logits.size(0) == out.features.size(0), path.string(), ": ",
+            out.features.size(0), " rows of features and ", out.logits.size(0), " of logits");
+  return out;
+}
+
 void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian,
-                      const std::optional<Gaussian>& spatial) {
+                      const std::optional<Gaussian>& spatial, const StoredRows& rows) {
   std::map<std::string, Tensor> arrays{{"mu", gaussian.mu.to(at::kDouble)}, {"sigma", gaussian.sigma.to(at::kDouble)}};
   if (gaussian.count > 0) arrays["count"] = at::scalar_tensor(gaussian.count, at::kLong);
   Gaussian known = gaussian;
@@ -189,6 +236,8 @@ void write_statistics(const std::filesystem::path& path, const Gaussian& gaussia
     arrays["mu_s"] = spatial->mu.to(at::kDouble);
     arrays["sigma_s"] = spatial->sigma.to(at::kDouble);
   }
+  if (rows.features.defined()) arrays["features"] = rows.features;
+  if (rows.logits.defined()) arrays["logits"] = rows.logits;
   tensors::write_npz(path, arrays);
 }
 

@@ -1,7 +1,9 @@
 #include "sdg/vision/feature_extractor.h"
 
 #include <functional>
+#include <mutex>
 
+#include "sdg/config/names.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
 #include "sdg/tensors/weights.h"
@@ -22,20 +24,28 @@ class InceptionExtractor : public NetworkExtractor {
  public:
   using FrontEnd = Tensor (*)(const Tensor& images);
   InceptionExtractor(const std::string& name, std::string metric, FrontEnd front_end, const std::string& input,
-                     const std::filesystem::path& weights, at::Device device)
-      : NetworkExtractor(name, 3, 32, input, device), metric_(std::move(metric)), front_end_(front_end) {
+                     const std::filesystem::path& weights, at::Device device, Precision precision)
+      : NetworkExtractor(name, 3, 32, input, device),
+        metric_(std::move(metric)),
+        front_end_(front_end),
+        precision_(precision),
+        packs_(device.is_cpu()) {
     const auto file = tensors::read_weights(weights).tensors;
     net_->load_state(file, weights.string());
     remember(*net_);
+    if (precision == Precision::kBf16) digest_file(weights_digest() + "-bf16");
     net_->to(device);
-    net_->fold();
+    net_->fold(precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat);
+    take_together(kTogether);
     widths_ = {{Layer::kPooled, 2048}, {Layer::kSpatial, 2023}, {Layer::kSpatialBlock, 2023}};
     if (file.count("fc.weight")) widths_[Layer::kLogits] = 1008;
   }
   std::string metric_name() const override { return metric_; }
+  Precision precision() const override { return precision_; }
 
  protected:
   Tensor batch_layers(const Tensor& images, const std::vector<Layer>& wanted) override {
+    if (packs_) std::call_once(packed_, [&] { net_->pack(kTogether); });  // not where only statistics are compared
     const auto all = net_(front_end_(images));
     std::vector<Tensor> out;
     for (const auto layer : wanted)
@@ -47,8 +57,12 @@ class InceptionExtractor : public NetworkExtractor {
   }
 
  private:
+  static constexpr int64_t kTogether = 4;
   std::string metric_;
   FrontEnd front_end_;
+  Precision precision_;
+  bool packs_;
+  std::once_flag packed_;
   FidInception net_;
 };
 
@@ -152,6 +166,7 @@ using Builder =
 struct Entry {
   WeightsSource source;
   Builder build;
+  Builder build_bf16 = {};  // none: the network is computed in float32 only
 };
 
 const char* const kDinoUrl = "https://dl.fbaipublicfiles.com/dino/";
@@ -159,9 +174,12 @@ const char* const kDinov2Url = "https://dl.fbaipublicfiles.com/dinov2/";
 
 Entry inception(const std::string& name, const std::string& metric, InceptionExtractor::FrontEnd front_end,
                 const std::string& input) {
-  return {{name, "inception.safetensors", kInceptionUrl}, [=](const std::filesystem::path& weights, at::Device device) {
-            return std::make_unique<InceptionExtractor>(name, metric, front_end, input, weights, device);
-          }};
+  const auto in = [=](Precision precision) -> Builder {
+    return [=](const std::filesystem::path& weights, at::Device device) {
+      return std::make_unique<InceptionExtractor>(name, metric, front_end, input, weights, device, precision);
+    };
+  };
+  return {{name, "inception.safetensors", kInceptionUrl}, in(Precision::kFloat32), in(Precision::kBf16)};
 }
 
 Entry cifar(int64_t depth, const std::string& file) {
@@ -238,14 +256,25 @@ const std::vector<std::string>& extractor_names() {
 }
 
 std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights,
-                                                 const at::Device& device, const std::filesystem::path& config_dir) {
+                                                 const at::Device& device, const std::filesystem::path& config_dir,
+                                                 Precision precision) {
+  const bool rounded = precision != Precision::kFloat32;
+  if (rounded) check_precision(precision, device, "--extractor-precision");
+  const auto check_float32 = [&](bool there) {
+    SDG_CHECK_USAGE(!rounded || (there && precision == Precision::kBf16), "--extractor-precision: ", name,
+                    " is computed in float32; bf16 is there for inception and inception-tf1, got ",
+                    config::name(precision));
+  };
   if (names_torchscript(name)) {
+    check_float32(false);
     SDG_CHECK_USAGE(std::filesystem::is_regular_file(weights), "extractor ", name,
                     ": its weights must name the module's file, got ", weights.empty() ? "none" : weights);
     return torchscript_extractor(name, weights, device);
   }
   for (const auto& entry : entries()) {
-    if (entry.source.extractor == name) return entry.build(find_weights(entry.source, weights, config_dir), device);
+    if (entry.source.extractor != name) continue;
+    check_float32(static_cast<bool>(entry.build_bf16));
+    return (rounded ? entry.build_bf16 : entry.build)(find_weights(entry.source, weights, config_dir), device);
   }
   throw UsageError(cat("extractor must be one of ", join(extractor_names()),
                        ", torchscript:SIZE,RESIZE,MEAN,DEVIATION; got ", name));

@@ -15,10 +15,14 @@ InceptionAWidths a_widths(int64_t pool) {
   return w;
 }
 Tensor spatial_mean(const Tensor& x) {
-  return x.mean({2, 3});
+  return x.to(at::kFloat).mean({2, 3});
 }  // [N, C]
+// [N, 7, H, W], the first channels
 Tensor first_channels(const Tensor& x) {
-  return x.narrow(1, 0, kSpatialChannels).contiguous(at::MemoryFormat::Contiguous).flatten(1);
+  return x.narrow(1, 0, kSpatialChannels).to(at::kFloat);
+}
+Tensor flat(const Tensor& x) {
+  return x.contiguous(at::MemoryFormat::Contiguous).flatten(1);
 }
 }  // namespace
 
@@ -46,7 +50,7 @@ FidInceptionImpl::FidInceptionImpl()
 InceptionFeatures FidInceptionImpl::forward(const Tensor& x) {
   check_shape(x, {-1, 3, kSize, kSize}, "inception: input");
   InceptionFeatures out;
-  Tensor h = folded_ ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+  Tensor h = folded_ ? x.to(type_).contiguous(at::MemoryFormat::ChannelsLast) : x;
   h = conv_2b_(conv_2a_(conv_1a_(h)));    // [N, 64, 147, 147]
   h = at::max_pool2d(h, {3, 3}, {2, 2});  // [N, 64, 73, 73]
   out.f64 = spatial_mean(h);
@@ -54,9 +58,10 @@ InceptionFeatures FidInceptionImpl::forward(const Tensor& x) {
   out.f192 = spatial_mean(h);
   h = mixed_5d_(mixed_5c_(mixed_5b_(h)));             // [N, 288, 35, 35]
   h = mixed_6d_(mixed_6c_(mixed_6b_(mixed_6a_(h))));  // [N, 768, 17, 17]
-  out.spatial_adm = first_channels(h);                // the block's first channels are its branch1x1
-  h = mixed_6e_(h);                                   // [N, 768, 17, 17]
-  out.spatial = first_channels(h);
+  // The block's first channels are its branch1x1; TensorFlow's features have their channels last.
+  out.spatial_adm = flat(first_channels(h).permute({0, 2, 3, 1}));  // [N, 17 * 17 * 7]
+  h = mixed_6e_(h);                                                 // [N, 768, 17, 17]
+  out.spatial = flat(first_channels(h));                            // [N, 7 * 17 * 17]
   out.f768 = spatial_mean(h);
   h = mixed_7c_(mixed_7b_(mixed_7a_(h)));  // [N, 2048, 8, 8]
   out.f2048 = spatial_mean(h);
@@ -69,11 +74,24 @@ void FidInceptionImpl::load_state(const std::map<std::string, Tensor>& weights, 
   load_weights(*this, weights, where, [](const std::string& name) { return name == "fc.weight" || name == "fc.bias"; });
 }
 
-void FidInceptionImpl::fold() {
+void FidInceptionImpl::fold(at::ScalarType type) {
   for (const auto& module : modules(/*include_self=*/false)) {
-    if (auto* conv = module->as<BasicConv2dImpl>()) conv->fold();
+    if (auto* conv = module->as<BasicConv2dImpl>()) conv->fold(type);
   }
   folded_ = true;
+  type_ = type;
+}
+
+void FidInceptionImpl::pack(int64_t count) {
+  const auto set = [&](bool on) {
+    for (const auto& module : modules(/*include_self=*/false)) {
+      if (auto* conv = module->as<BasicConv2dImpl>()) conv->set_packing(on);
+    }
+  };
+  torch::NoGradGuard no_grad;
+  set(true);
+  forward(at::zeros({count, 3, kSize, kSize}));
+  set(false);
 }
 
 Tensor inception_input_pytorch_fid(const Tensor& images) {

@@ -1,5 +1,7 @@
 #include "sdg/vision/inception_blocks.h"
 
+#include "vision/fused_conv_impl.h"
+
 namespace sdg::vision {
 namespace {
 using Extent = torch::ExpandingArray<2>;  // rows, columns
@@ -20,19 +22,16 @@ BasicConv2dImpl::BasicConv2dImpl(int64_t in, int64_t out, torch::ExpandingArray<
           torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, kernel).padding(padding).stride(stride).bias(false)))),
       bn_(register_module("bn", torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(out).eps(1e-3)))) {}
 
+BasicConv2dImpl::~BasicConv2dImpl() = default;
+
 Tensor BasicConv2dImpl::forward(const Tensor& x) {
-  if (!folded_weight_.defined()) return at::relu(bn_(conv_(x)));
-  const auto& options = conv_->options;
-  return at::conv2d(x, folded_weight_, folded_bias_, options.stride(), std::get<Extent>(options.padding())).relu_();
+  if (!folded_) return at::relu(bn_(conv_(x)));
+  if (packing_) folded_->pack(x);
+  return (*folded_)(x);
 }
 
-void BasicConv2dImpl::fold() {
-  torch::NoGradGuard no_grad;
-  const Tensor scale = bn_->weight.to(at::kDouble) / (bn_->running_var.to(at::kDouble) + bn_->options.eps()).sqrt();
-  const Tensor weight = conv_->weight.to(at::kDouble) * scale.view({-1, 1, 1, 1});
-  const Tensor bias = bn_->bias.to(at::kDouble) - bn_->running_mean.to(at::kDouble) * scale;
-  folded_weight_ = weight.to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
-  folded_bias_ = bias.to(at::kFloat);
+void BasicConv2dImpl::fold(at::ScalarType type) {
+  folded_ = std::make_unique<FusedConv>(*conv_, *bn_, type);
 }
 
 InceptionAImpl::InceptionAImpl(int64_t in, const InceptionAWidths& w)

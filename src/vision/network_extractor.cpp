@@ -38,13 +38,17 @@ Tensor NetworkExtractor::in_batches(const Tensor& images, at::IntArrayRef shape,
   auto sizes = shape.vec();
   sizes.insert(sizes.begin(), n);
   Tensor out = at::empty(sizes, at::TensorOptions(device_).dtype(at::kFloat));
-  const auto part = [&](int64_t first, int64_t count) {
+  const auto part = [&](int64_t first, int64_t most) {
+    const int64_t count = std::min(most, n - first);
     out.narrow(0, first, count).copy_(one(with_channels(images.narrow(0, first, count).to(device_))));
   };
   if (device_.is_cpu()) {
-    worker_pool().run(n, [&](int64_t i) { part(i, 1); });
+    // Few images are spread over all threads rather than taken together.
+    const auto threads = static_cast<int64_t>(worker_pool().threads());
+    const int64_t at_once = std::clamp<int64_t>(n / threads, 1, together_);
+    worker_pool().run((n + at_once - 1) / at_once, [&](int64_t i) { part(i * at_once, at_once); });
   } else {
-    for (int64_t first = 0; first < n; first += batch_) part(first, std::min(batch_, n - first));
+    for (int64_t first = 0; first < n; first += batch_) part(first, batch_);
   }
   return out;
 }

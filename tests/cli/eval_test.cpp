@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "cli/random_resnet.h"
@@ -114,6 +115,14 @@ TEST_F(Evaluating, ThreadsAndOrderOfBatchesChangeNoDigit) {
   for (const std::string threads : {"2", "3"}) EXPECT_EQ(eval(arguments, "OMP_NUM_THREADS=" + threads), one) << threads;
 }
 
+TEST_F(Evaluating, TwoProcessesGiveTheNumbersOfOne) {
+  const std::string arguments = "eval --device cpu --json" + kExtractor +
+                                "--images a.safetensors --reference b.safetensors --metrics all --resamples 10";
+  const auto one = sdg(arguments), two = sdg("launch -n 2 " + arguments);
+  ASSERT_EQ(two.code, 0) << two.err;
+  EXPECT_EQ(json::parse(two.out), json::parse(one.out));
+}
+
 TEST_F(Evaluating, OneSetAgainstItselfIsNothingApartAndAllCopies) {
   const auto found = eval("--images a.safetensors --reference a.safetensors --metrics fid,pr,memorised,kid");
   EXPECT_LT(value(found, "FD"), 1e-9);
@@ -178,6 +187,25 @@ TEST_F(Evaluating, ReferenceStatisticsAreMadeOnceAndAreTheReference) {
       {(folder_ / path).string()});
   EXPECT_EQ(numpy.status, 0) << numpy.output;
   expect_failure(sdg("ref-stats " + path + kExtractor), 2, "holds statistics already");
+}
+
+TEST_F(Evaluating, StoredFeaturesGiveEveryMetricThatImagesGive) {
+  for (const std::string name : {"a", "b"})
+    ASSERT_EQ(sdg("ref-stats " + name + ".safetensors --rows --device cpu --out " + name + ".npz" + kExtractor).code,
+              0);
+  const std::string metrics = " --metrics all --resamples 10";
+  const auto images = eval("--images a.safetensors --reference b.safetensors" + metrics).at("metrics");
+  for (const std::string sides : {"--images a.npz --reference b.npz", "--images a.safetensors --reference b.npz"}) {
+    const auto stored = eval(sides + metrics).at("metrics");
+    ASSERT_EQ(stored.size(), images.size()) << sides;
+    for (const auto& [name, score] : images.items())
+      EXPECT_NEAR(stored.at(name).at("value").get<double>(), score.at("value").get<double>(),
+                  1e-9 * std::abs(score.at("value").get<double>()) + 1e-12)
+          << name << " of " << sides;
+  }
+  // A uniform sample of the rows, the same as of images.
+  EXPECT_EQ(value(eval("--images a.npz --reference b.npz --metrics pr --keep 50"), "precision"),
+            value(eval("--images a.safetensors --reference b.safetensors --metrics pr --keep 50"), "precision"));
 }
 
 TEST_F(Evaluating, TooFewImagesAreSaidOrRefused) {

@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "data/made_images.h"
+#include "sdg/core/parallel.h"
 #include "sdg/data/crop.h"
 #include "sdg/evaluate/measure.h"
 #include "sdg/metrics/feature_collector.h"
@@ -65,6 +69,27 @@ TEST(ImageFeeds, EveryImageOfASourceIsReadOnce) {
   const auto small = all_of(evaluate::source_feed(source, {.limit = 7, .size = 4}));
   ASSERT_EQ(small.size(), 7U);
   EXPECT_EQ(small[0].sizes(), at::IntArrayRef({3, 4, 4}));
+}
+
+// While the first piece is looked at the second is read, and no third.
+TEST(ImageFeeds, TheNextPieceIsReadMeanwhile) {
+  if (worker_pool().threads() < 2) {
+    std::cout << "SKIPPED: one thread has nothing to read ahead with" << std::endl;
+    GTEST_SKIP() << "one thread";
+  }
+  const MadeSource source(400);
+  int64_t pieces = 0;
+  evaluate::source_feed(source, {})([&](const std::vector<Tensor>& piece) {
+    const auto seen = pieces++ * 128 + static_cast<int64_t>(piece.size());
+    const auto ready = std::min<int64_t>(400, seen + 128);
+    for (int wait = 0; wait < 1000 && source.reads < ready; ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(source.reads, ready);
+  });
+  EXPECT_EQ(pieces, 4);
+  const MadeSource broken(400, {300});
+  const auto message = message_of<Error>([&] { all_of(evaluate::source_feed(broken, {})); });
+  EXPECT_THAT(message, HasSubstr("made-300: cut short"));
 }
 
 TEST(ImageFeeds, ABrokenImageOfASourceIsNamed) {

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
+#include <cstdlib>
+#include <iomanip>
+#include <iostream>
 #include <limits>
 
 #include "sdg/core/error.h"
@@ -104,6 +108,46 @@ TEST(Frechet, MatchesTheKnownDistanceOfTwoSmallSets) {
   EXPECT_NEAR(distance, 0.6946218990, 1e-7);  // SciPy's root of the singular product loses half the digits
 }
 
+// Eigenvalues over eight decades, as features have them: half the digits of the smallest were lost by the root of an
+// eigendecomposition.
+TEST(Frechet, SmallEigenvaluesKeepTheirDigits) {
+  const Tensor scale = at::exp(at::arange(96, at::kDouble) * -0.1);
+  const Tensor rows = at::mm(draw(6, 400, 96).to(at::kDouble) * scale, draw(7, 96, 96).to(at::kDouble));
+  const Gaussian a = gaussian_of(rows, 400);
+  const double trace = a.sigma.trace().item<double>();
+  EXPECT_LT(frechet_distance(a, a), 1e-13 * trace);
+  // Twice the features: (2 - 1)^2 of the trace, and as far as their means.
+  Gaussian twice = a;
+  twice.mu = a.mu * 2;
+  twice.sigma = a.sigma * 4;
+  const double right = trace + a.mu.square().sum().item<double>();
+  EXPECT_NEAR(frechet_distance(a, twice) / right, 1, 1e-13);
+}
+
+TEST(Frechet, TheResidualIsThatOfTheDecomposition) {
+  const Gaussian a = gaussian_of(draw(3, 40, 8), 40), b = gaussian_of(draw(4, 40, 8) * 1.5 + 0.2, 40);
+  const auto full = frechet(a, b);
+  EXPECT_EQ(full.distance, frechet_distance(a, b));
+  EXPECT_GE(full.residual, 0);
+  EXPECT_LT(full.residual, 1e-13);
+  const Gaussian few = gaussian_of(draw(3, 5, 8), 5);  // of rank 4
+  EXPECT_LT(frechet(few, b).residual, 1e-13);
+  const Tensor zero = at::zeros({2}, at::kDouble);
+  EXPECT_EQ(frechet(gaussian(zero, at::diag(zero)), gaussian(zero + 3, at::diag(zero))).residual, 0);
+}
+
+// The function alone, of the two files that SDG_STATISTICS names with a comma between (tools/bench_eval.py).
+TEST(Frechet, DISABLED_TimeOfNamedStatistics) {
+  const std::string names = std::getenv("SDG_STATISTICS") ? std::getenv("SDG_STATISTICS") : "";
+  const auto comma = names.find(',');
+  ASSERT_NE(comma, std::string::npos) << "SDG_STATISTICS=A.npz,B.npz";
+  const Gaussian a = read_statistics(names.substr(0, comma)), b = read_statistics(names.substr(comma + 1));
+  const auto start = std::chrono::steady_clock::now();
+  const double distance = frechet_distance(a, b);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  std::cout << std::setprecision(17) << "frechet " << took.count() << " " << distance << std::endl;
+}
+
 TEST(Frechet, RefusesAsymmetricAndUnequalGaussians) {
   const Tensor mu = at::zeros({2}, at::kDouble), eye = at::eye(2, at::kDouble);
   const Tensor skew = at::tensor({1.0, 0.5, 0.0, 1.0}, at::kDouble).view({2, 2});
@@ -126,6 +170,29 @@ TEST(Statistics, SurviveTheFile) {
   EXPECT_EQ(read.extractor, "digits");
   EXPECT_EQ(read.weights, "0123");
   EXPECT_EQ(read.size, "mixed");
+}
+
+TEST(Statistics, FeaturesThemselvesMayStandInTheFileOrBeAllThereIs) {
+  const test::TemporaryFolder folder;
+  const Tensor features = draw(5, 30, 4).to(at::kFloat), logits = draw(6, 30, 3).to(at::kFloat);
+  const Gaussian own = gaussian_of(features, 30);
+  write_statistics(folder / "both.npz", own, {}, {features, logits});
+  tensors::write_npz(folder / "rows.npz", {{"features", features}});
+  for (const auto* name : {"both.npz", "rows.npz"}) {
+    const Gaussian read = read_statistics(folder / name);
+    EXPECT_TRUE(at::allclose(read.mu, own.mu, 1e-14)) << name;
+    EXPECT_TRUE(at::allclose(read.sigma, own.sigma, 1e-12)) << name;
+    EXPECT_EQ(read.count, 30) << name;
+    EXPECT_TRUE(at::equal(read_rows(folder / name)->features, features)) << name;
+  }
+  EXPECT_TRUE(at::equal(read_rows(folder / "both.npz")->logits, logits));
+  EXPECT_FALSE(read_rows(folder / "rows.npz")->logits.defined());
+  write_statistics(folder / "plain.npz", own);
+  EXPECT_FALSE(read_rows(folder / "plain.npz"));
+  tensors::write_npz(folder / "uneven.npz", {{"features", features}, {"logits", logits.narrow(0, 0, 29)}});
+  EXPECT_THROW(read_rows(folder / "uneven.npz"), Error);
+  tensors::write_npz(folder / "nan.npz", {{"features", features / 0}});
+  EXPECT_THROW(read_statistics(folder / "nan.npz"), Error);
 }
 
 TEST(Statistics, WhatIsNoCovarianceIsRefusedByItsFile) {

@@ -49,6 +49,15 @@ VitShape tiny_vit() {
   return {.dim = 64, .depth = 1, .heads = 1, .patch = 14, .hidden = 32, .positions = 257};
 }
 
+// Weights that keep the variance; without the logits' layer. The file's name.
+std::string write_inception(const test::TemporaryFolder& folder) {
+  tensors::TensorFile file{test::formula_inception_weights(*FidInception(), "test:"), {}};
+  file.tensors.erase("fc.weight");
+  file.tensors.erase("fc.bias");
+  tensors::write_tensors(folder / "inception.safetensors", file);
+  return (folder / "inception.safetensors").string();
+}
+
 Tensor random_images(int64_t n, int64_t channels, int64_t height, int64_t width) {
   return (rng::uniform({4, rng::Purpose::kTest, 0}, rng::consecutive(0, n), {channels, height, width}) * 256)
       .to(at::kByte);
@@ -107,6 +116,61 @@ TEST(FeatureExtractor, NeitherBatchesNorThreadsChangeABit) {
       EXPECT_TRUE(at::equal(at::cat(parts), all)) << name << " " << batch;
     }
   }
+}
+
+// Inception takes few images at once on each thread; what it takes together must not matter either.
+TEST(FeatureExtractor, InceptionsBitsDoNotDependOnWhatItTakesTogether) {
+  const test::TemporaryFolder folder;
+  const auto file = write_inception(folder);
+  const auto images = random_images(6, 3, 32, 32);
+  std::vector<Precision> precisions{Precision::kFloat32};
+  if (has_native_bf16()) precisions.push_back(Precision::kBf16);
+  for (const auto precision : precisions) {
+    const auto extractor = make_extractor("inception", file, at::kCPU, {}, precision);
+    const auto all = extractor->features(images);
+    for (const int64_t batch : {1, 2, 5}) {
+      std::vector<Tensor> parts;
+      for (const auto& part : images.split(batch)) parts.push_back(extractor->features(part));
+      EXPECT_TRUE(at::equal(at::cat(parts), all)) << batch;
+    }
+  }
+}
+
+TEST(FeatureExtractor, InceptionInBf16IsNearFloat32AndAnotherNetworkToStatistics) {
+  if (!has_native_bf16()) {
+    std::cout << "SKIPPED: this CPU does not multiply bf16 itself" << std::endl;
+    GTEST_SKIP() << "no native bf16";
+  }
+  const test::TemporaryFolder folder;
+  const auto file = write_inception(folder);
+  const auto exact = make_extractor("inception", file);
+  const auto rounded = make_extractor("inception", file, at::kCPU, {}, Precision::kBf16);
+  const auto images = random_images(2, 3, 32, 32);
+  const auto a = exact->features(images), b = rounded->features(images);
+  const double apart = ((a - b).norm() / a.norm()).item<double>();
+  EXPECT_LT(apart, 0.02);
+  EXPECT_GT(apart, 1e-5) << "computed in float32 after all";
+  EXPECT_EQ(b.scalar_type(), at::kFloat);
+  EXPECT_EQ(rounded->weights_digest(), exact->weights_digest() + "-bf16");
+  EXPECT_EQ(rounded->precision(), Precision::kBf16);
+  const auto message =
+      test::message_of<UsageError>([] { make_extractor("digits", "", at::kCPU, {}, Precision::kBf16); });
+  EXPECT_NE(message.find("digits is computed in float32"), std::string::npos) << message;
+  EXPECT_THROW(make_extractor("inception", file, at::kCPU, {}, Precision::kTf32), UsageError);
+}
+
+// Mixed_6d.branch1x1 is made to say the number of its channel everywhere.
+TEST(FeatureExtractor, SpatialFeaturesStandPixelByPixelAsAdmsFilesHoldThem) {
+  FidInception net;
+  auto weights = test::formula_inception_weights(*net, "test:");
+  const std::string branch = "Mixed_6d.branch1x1.";
+  weights[branch + "conv.weight"].zero_();
+  weights[branch + "bn.running_mean"].zero_();
+  weights[branch + "bn.bias"] = at::arange(192, at::kFloat);
+  net->load_state(weights, "test");
+  torch::NoGradGuard no_grad;
+  const Tensor row = net(inception_input_pytorch_fid(random_images(1, 3, 20, 24))).spatial_adm;
+  EXPECT_TRUE(at::equal(row, at::arange(7, at::kFloat).repeat({17 * 17}).unsqueeze(0)));
 }
 
 TEST(FeatureExtractor, LayersStandSideBySideAndAreNotInvented) {

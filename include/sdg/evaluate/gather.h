@@ -12,7 +12,7 @@ namespace sdg::evaluate {
 /// One side of a comparison, as metrics take it: what was asked for of it, the rest is empty.
 struct Side {
   std::string text;                  ///< how messages name it
-  bool stored = false;               ///< statistics from a file: there are no rows
+  bool stored = false;               ///< from a file of statistics, which may hold rows, too
   metrics::Gaussian pooled;          ///< with extractor, weights and size
   metrics::Gaussian spatial, block;  ///< mean and covariance of the other layers
   Tensor rows;                       ///< [n, D] features themselves
@@ -32,8 +32,9 @@ Wanted wanted_of(const std::vector<Metric>& metrics, bool measured);
 Side gather(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor, const Wanted& wanted,
             Reducer& reducer = Reducer::local());
 
-/// Statistics of a file. Throws Error where it lacks what is wanted, naming it, and as check_comparable does.
+/// Statistics of a file, and its rows where metrics want them, `keep` at most as in gather. Throws Error where it lacks
+/// what is wanted, naming it, and as check_comparable does.
 Side stored_side(const std::string& path, const vision::FeatureExtractor& extractor, const std::vector<Metric>& metrics,
-                 bool measured);
+                 bool measured, int64_t keep = Wanted().keep);
 
 }  // namespace sdg::evaluate

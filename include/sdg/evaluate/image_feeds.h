@@ -21,7 +21,7 @@ struct MeasureOptions {
 metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, const Progress& progress = {});
 
 /// Images as they are, each at its own size and in its own colours. No image is replaced: one that cannot be decoded is
-/// an Error that names it.
+/// an Error that names it. With more than one worker the next piece is read while one is looked at.
 metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOptions& options,
                                const Progress& progress = {});
 

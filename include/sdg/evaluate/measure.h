@@ -7,7 +7,7 @@
 /// own size and in its own colours, and nothing but the extractor's own front end changes them.
 namespace sdg::evaluate {
 
-/// Does the path name stored statistics: an .npz with `mu` or `sigma`?
+/// Does the path name stored statistics: an .npz with `mu` or `sigma`, or with `features`?
 bool holds_statistics(const std::string& path);
 
 /// Feature statistics of what a path holds: stored statistics as they are; else images, of an .npz with `arr_0` (uint8

@@ -39,16 +39,25 @@ class GaussianAccumulator : public FeatureSink {
   int64_t count_ = 0, pending_rows_ = 0;
 };
 
-/// |mu1-mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), through symmetric eigendecompositions in float64
-/// (tr (S1 S2)^(1/2) = sum of the square roots of the eigenvalues of S1^(1/2) S2 S1^(1/2); Dowson & Landau 1982). Never
-/// negative. Throws Error if the two do not have the same dimension or a covariance is not symmetric.
+/// |mu1-mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), through a symmetric eigendecomposition in float64
+/// (tr (S1 S2)^(1/2) = sum of the square roots of the eigenvalues of R^T S2 R, where S1 = R R^T; Dowson & Landau 1982).
+/// Never negative. Throws Error if the two do not have the same dimension or a covariance is not symmetric.
 double frechet_distance(const Gaussian& a, const Gaussian& b);
+
+struct Frechet {
+  double distance = 0;
+  /// Of the decomposition, relative to tr S1 S2: by how much the eigenvalues' sum misses it, and what of them is below
+  /// zero. 0 but for rounding.
+  double residual = 0;
+};
+Frechet frechet(const Gaussian& a, const Gaussian& b);
 
 /// The same of many Gaussians to one, whose matrix is decomposed once.
 class FrechetTo {
  public:
   explicit FrechetTo(Gaussian reference);
   double operator()(const Gaussian& other) const;
+  Frechet apart(const Gaussian& other) const;
 
  private:
   Gaussian reference_;
@@ -58,11 +67,23 @@ class FrechetTo {
 /// Statistics as pytorch-fid, ADM's evaluator and EDM store them, npz with `mu` and `sigma` (ADM's also `mu_s` and
 /// `sigma_s`: `spatial`), and torch files with the two, as torch-fidelity keeps them. Ours are npz and hold besides
 /// `count` (int64) and, as text in uint8, `extractor`, `weights` and `size`; what a file does not say is unknown.
-/// Further arrays are not read. Throws Error, beginning with the path, for statistics that are no mean and covariance:
-/// other shapes, values that are not finite, a covariance that is not symmetric or has a negative variance.
+/// Of an npz with `features` and neither, theirs. Further arrays are not read. Throws Error, beginning with the path,
+/// for statistics that are no mean and covariance: other shapes, values that are not finite, a covariance that is not
+/// symmetric or has a negative variance.
 Gaussian read_statistics(const std::filesystem::path& path);
+
+/// Features image by image, which an npz may hold beside the statistics: float32.
+struct StoredRows {
+  Tensor features;  ///< [N, D]
+  Tensor logits;    ///< [N, classes], or nothing
+};
+/// Nothing where the file holds no `features`. Throws Error for other shapes, values that are not finite, and unequal
+/// numbers of rows.
+std::optional<StoredRows> read_rows(const std::filesystem::path& path);
+
+/// An npz as read_statistics, read_spatial_statistics and read_rows take it.
 void write_statistics(const std::filesystem::path& path, const Gaussian& gaussian,
-                      const std::optional<Gaussian>& spatial = {});
+                      const std::optional<Gaussian>& spatial = {}, const StoredRows& rows = {});
 
 /// The Gaussian of Inception's spatial features as ADM's files hold it: `mu_s` and `sigma_s`. Nothing where there are
 /// none.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sdg/core/precision.h"
 #include "sdg/core/tensor.h"
 
 namespace sdg::vision {
@@ -30,12 +31,15 @@ class FeatureExtractor {
   /// Features of a layer; 0 where the network (or its file) has none.
   virtual int64_t width(Layer layer) const = 0;
   int64_t dim() const { return width(Layer::kPooled); }
-  /// Digest of the weights that the features depend on, whichever file they came from.
+  /// Digest of the weights that the features depend on, whichever file they came from; of rounded ones with what they
+  /// were rounded to, so that distances between features of two precisions are refused as those of two networks.
   virtual std::string weights_digest() const = 0;
+  /// What the network is computed in.
+  virtual Precision precision() const { return Precision::kFloat32; }
   /// uint8 [N, C, H, W] (C 1 or 3, any size) -> float32 [N, sum of the widths], the layers side by side, on the
   /// extractor's device. Grey and colour are turned into what the network expects (to grey as Pillow's convert("L")),
-  /// and so is the size, by the network's own front end. On the CPU each image goes through the network alone, images
-  /// spread over the worker threads: neither N nor the number of threads changes a bit. On a GPU in batches. No
+  /// and so is the size, by the network's own front end. On the CPU each thread takes one image, or few where a network
+  /// gives the same bits for them: neither N nor the number of threads changes a bit. On a GPU in batches. No
   /// gradients. Throws Error where the network has no such layer.
   virtual Tensor layers(const Tensor& images, const std::vector<Layer>& wanted) = 0;
   Tensor features(const Tensor& images) { return layers(images, {Layer::kPooled}); }
@@ -60,8 +64,10 @@ const std::vector<std::string>& extractor_names();
 
 /// `weights` is a safetensors or torch file, or empty for the default place: "digits" ships beside the configs
 /// (`config_dir` is searched first); the others are looked for in the folder $SDG_WEIGHTS, then in ~/.cache/sdg. A
-/// missing file's Error says what to download and where to put it; an unknown name is a UsageError.
+/// missing file's Error says what to download and where to put it; an unknown name is a UsageError. bf16 is there for
+/// Inception, on a GPU or a CPU that computes it natively, and a UsageError elsewhere.
 std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights,
                                                  const at::Device& device,
-                                                 const std::filesystem::path& config_dir = {});
+                                                 const std::filesystem::path& config_dir = {},
+                                                 Precision precision = Precision::kFloat32);
 }  // namespace sdg::vision

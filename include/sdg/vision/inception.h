@@ -15,7 +15,8 @@ struct InceptionFeatures {
   Tensor f768;             ///< [N, 768] before Mixed_7a
   Tensor f2048;            ///< [N, 2048] the final average pool: FID
   Tensor spatial;          ///< [N, 2023] first 7 channels of Mixed_6e, flattened: sFID as sgfm and dgm-eval take it
-  Tensor spatial_adm;      ///< [N, 2023] first 7 channels of Mixed_6d.branch1x1: sFID as the ADM evaluator takes it
+  Tensor spatial_adm;      ///< [N, 2023] first 7 channels of Mixed_6d.branch1x1, pixel by pixel: sFID as the ADM
+                           ///< evaluator takes it, in the order of its files' mu_s and sigma_s
   Tensor logits_unbiased;  ///< [N, 1008] fc without its bias: Inception Score
   Tensor logits;           ///< [N, 1008] with the bias
 };
@@ -31,11 +32,15 @@ class FidInceptionImpl : public torch::nn::Module {
   /// Throws Error for a missing key, an unknown one or a wrong shape; `where` names the file.
   void load_state(const std::map<std::string, Tensor>& weights, const std::string& where);
   /// Folds every batch norm into its convolution, once weights and device stand: the same features but for rounding,
-  /// faster.
-  void fold();
+  /// faster. In bf16 convolutions and pools are computed in it; means over space and logits are float32 anyway.
+  void fold(at::ScalarType type = at::kFloat);
+  /// After fold, on a CPU: lays out weights for batches of `count` images (others work, too), which takes as long as
+  /// such a batch. Not to be called while other threads use the network.
+  void pack(int64_t count);
 
  private:
   bool folded_ = false;
+  at::ScalarType type_ = at::kFloat;  // of folded weights
   BasicConv2d conv_1a_, conv_2a_, conv_2b_, conv_3b_, conv_4a_;
   InceptionA mixed_5b_, mixed_5c_, mixed_5d_;
   InceptionB mixed_6a_;

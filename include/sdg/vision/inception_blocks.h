@@ -4,27 +4,35 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/pimpl.h>
 
+#include <memory>
+
 #include "sdg/core/tensor.h"
 
 /// The building blocks of the FID Inception network (Szegedy et al. 2015 as ported for FID), with pytorch-fid's key
 /// names. They differ from torchvision's in three pools: the average pools of A, C and E1 do not count the padding, and
 /// E2 pools by maximum. Widths default to the network's own; x is [N, in, H, W].
 namespace sdg::vision {
+class FusedConv;
 
 /// Convolution without bias, batch norm (eps 1e-3), ReLU.
 class BasicConv2dImpl : public torch::nn::Module {
  public:
   BasicConv2dImpl(int64_t in, int64_t out, torch::ExpandingArray<2> kernel, torch::ExpandingArray<2> padding = 0,
                   int64_t stride = 1);
+  ~BasicConv2dImpl() override;
   Tensor forward(const Tensor& x);
   /// From here on forward is one convolution whose weights hold the batch norm (multiplied in float64), laid out for
-  /// channels-last input, and its ReLU. Only results are wanted then: no gradients, no other weights.
-  void fold();
+  /// channels-last input, and its ReLU, in `type` (float32 or bf16). Only results are wanted then: no gradients, no
+  /// other weights.
+  void fold(at::ScalarType type);
+  /// While on, folded weights take the layout that the CPU's kernels want for inputs like those that forward sees.
+  void set_packing(bool on) { packing_ = on; }
 
  private:
   torch::nn::Conv2d conv_;
   torch::nn::BatchNorm2d bn_;
-  Tensor folded_weight_, folded_bias_;  // [out, in, h, w], [out]
+  std::unique_ptr<FusedConv> folded_;
+  bool packing_ = false;
 };
 TORCH_MODULE(BasicConv2d);
 
