@@ -122,7 +122,13 @@ def features(arguments, folder):
             largest_mean_difference=float(max(np.abs(o["mu"] - s[0]).max() for o, s in zip(own, statistics))))
 
 
-PROCESS_OF_PYTORCH_FID = """
+WITH_TORCHVISION = """
+import torch
+operators = torch.library.Library('torchvision', 'DEF')
+for name in ('nms', 'qnms'):
+    operators.define(name + '(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+"""
+PROCESS_OF_PYTORCH_FID = WITH_TORCHVISION + """
 import sys, numpy as np
 from pytorch_fid.fid_score import calculate_frechet_distance
 a, b = (np.load(f) for f in sys.argv[1:])
@@ -181,8 +187,8 @@ balls = [np.partition(distances(x, x), 3, 1)[:, 3] for x in (real, fake)]
 across = distances(real, fake)
 print((across <= balls[0][:, None]).any(0).mean(), (across <= balls[1][None]).any(1).mean())
 """,
-    "torch-fidelity, its default batches": """
-import sys, numpy as np, torch
+    "torch-fidelity, its default batches": WITH_TORCHVISION + """
+import sys, numpy as np
 from torch_fidelity.metric_prc import prc_features_to_metric
 real, fake = (torch.from_numpy(np.load(f)['features']) for f in sys.argv[1:])
 found = prc_features_to_metric(fake, real, prc_neighborhood=3, verbose=False)

@@ -28,6 +28,8 @@ void check_measured(const MeasuredArguments& arguments, const CLI::App& app) {
   if (from_images && evaluate::holds_statistics(arguments.images) &&
       (!named || evaluate::holds_statistics(arguments.reference.path)))
     refuse(app, {"--size"}, "there are no images to bring to a size");
+  // What is no folder, or holds no images, is said before the reference's go through the network.
+  if (from_images && !evaluate::holds_statistics(arguments.images)) evaluate::path_feed(arguments.images, {});
 }
 
 std::optional<checkpoint::Trained> run_of(const MeasuredArguments& arguments, const CLI::App& app,

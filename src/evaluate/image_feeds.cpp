@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <functional>
-#include <future>
 
+#include "evaluate/read_ahead_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/parallel.h"
 #include "sdg/core/text.h"
@@ -24,22 +24,6 @@ Tensor prepared(const Tensor& image, int64_t size) {
   return size > 0 ? data::adm_center_crop(image, size) : image;
 }
 
-// Reads images while others go through a network. A pool of its own, since that of the process serves one caller at a
-// time; with one worker there is nothing to read ahead with.
-WorkerPool& readers() {
-  static WorkerPool pool(worker_pool().threads());
-  return pool;
-}
-
-std::future<std::vector<Tensor>> ahead(const std::function<std::vector<Tensor>()>& read) {
-  return std::async(worker_pool().threads() > 1 ? std::launch::async : std::launch::deferred, read);
-}
-
-// The images that are measured, sorted.
-std::vector<int64_t> wanted_of(int64_t size, int64_t limit) {
-  return network::evaluation_subset(size, limit > 0 ? limit : size, 0);
-}
-
 Tensor read_named(const data::ImageSource& images, int64_t index) {
   try {
     return images.read(index);
@@ -47,6 +31,51 @@ Tensor read_named(const data::ImageSource& images, int64_t index) {
     const std::string what = error.what(), name = images.name(index);
     throw Error(cat("cannot measure ", what.find(name) == std::string::npos ? name + ": " : "", what));
   }
+}
+
+// Reads images while others go through a network. A pool of its own, since that of the process serves one caller at a
+// time; with one worker there is nothing to read ahead with.
+WorkerPool& readers() {
+  static WorkerPool pool(worker_pool().threads());
+  return pool;
+}
+
+// An image from wanted[first] on could not be read: all of them are looked at, so that they are counted and named at
+// once instead of one a call.
+[[noreturn]] void refuse_broken(const data::ImageSource& images, const std::vector<int64_t>& wanted, int64_t first,
+                                const Error& found) {
+  const auto count = static_cast<int64_t>(wanted.size()) - first;
+  std::vector<std::string> messages(static_cast<size_t>(count));
+  readers().run(count, [&](int64_t i) {
+    try {
+      read_named(images, wanted[static_cast<size_t>(first + i)]);
+    } catch (const Error& error) {
+      messages[static_cast<size_t>(i)] = error.what();
+    }
+  });
+  std::string told = found.what();
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto& message = messages[static_cast<size_t>(i)];
+    if (message.empty()) continue;
+    if (names.empty()) told = message;
+    names.push_back(images.name(wanted[static_cast<size_t>(first + i)]));
+  }
+  if (names.size() < 2) throw Error(told);
+  throw Error(cat(told, " (", names.size(), " of ", wanted.size(), " images cannot be read: ", join_first(names), ")"));
+}
+
+Tensor first_of(const data::ImageSource& images, const std::vector<int64_t>& wanted) {
+  try {
+    return read_named(images, wanted.front());
+  } catch (const Error& error) {
+    refuse_broken(images, wanted, 0, error);
+  }
+}
+
+// The images that are measured, sorted.
+std::vector<int64_t> wanted_of(int64_t size, int64_t limit) {
+  return network::evaluation_subset(size, limit > 0 ? limit : size, 0);
 }
 
 }  // namespace
@@ -76,25 +105,25 @@ metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOpt
     const auto wanted = wanted_of(images.size(), options.limit);
     const auto total = static_cast<int64_t>(wanted.size());
     if (total == 0) return;
-    Tensor first = read_named(images, wanted.front());  // how large they are
+    const Tensor first = first_of(images, wanted);  // how large they are
     const auto at_once = std::clamp<int64_t>(kBytesAtOnce / std::max<int64_t>(1, first.numel()), 1, kAtOnce);
     const auto read = [&](int64_t done) {
       std::vector<Tensor> piece(static_cast<size_t>(std::min(at_once, total - done)));
-      readers().run(static_cast<int64_t>(piece.size()), [&](int64_t i) {
-        const auto place = done + i;
-        const auto image = place == 0 ? first : read_named(images, wanted[static_cast<size_t>(place)]);
-        piece[static_cast<size_t>(i)] = prepared(image, options.size);
-      });
+      try {
+        readers().run(static_cast<int64_t>(piece.size()), [&](int64_t i) {
+          const auto place = done + i;
+          const auto image = place == 0 ? first : read_named(images, wanted[static_cast<size_t>(place)]);
+          piece[static_cast<size_t>(i)] = prepared(image, options.size);
+        });
+      } catch (const Error& error) {
+        refuse_broken(images, wanted, done, error);
+      }
       return piece;
     };
-    auto next = ahead([&] { return read(0); });
-    for (int64_t done = 0; done < total;) {
-      const auto piece = next.get();
-      done += static_cast<int64_t>(piece.size());
-      if (done < total) next = ahead([&read, done] { return read(done); });
+    in_pieces(total, worker_pool().threads() > 1, read, [&](const std::vector<Tensor>& piece, int64_t done) {
       take(piece);
       if (progress) progress(done, total);
-    }
+    });
   };
 }
 
@@ -133,6 +162,7 @@ metrics::ImageFeed path_feed(const std::string& path, const MeasureOptions& opti
   where.path = path;
   const auto opened = std::make_shared<const data::OpenedData>(data::open_data(where, ""));
   SDG_CHECK_USAGE(opened->images, opened->path, ": holds latents; expected images (sdg decode makes them)");
+  SDG_CHECK(opened->images->size() != 1, opened->path, ": holds one image; a covariance of features needs at least 2");
   return [opened, feed = source_feed(*opened->images, options, progress)](const Take& take) { feed(take); };
 }
 

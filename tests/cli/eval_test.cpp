@@ -8,6 +8,7 @@
 
 #include "cli/random_resnet.h"
 #include "cli/tiny_program.h"
+#include "sdg/image/image.h"
 #include "support/python.h"
 
 using namespace sdg;
@@ -15,6 +16,7 @@ using nlohmann::json;
 using test::expect_failure;
 using test::write_resnet;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 namespace {
 
@@ -221,7 +223,15 @@ TEST_F(Evaluating, TooFewImagesAreSaidOrRefused) {
           kExtractor),
       1, "k = 3 needs more than 3 images on either side");
   std::filesystem::create_directory(folder_ / "empty");
-  EXPECT_NE(sdg("eval --images empty --reference b.safetensors" + kExtractor).code, 0);
+  for (const std::string images : {"empty", "nowhere"}) {
+    const auto refused = sdg("eval --images " + images + " --reference b.safetensors" + kExtractor);
+    EXPECT_EQ(refused.code, 1) << images;
+    EXPECT_THAT(refused.err, HasSubstr(images));
+    EXPECT_THAT(refused.err, Not(HasSubstr("img/s"))) << "said before the reference was looked at";
+  }
+  image::write_png(folder_ / "empty" / "only.png", at::zeros({3, 8, 8}, at::kByte));
+  expect_failure(sdg("eval --images empty --reference b.safetensors" + kExtractor), 1,
+                 "empty: holds one image; a covariance of features needs at least 2");
 }
 
 TEST_F(Evaluating, ARunIsDrawnFromAsItIsMeasured) {

@@ -21,14 +21,16 @@ struct MeasureOptions {
 metrics::ImageFeed dataset_feed(const data::Dataset& dataset, int64_t limit, const Progress& progress = {});
 
 /// Images as they are, each at its own size and in its own colours. No image is replaced: one that cannot be decoded is
-/// an Error that names it. With more than one worker the next piece is read while one is looked at.
+/// an Error that names it, and says how many others there are. With more than one worker the next piece is read while
+/// one is looked at.
 metrics::ImageFeed source_feed(const data::ImageSource& images, const MeasureOptions& options,
                                const Progress& progress = {});
 
 /// `arr_0` of an .npz, uint8 [N, H, W, C] (C 1 or 3), a piece at a time. Throws Error for another .npz.
 metrics::ImageFeed npz_feed(const std::string& path, const MeasureOptions& options, const Progress& progress = {});
 
-/// The images of a path: an .npz, or a data set of any format that open_data knows. Throws UsageError for latents.
+/// The images of a path: an .npz, or a data set of any format that open_data knows. Throws UsageError for latents, and
+/// Error for what holds no images or a single one, which has no covariance.
 metrics::ImageFeed path_feed(const std::string& path, const MeasureOptions& options, const Progress& progress = {});
 
 /// Images drawn from a trained network; those of `request`, all on each rank.
