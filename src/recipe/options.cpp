@@ -297,14 +297,15 @@ void AlignOptions::visit(config::Fields& fields) {
 }
 
 void EvalOptions::visit(config::Fields& fields) {
-  fields("extractor", &extractor,
-         {.help = "Network whose features the Fréchet distance is taken in: inception, inception-tf1, cifar-resnet20, "
-                  "cifar-resnet56, digits, dino-vits16, dino-vitb16, dinov2-vits14, dinov2-vitb14, dinov2-vitl14, "
-                  "dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, or torchscript:SIZE,RESIZE,MEAN,DEVIATION "
-                  "with its file as weights. Only "
-                  "inception gives an FID; inception-tf1 shrinks images as torch-fidelity and the ADM evaluator do, "
-                  "which gives other numbers.",
-          .resume = config::Resume::kFree});
+  fields(
+      "extractor", &extractor,
+      {.help = "Network whose features the Fréchet distance is taken in: inception, inception-tf1, cifar-resnet20, "
+               "cifar-resnet56, digits, mnist, dino-vits16, dino-vitb16, dinov2-vits14, dinov2-vitb14, dinov2-vitl14, "
+               "dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, or torchscript:SIZE,RESIZE,MEAN,DEVIATION "
+               "with its file as weights. Only "
+               "inception gives an FID; inception-tf1 shrinks images as torch-fidelity and the ADM evaluator do, "
+               "which gives other numbers.",
+       .resume = config::Resume::kFree});
   fields("weights", &weights,
          {.help = "File of the extractor's weights; empty looks in the extractor's default places.",
           .resume = config::Resume::kFree});

@@ -11,6 +11,7 @@
 #include "sdg/vision/clip.h"
 #include "sdg/vision/digit_classifier.h"
 #include "sdg/vision/inception.h"
+#include "sdg/vision/mnist_classifier.h"
 #include "sdg/vision/vit.h"
 #include "vision/network_extractor_impl.h"
 #include "vision/torchscript_impl.h"
@@ -92,6 +93,7 @@ class ClassifierExtractor : public NetworkExtractor {
 };
 using CifarExtractor = ClassifierExtractor<CifarResNet, cifar_resnet_input>;
 using DigitExtractor = ClassifierExtractor<DigitClassifier, digit_classifier_input>;
+using MnistExtractor = ClassifierExtractor<MnistClassifier, mnist_classifier_input>;
 
 class VitExtractor : public NetworkExtractor {
  public:
@@ -232,6 +234,11 @@ const std::vector<Entry>& entries() {
        [](const std::filesystem::path& weights, at::Device device) {
          return std::make_unique<DigitExtractor>("digits", 1, 512, "bilinear 8x8 grey, antialiased; [0, 1]",
                                                  DigitClassifier(), weights, device);
+       }},
+      {{"mnist", "mnist_classifier.safetensors", ""},
+       [](const std::filesystem::path& weights, at::Device device) {
+         return std::make_unique<MnistExtractor>("mnist", 1, 128, "bilinear 28x28 grey, antialiased; [0, 1]",
+                                                 MnistClassifier(), weights, device);
        }},
   };
   return table;

@@ -143,7 +143,7 @@ TEST(FeatureExtractor, InceptionInBf16IsNearFloat32AndAnotherNetworkToStatistics
   }
   const test::TemporaryFolder folder;
   const auto file = write_inception(folder);
-  const auto exact = make_extractor("inception", file);
+  const auto exact = make_extractor("inception", file, at::kCPU);
   const auto rounded = make_extractor("inception", file, at::kCPU, {}, Precision::kBf16);
   const auto images = random_images(2, 3, 32, 32);
   const auto a = exact->features(images), b = rounded->features(images);
@@ -267,7 +267,7 @@ TEST(FeatureExtractor, UnknownNamesAndWrongImagesAreRefused) {
       message,
       "extractor must be one of inception, inception-tf1, cifar-resnet20, cifar-resnet56, dino-vits16, dino-vitb16, "
       "dinov2-vits14, dinov2-vitb14, dinov2-vitl14, dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, digits, "
-      "torchscript:SIZE,RESIZE,MEAN,DEVIATION; got vgg");
+      "mnist, torchscript:SIZE,RESIZE,MEAN,DEVIATION; got vgg");
   EXPECT_THROW(make_extractor("digits", "no_such_file.safetensors", at::kCPU), Error);
   const auto digits = make_extractor("digits", "", at::kCPU);
   EXPECT_THROW(digits->features(at::zeros({2, 1, 8, 8})), Error);             // not uint8

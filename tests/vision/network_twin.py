@@ -1,6 +1,6 @@
 """The networks of the feature extractors, a second time and in Python: network_twin.py KIND WEIGHTS INPUT OUTPUT.
 
-KIND is cifar (weights: a ResNet of akamaster/pytorch_resnet_cifar10) or digits (weights: configs/digits_classifier.safetensors);
+KIND is cifar (weights: a ResNet of akamaster/pytorch_resnet_cifar10), digits or mnist (configs/KIND_classifier.safetensors);
 INPUT holds uint8 `images` [N, C, H, W]; OUTPUT gets `features` [N, 64] and `logits` [N, 10].
 """
 import sys
@@ -43,9 +43,18 @@ def digits(w, images):
     return features, features @ w["fc2.weight"].T + w["fc2.bias"]
 
 
+def mnist(w, images):
+    x = images.float() / 255
+    for key in ("conv1", "conv2", "conv3"):
+        x = F.relu(F.conv2d(x, w[key + ".weight"].float(), w[key + ".bias"].float(), padding=1))
+        x = x.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4).amax(4)
+    features = F.relu(x.flatten(1) @ w["fc1.weight"].float().T + w["fc1.bias"].float())
+    return features, features @ w["fc2.weight"].float().T + w["fc2.bias"].float()
+
+
 if __name__ == "__main__":
     kind, weights, source, target = sys.argv[1:]
     torch.set_num_threads(1)
     with torch.no_grad():
-        out = {"cifar": cifar, "digits": digits}[kind](load_file(weights), load_file(source)["images"])
+        out = {"cifar": cifar, "digits": digits, "mnist": mnist}[kind](load_file(weights), load_file(source)["images"])
     save_file({"features": out[0].contiguous(), "logits": out[1].contiguous()}, target)

@@ -62,10 +62,10 @@ class FeatureExtractor {
 /// RESIZE (none, bilinear, antialiased, tf1, bicubic), less MEAN, divided by DEVIATION, of values 0 … 255.
 const std::vector<std::string>& extractor_names();
 
-/// `weights` is a safetensors or torch file, or empty for the default place: "digits" ships beside the configs
-/// (`config_dir` is searched first); the others are looked for in the folder $SDG_WEIGHTS, then in ~/.cache/sdg. A
-/// missing file's Error says what to download and where to put it; an unknown name is a UsageError. bf16 is there for
-/// Inception, on a GPU or a CPU that computes it natively, and a UsageError elsewhere.
+/// `weights` is a safetensors or torch file, or empty for the default place: "digits" and "mnist" ship beside the
+/// configs (`config_dir` is searched first); the others are looked for in the folder $SDG_WEIGHTS, then in
+/// ~/.cache/sdg. A missing file's Error says what to download and where to put it; an unknown name is a UsageError. bf16
+/// is there for Inception, on a GPU or a CPU that computes it natively, and a UsageError elsewhere.
 std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights,
                                                  const at::Device& device,
                                                  const std::filesystem::path& config_dir = {},
