@@ -24,6 +24,7 @@
 #include "sdg/report/chart.h"
 #include "sdg/report/html_page.h"
 #include "sdg/study/cluster_study.h"
+#include "sdg/study/condition_gain.h"
 #include "sdg/tensors/tensor_file.h"
 
 namespace sdg::cli {
@@ -34,7 +35,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   SamplingArguments source;
   std::string out;
-  int64_t images = 5000, shown = 24, per_cluster = 8, generated = 64;
+  int64_t images = 5000, shown = 24, per_cluster = 8, generated = 64, told = 1000;
 };
 
 constexpr const char* kExamples =
@@ -75,6 +76,7 @@ class Report {
 
   void write(const fs::path& folder) {
     overview();
+    told();
     if (!network::patch_level(config_))
       contact_sheets();
     else
@@ -120,6 +122,31 @@ class Report {
     });
     order_.resize(static_cast<size_t>(std::min(arguments_.shown, clusters_)));
     counts_ = sizes.counts;
+  }
+
+  // How much of the flow loss the conditions take away.
+  void told() {
+    if (!trained_.prior.defined() || config_.condition.drop == 0) return;
+    const auto n = std::min<int64_t>(arguments_.told, static_cast<int64_t>(indices_.size()));
+    const auto every = static_cast<int64_t>(indices_.size()) / n;
+    std::vector<int64_t> rows, images;
+    for (int64_t i = 0; i < n; ++i) rows.push_back(i * every);
+    for (const auto row : rows) images.push_back(indices_[static_cast<size_t>(row)]);
+    ProgressBar bar("ask", "img/s");
+    const auto gain = study::condition_gain(trained_, dataset_, images, ids_.index_select(0, at::tensor(rows)),
+                                            {0.1, 0.3, 0.5, 0.7, 0.9}, device_, bar.callback());
+    page_.heading("What the conditions tell the network");
+    std::vector<std::vector<std::string>> table{{"time", "told nothing", "its own", "less by", "another's", "less by"}};
+    const auto less = [&](double error, double without) { return percent(1 - error / without); };
+    for (size_t i = 0; i < gain.times.size(); ++i)
+      table.push_back({fixed(gain.times[i], 1), fixed(gain.none[i]), fixed(gain.own[i]),
+                       less(gain.own[i], gain.none[i]), fixed(gain.other[i]), less(gain.other[i], gain.none[i])});
+    page_.table(table);
+    const auto sentence = cat("Of the error of the velocity an image's own condition takes away ", percent(gain.gain),
+                              " (standard error ", percent(gain.error), ", ", n,
+                              " images, fresh noise), another image's ", percent(gain.gain_of_other), ".");
+    page_.paragraph(sentence);
+    std::printf("%s\n", sentence.c_str());
   }
 
   Tensor draw(int64_t cluster, int64_t count) const {
@@ -300,6 +327,8 @@ Command clusters_command() {
         };
         number("--shown", arguments->shown, "clusters to show; of patch-level runs, images; 24 unless given");
         number("--per-cluster", arguments->per_cluster, "members and drawn images a cluster; 8 unless given");
+        number("--told", arguments->told,
+               "images at which the network is asked what their conditions tell it; 1000 unless given", 2);
         number("--generated", arguments->generated, "images compared with the training images; 64 unless given");
         app.add_option("--autoencoder", arguments->source.autoencoder,
                        "runs trained on latents: what decodes them; default: what made them")
