@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +23,6 @@ import numpy as np
 
 def say(**what):
     print(json.dumps(what), flush=True)
-
-
-def run(program, *arguments, threads):
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
-    start = time.perf_counter()
-    done = subprocess.run([program, *map(str, arguments)], env=environment, capture_output=True, text=True)
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, arguments))}: {done.stderr}")
-    return done.stdout, seconds
 
 
 def with_torchvision(torch):
@@ -63,7 +54,7 @@ def random_inception(torch, pytorch_fid_inception, path):
 
 
 def measured(words, threads):
-    """Standard output, seconds and peak GiB of a process."""
+    """Standard output, seconds, peak GiB and processor seconds of a process."""
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
     start = time.perf_counter()
     with tempfile.TemporaryFile() as out:
@@ -73,7 +64,7 @@ def measured(words, threads):
         out.seek(0)
         if status:
             sys.exit(f"failed: {' '.join(map(str, words))}")
-        return out.read().decode(), seconds, usage.ru_maxrss / 2**20
+        return out.read().decode(), seconds, usage.ru_maxrss / 2**20, usage.ru_utime + usage.ru_stime
 
 
 def features(arguments, folder):
@@ -97,28 +88,30 @@ def features(arguments, folder):
         halves.append(own)
     with torch.no_grad():  # warm
         net(torch.zeros(2, 3, 32, 32))
-    theirs, statistics = 0.0, []
+    statistics, start, busy = [], time.perf_counter(), time.process_time()
     for own in halves:
-        start = time.perf_counter()
         statistics.append(fid_score.calculate_activation_statistics(sorted(own.glob("*")), net, 50, 2048, "cpu", 0))
-        theirs += time.perf_counter() - start
+    theirs, their_busy = time.perf_counter() - start, time.process_time() - busy
+    with warnings.catch_warnings():  # fewer images than features
+        warnings.simplefilter("ignore")
+        try:
+            right = float(fid_score.calculate_frechet_distance(*statistics[0], *statistics[1]))
+        except ValueError:  # an imaginary part
+            right = float("nan")
     common = ["--extractor", "inception", "--extractor-weights", weights, "--device", "cpu"]
     precisions = ["float32"] + (["bf16"] if "avx512_bf16" in Path("/proc/cpuinfo").read_text() else [])
     for precision in precisions:
-        ours, stats, option = 0.0, [], ["--extractor-precision", precision]
+        ours, our_busy, stats, option = 0.0, 0.0, [], ["--extractor-precision", precision]
         for i, own in enumerate(halves):
             stats.append(folder / f"{precision}{i}.npz")
-            _, took = run(arguments.sdg, "ref-stats", own, *common, *option, "--out", stats[-1], threads=arguments.threads)
-            ours += took
+            _, took, _, cpu = measured([arguments.sdg, "ref-stats", own, *common, *option, "--out", stats[-1]], arguments.threads)
+            ours, our_busy = ours + took, our_busy + cpu
         own = [np.load(s) for s in stats]
-        out, _ = run(arguments.sdg, "eval-fid", "--images", stats[0], "--reference", stats[1], *common, *option, "--json",
-                     threads=arguments.threads)
+        out = measured([arguments.sdg, "eval-fid", "--images", stats[0], "--reference", stats[1], *common, *option, "--json"], arguments.threads)[0]
         value = json.loads(out)["value"]
-        right = fid_score.calculate_frechet_distance(*statistics[0], *statistics[1])
-        same = fid_score.calculate_frechet_distance(own[0]["mu"], own[0]["sigma"], own[1]["mu"], own[1]["sigma"])
         say(what=f"features in {precision}, decoding and sdg's start (twice) included", images=len(files), threads=arguments.threads,
-            pytorch_fid_seconds=theirs, sdg_seconds=ours, times=theirs / ours, fid_pytorch_fid=float(right), fid_sdg=value,
-            relative=abs(value / right - 1), fid_pytorch_fid_of_sdgs_statistics=float(same), relative_same=abs(value / same - 1),
+            pytorch_fid_seconds=theirs, sdg_seconds=ours, times=theirs / ours, pytorch_fid_processor_seconds=their_busy, sdg_processor_seconds=our_busy, fid_pytorch_fid=right, fid_sdg=value,
+            relative=abs(value / right - 1),
             largest_mean_difference=float(max(np.abs(o["mu"] - s[0]).max() for o, s in zip(own, statistics))))
 
 
@@ -148,16 +141,16 @@ def frechet(arguments, folder):
         sides.append((x.mean(0), np.cov(x, rowvar=False)))
         np.savez(file, mu=sides[-1][0], sigma=sides[-1][1])
     with threadpool_limits(arguments.threads):
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         root = scipy.linalg.sqrtm(sides[0][1] @ sides[1][1])
         right = ((sides[0][0] - sides[1][0]) ** 2).sum() + np.trace(sides[0][1]) + np.trace(sides[1][1]) - 2 * np.trace(root).real
-        theirs = time.perf_counter() - start
+        theirs, their_busy = time.perf_counter() - start, time.process_time() - busy
     test = Path(arguments.sdg).resolve().parent / "tests" / "sdg_test_metrics"
     os.environ["SDG_STATISTICS"] = ",".join(map(str, files))
-    out, _, _ = measured([test, "--gtest_also_run_disabled_tests", "--gtest_filter=Frechet.DISABLED_TimeOfNamedStatistics"], arguments.threads)
-    ours, value = map(float, next(line for line in out.splitlines() if line.startswith("frechet ")).split()[1:])
+    out, *_ = measured([test, "--gtest_also_run_disabled_tests", "--gtest_filter=Frechet.DISABLED_TimeOfNamedStatistics"], arguments.threads)
+    ours, our_busy, value = map(float, next(line for line in out.splitlines() if line.startswith("frechet ")).split()[1:])
     say(what="Frechet distance of 2048 features, the function alone", threads=arguments.threads, scipy_sqrtm_seconds=theirs, sdg_seconds=ours,
-        times=theirs / ours, relative=abs(value / right - 1))
+        times=theirs / ours, scipy_processor_seconds=their_busy, sdg_processor_seconds=our_busy, relative=abs(value / right - 1))
     weights = folder / "inception.pth"
     if not weights.exists():
         import torch
@@ -167,14 +160,15 @@ def frechet(arguments, folder):
 
         random_inception(torch, inception, weights)
     try:
-        _, theirs, _ = measured([sys.executable, "-c", PROCESS_OF_PYTORCH_FID, *files], arguments.threads)
+        _, theirs, _, their_busy = measured([sys.executable, "-c", PROCESS_OF_PYTORCH_FID, *files], arguments.threads)
     except SystemExit:
         return say(what="pytorch-fid's process: not to be had")
-    _, ours, _ = measured([arguments.sdg, "eval-fid", "--images", files[0], "--reference", files[1], "--extractor", "inception",
+    _, ours, _, our_busy = measured([arguments.sdg, "eval-fid", "--images", files[0], "--reference", files[1], "--extractor", "inception",
                            "--extractor-weights", weights, "--device", "cpu", "--json"], arguments.threads)
-    _, idle, _ = measured([arguments.sdg, "--version"], arguments.threads)
+    _, idle, *_ = measured([arguments.sdg, "--version"], arguments.threads)
     say(what="the same, a whole process with start and files; sdg's also reads the network's weights", threads=arguments.threads,
-        pytorch_fid_seconds=theirs, sdg_seconds=ours, times=theirs / ours, sdg_start_seconds=idle)
+        pytorch_fid_seconds=theirs, sdg_seconds=ours, times=theirs / ours, sdg_start_seconds=idle,
+        pytorch_fid_processor_seconds=their_busy, sdg_processor_seconds=our_busy)
 
 
 MANIFOLDS = {
@@ -211,18 +205,18 @@ def manifold(arguments, folder):
 
         random_inception(torch, inception, weights)
     what = f"precision and recall of {arguments.rows} x {arguments.rows} at 2048, a whole process"
-    out, seconds, peak = measured([arguments.sdg, "eval", "--images", files[1], "--reference", files[0], "--extractor", "inception", "--extractor-weights",
+    out, seconds, peak, busy = measured([arguments.sdg, "eval", "--images", files[1], "--reference", files[0], "--extractor", "inception", "--extractor-weights",
                                    weights, "--device", "cpu", "--metrics", "pr", "--json"], arguments.threads)
     found = {name: score["value"] for name, score in json.loads(out)["metrics"].items()}
-    say(what=what, who="sdg eval", threads=arguments.threads, seconds=seconds, peak_gib=peak, **found)
+    say(what=what, who="sdg eval", threads=arguments.threads, seconds=seconds, processor_seconds=busy, peak_gib=peak, **found)
     for who, code in MANIFOLDS.items():
         try:
-            out, seconds, peak = measured([sys.executable, "-c", code, *files], arguments.threads)
+            out, seconds, peak, busy = measured([sys.executable, "-c", code, *files], arguments.threads)
         except SystemExit:
             say(what=what, who=who, threads=arguments.threads, seconds="failed, or not to be had")
             continue
         precision, recall = map(float, out.split())
-        say(what=what, who=who, threads=arguments.threads, seconds=seconds, peak_gib=peak, precision=precision, recall=recall)
+        say(what=what, who=who, threads=arguments.threads, seconds=seconds, processor_seconds=busy, peak_gib=peak, precision=precision, recall=recall)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <functional>
 
-#include "evaluate/read_ahead_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/parallel.h"
 #include "sdg/core/text.h"
 #include "sdg/data/crop.h"
+#include "sdg/evaluate/read_ahead.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/network/assign.h"
 #include "sdg/tensors/npz.h"

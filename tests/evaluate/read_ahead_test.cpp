@@ -4,9 +4,9 @@
 #include <chrono>
 #include <thread>
 
-#include "evaluate/read_ahead_impl.h"
 #include "sdg/core/error.h"
-#include "support/message_of.h"
+#include "sdg/evaluate/read_ahead.h"
+#include "support/temporary_folder.h"
 
 using namespace sdg;
 
