@@ -4,11 +4,11 @@
 
 namespace sdg {
 
-/// While one lives, tensors that its thread makes on the CPU lie in blocks that the thread gave back before, of the same
-/// number of bytes, so that work which repeats itself takes no memory from the system after its first round. What is
-/// kept goes back with the pool; tensors may outlive it and may be given up on other threads. A pool within the life of
-/// another of the same thread does nothing. Programs that link this have LibTorch allocate through it, with and without
-/// a pool: 64 bytes before each tensor's are its own.
+/// While one lives, tensors that its thread makes on the CPU lie in blocks that the thread gave back before, of the
+/// same number of bytes, so that work which repeats itself takes no memory from the system after its first round. What
+/// is kept goes back with the pool; tensors may outlive it and may be given up on other threads. A pool within the life
+/// of another of the same thread does nothing. Programs that link this have LibTorch allocate through it, with and
+/// without a pool: 64 bytes before each tensor's are its own.
 class BlockPool {
  public:
   BlockPool();
