@@ -113,12 +113,21 @@ void print_json(const std::string& where, const checkpoint::Trained& trained, co
   std::printf("%s\n", io::json_text(out).c_str());
 }
 
+// A folder may be called a.npz, but nobody means one.
+void check_folder_name(const std::string& out) {
+  const auto suffix = std::filesystem::path(out).extension();
+  for (const auto* one : {".npz", ".safetensors", ".png", ".webp"})
+    SDG_CHECK_USAGE(suffix != one, "--out: expected a folder for many pictures, got ", out,
+                    "; --npz FILE.npz writes them to one file, --trace FILE.png the way of one");
+}
+
 int draw(const Arguments& arguments, const checkpoint::Trained& trained, const generate::Request& request,
          const std::string& decoder, const at::Device& device) {
   if (!arguments.trace.empty()) return draw_trace(arguments, trained, request, device);
   const bool npz = !arguments.npz.empty(), latents = !arguments.latents.empty();
   SDG_CHECK_USAGE(!latents || request.to_images, "--latents: this run draws pixels; --npz writes them to one file");
   const auto& where = npz ? arguments.npz : latents ? arguments.latents : arguments.out;
+  if (!npz && !latents) check_folder_name(where);
   const Output output{where, arguments.overwrite, arguments.format == Format::kWebp,
                       content_of(trained, request, decoder, device)};
   const Stopwatch watch;

@@ -116,6 +116,9 @@ TEST_F(Folder, NothingIsTouchedBeforeTheRequestIsKnownToMakeSense) {
     expect_failure(sdg("sample --run run --count 2 --out never " + wrong), 2, "");
     EXPECT_FALSE(std::filesystem::exists(folder_ / "never")) << wrong;
   }
+  expect_failure(sdg("sample --run run --count 2 --out a.npz"), 2,
+                 "--out: expected a folder for many pictures, got a.npz");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "a.npz"));
   std::filesystem::create_directories(folder_ / "folder");
   expect_failure(sdg("sample --run run --count 2 --npz folder"), 1, "folder: expected a file, got a folder");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "folder.rows.partial"));
