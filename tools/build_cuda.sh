@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds program and GPU tests against the CUDA build of LibTorch, on a machine that needs neither a GPU nor a driver.
 #   tools/build_cuda.sh                build/cuda/sdg and build/cuda/tests/sdg_test_gpu
-#   tools/build_cuda.sh --runtime      besides fetches CUDA's own libraries (4 GB), so that the program starts here too
+#   tools/build_cuda.sh --runtime      besides fetches CUDA's own libraries (2.7 GB), so that the program starts here too
 # The wheel of torch 2.11.0 comes without its dependencies (0.5 GB to fetch, 1 GB unpacked; kept in build/cuda-torch): CUDA's
 # headers are needed for our kernels alone, and come with nvcc. Without nvcc (found on PATH, in CUDA_HOME or /usr/local/cuda) there
 # are no kernels, and tensor operations take their place. SDG_CUDA_OPTIMISE=-O1 makes the host's code in less time.
