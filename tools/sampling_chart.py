@@ -1,9 +1,9 @@
-"""The picture of tools/sampling_table.py: distance over CPU seconds, both logarithmic, as SVG. Needs nothing but Python."""
+"""The picture of tools/sampling_table.py: distance over seconds, both logarithmic, as SVG. Needs nothing but Python."""
 import math
 
 COLOURS = ["#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 860, 470, 64, 235, 48, 52
-TICKS = [m * 10.0**e for e in range(-3, 5) for m in (1, 1.5, 2, 3, 5, 7)]
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 885, 470, 64, 260, 48, 52
+TICKS = [m * 10.0**e for e in range(-3, 5) for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)]
 
 
 def family(name):
@@ -70,7 +70,7 @@ def draw(rows, path, title, within=1.02, faster=16):
         mark = (f'<circle cx="{right + 16}" cy="{y}" r="4" fill="{colour}"/>' if i < len(COLOURS)
                 else f'<rect x="{right + 12.5}" y="{y - 3.5}" width="7" height="7" fill="{colour}"/>')
         out.append(mark + f'<text x="{right + 26}" y="{y + 4}" font-size="10">{escape(kind)}</text>')
-    out.append(f'<text x="{(LEFT + right) / 2:.0f}" y="{bottom + 34}" text-anchor="middle">CPU seconds of drawing (logarithmic)</text>')
+    out.append(f'<text x="{(LEFT + right) / 2:.0f}" y="{bottom + 34}" text-anchor="middle">seconds of drawing (logarithmic)</text>')
     out.append(f'<text x="16" y="{(TOP + bottom) / 2:.0f}" text-anchor="middle" transform="rotate(-90 16 {(TOP + bottom) / 2:.0f})">distance (logarithmic)</text>')
     if left_out:
         names = "; ".join(f"{row[0]} ({row[1]:.1f})" for row in left_out)

@@ -32,7 +32,7 @@ SHORT = ["euler, 5 steps", "euler, 10 steps", "euler, 25 steps", "adams_bashfort
          "adams_bashforth, 25 steps", "dpmpp_2m, 5 steps", "dpmpp_2m, 10 steps", "dpmpp_2m, 25 steps", "unipc, 5 steps", "unipc, 6 steps",
          "unipc, 10 steps", "unipc, 25 steps", "heun, 5 steps", "heun, 10 steps", "euler, 10 steps, unguided before 0.4",
          "euler, 10 steps, guidance every 2nd, none between", "ddpm, 50 steps", "euler_maruyama, 50 steps"]
-FAST = ["euler, 10 steps", "adams_bashforth, 5 steps", "unipc, 5 steps", "unipc, 6 steps", "unipc, 8 steps"]
+FAST = ["adams_bashforth, 5 steps", "dpmpp_2m, 8 steps", "unipc, 5 steps", "unipc, 6 steps", "unipc, 8 steps"]
 
 
 def output(words):
