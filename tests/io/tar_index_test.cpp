@@ -157,7 +157,7 @@ TEST(TarIndex, IndexesTheRealArchives) {
         << name;
     const io::RandomAccessFile file(data / name);
     for (size_t i = 0; i < entries.size(); i += 97) {
-      if (!entries[i].name.ends_with("g") && !entries[i].name.ends_with("G")) continue;
+      if (!entries[i].name.ends_with('g') && !entries[i].name.ends_with('G')) continue;
       const auto start = file.read(entries[i].offset, 2);
       EXPECT_TRUE(start[0] == std::byte{0xFF} && start[1] == std::byte{0xD8}) << entries[i].name;
     }

@@ -99,5 +99,5 @@ TEST(LossOn, ARunLearnsAndItsCheckpointKnows) {
   const auto drawn = generate::generate(trained.info.config, trained.network, trained.prior, at::kCPU, request);
   const auto mean = drawn.images.to(at::kFloat).mean().item<double>();
   // The data: noise of mean 50 and one bright quarter of the four, 140 above it.
-  EXPECT_NEAR(mean, 50 + 140 / 4, 25);
+  EXPECT_NEAR(mean, 50 + 140 / 4.0, 25);
 }
