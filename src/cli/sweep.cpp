@@ -34,6 +34,7 @@ struct Arguments {
   std::vector<std::string> runs;
   std::vector<SampleAxis> axes;
   std::optional<int64_t> count, batch;
+  std::optional<sample::Graph> graph;
   ReferenceArguments reference;
   std::string out = "sweep", autoencoder, device = "auto";
 };
@@ -144,6 +145,7 @@ std::vector<study::SweepRow> points_of(const NamedRun& run, const Measurer& meas
   row.sample = trained.info.config.sample;
   row.sample.count = arguments.count.value_or(trained.info.config.eval.count);
   row.sample.batch = arguments.batch.value_or(kBatch);
+  row.sample.graph = arguments.graph.value_or(row.sample.graph);
   // Without a condition guidance changes nothing.
   const bool guided = trained.prior.defined();
   if (!guided) row.sample.guidance = 1;
@@ -251,6 +253,7 @@ Command sweep_command() {
             declare_sample_lists(app, arguments->axes);
             declare(app, "--count", arguments->count, declared("eval.count"), "Default: the run's eval.count.");
             declare(app, "--batch", arguments->batch, declared("sample.batch"));
+            declare(app, "--graph", arguments->graph, declared("sample.graph"), "Default: the run's sample.graph.");
             declare_reference(app, arguments->reference);
             app.add_option("--autoencoder", arguments->autoencoder,
                            "runs trained on latents: what decodes them; default: what made them")
