@@ -37,6 +37,8 @@ void add_drawn(Protocol& protocol, const sample::SampleOptions& sample, recipe::
   const auto options = generate::to_json(sample);
   for (const auto& [field, value] : options.items()) {
     if (field == "seed" || field == "count") continue;
+    // It came when there were protocols already, whose ids it leaves as they are where it does nothing.
+    if (field == "inner_guidance" && sample.inner_guidance == 1) continue;
     protocol.emplace_back("sample." + field, value.is_string() ? value.get<std::string>() : value.dump());
   }
   protocol.emplace_back("sample.condition", config::name(condition));

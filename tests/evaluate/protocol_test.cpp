@@ -21,4 +21,21 @@ TEST(Protocol, DifferencesAreNamedFromEitherSide) {
   EXPECT_TRUE(protocol_differences(a, a).empty());
 }
 
+// The ids in the documents are of these fields. An option that is added later must be left out where it does nothing.
+TEST(Protocol, WhatIsDrawnByDefaultHasTheFieldsThatItAlwaysHad) {
+  sample::SampleOptions sample;
+  sample.guidance = 1.5;
+  Protocol protocol;
+  add_drawn(protocol, sample, recipe::Source::kOnline);
+  std::string fields;
+  for (const auto& [field, value] : protocol) fields += field.substr(7) + " ";
+  EXPECT_EQ(fields,
+            "steps guidance guidance_begin guidance_end solver grid precision guidance_channels guidance_convention "
+            "guidance_schedule guide guidance_rescale guidance_every clip prior prior_temperature condition ");
+  sample.inner_guidance = 2;
+  Protocol inner;
+  add_drawn(inner, sample, recipe::Source::kOnline);
+  EXPECT_NE(protocol_id(inner), protocol_id(protocol));
+}
+
 }  // namespace sdg::evaluate
