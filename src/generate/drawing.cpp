@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "sdg/cluster/label_prior.h"
-#include "sdg/core/block_pool.h"
 #include "sdg/generate/even_rows.h"
 #include "sdg/sample/fitted_grid.h"
 #include "sdg/sample/grid.h"
@@ -188,7 +187,6 @@ std::vector<double> Drawing::find_grid() const {
 
 Tensor Drawing::walk(const Tensor& noise, const Tensor& clusters, const std::vector<int64_t>& samples,
                      const sample::StepFn& after_step) const {
-  const BlockPool pool;  // each step makes tensors of the same sizes
   auto network_says = denoiser(clusters, samples);
   if (effort) effort->images += static_cast<int64_t>(samples.size());
   auto x = noise;

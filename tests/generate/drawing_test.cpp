@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "generate/drawing.h"
-#include "sdg/core/block_pool.h"
 #include "sdg/core/error.h"
 #include "sdg/generate/content.h"
 #include "sdg/generate/generate.h"
@@ -327,23 +326,4 @@ TEST(GroupsOfImages, AreWholeOnACpuAndNoMoreThanIsWantedElsewhere) {
   EXPECT_EQ(groups(300, 600, 256, false), (Groups{{300, 556}, {556, 600}}));
   EXPECT_EQ(groups(16, 16, 16, true), Groups());
   EXPECT_EQ(groups(16, 16, 16, false), Groups());
-}
-
-TEST_F(Drawn, StepsAfterTheFirstOnesTakeNoMemoryAnew) {
-  for (const auto solver : {sample::Solver::kEuler, sample::Solver::kAdamsBashforth, sample::Solver::kDpmpp2m,
-                            sample::Solver::kUnipc, sample::Solver::kHeun, sample::Solver::kDdpm}) {
-    std::vector<int64_t> taken;
-    for (const int64_t steps : {4, 30}) {  // a method of several steps holds what it looks back at
-      auto request = request_;
-      request.sample.solver = solver;
-      request.sample.steps = steps;
-      generate::Drawing drawing{config_, network_, prior_, at::kCPU, request};
-      drawing.grid = drawing.find_grid();
-      const BlockPool pool;
-      drawing.draw_group({0, 16});
-      taken.push_back(pool.taken());
-    }
-    EXPECT_GT(taken[0], 10) << config::name(solver);
-    EXPECT_EQ(taken[1], taken[0]) << config::name(solver);
-  }
 }
