@@ -40,7 +40,8 @@ SgUNet random_net(const SgUNetOptions& options) {
     auto& value = item.value();
     const auto draw = test::fixed_normal(value.sizes(), seed++);
     const bool is_scale = value.dim() == 1 && !item.key().ends_with(".bias");
-    const double fan_in = value.dim() > 1 ? static_cast<double>(value.numel() / value.size(0)) : 25;
+    const auto inputs = value.numel() / value.size(0);
+    const double fan_in = value.dim() > 1 ? static_cast<double>(inputs) : 25;
     value.copy_(draw / std::sqrt(fan_in) + (is_scale ? 1 : 0));
   }
   return net;
