@@ -3,6 +3,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/vision/load_weights.h"
+#include "vision/unit_input_impl.h"
 
 namespace sdg::vision {
 namespace {
@@ -62,9 +63,7 @@ void CifarResNetImpl::load_state(const std::map<std::string, Tensor>& weights, c
 }
 
 Tensor cifar_resnet_input(const Tensor& images) {
-  check_shape(images, {-1, 3, -1, -1}, "cifar resnet: images");
-  Tensor x = images.to(at::kFloat) / 255;
-  if (x.size(2) != 32 || x.size(3) != 32) x = at::_upsample_bilinear2d_aa(x, {32, 32}, /*align_corners=*/false);
+  const Tensor x = unit_input(images, 3, 32, "cifar resnet: images");
   const Tensor mean = at::tensor({0.485F, 0.456F, 0.406F}, x.options()).view({3, 1, 1});
   const Tensor deviation = at::tensor({0.229F, 0.224F, 0.225F}, x.options()).view({3, 1, 1});
   return (x - mean) / deviation;

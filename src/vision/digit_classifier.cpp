@@ -2,6 +2,7 @@
 
 #include "sdg/core/shape.h"
 #include "sdg/vision/load_weights.h"
+#include "vision/unit_input_impl.h"
 
 namespace sdg::vision {
 namespace {
@@ -35,10 +36,7 @@ void DigitClassifierImpl::load_state(const std::map<std::string, Tensor>& weight
 }
 
 Tensor digit_classifier_input(const Tensor& images) {
-  check_shape(images, {-1, 1, -1, -1}, "digit classifier: images");
-  const Tensor x = images.to(at::kFloat) / 255;
-  if (x.size(2) == kSide && x.size(3) == kSide) return x;
-  return at::_upsample_bilinear2d_aa(x, {kSide, kSide}, /*align_corners=*/false);
+  return unit_input(images, 1, kSide, "digit classifier: images");
 }
 
 }  // namespace sdg::vision

@@ -2,6 +2,7 @@
 
 #include "sdg/core/shape.h"
 #include "sdg/vision/load_weights.h"
+#include "vision/unit_input_impl.h"
 
 namespace sdg::vision {
 namespace {
@@ -37,10 +38,7 @@ void MnistClassifierImpl::load_state(const std::map<std::string, Tensor>& weight
 }
 
 Tensor mnist_classifier_input(const Tensor& images) {
-  check_shape(images, {-1, 1, -1, -1}, "MNIST classifier: images");
-  const Tensor x = images.to(at::kFloat) / 255;
-  if (x.size(2) == kMnistSide && x.size(3) == kMnistSide) return x;
-  return at::_upsample_bilinear2d_aa(x, {kMnistSide, kMnistSide}, /*align_corners=*/false);
+  return unit_input(images, 1, kMnistSide, "MNIST classifier: images");
 }
 
 }  // namespace sdg::vision
