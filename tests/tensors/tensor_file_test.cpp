@@ -45,7 +45,7 @@ void expect_same(const tensors::TensorFile& a, const tensors::TensorFile& b) {
 }
 
 // The bytes of a file with this header and `data_bytes` of zeros.
-std::string file_bytes(std::string header, size_t data_bytes) {
+std::string file_bytes(const std::string& header, size_t data_bytes) {
   uint64_t length = header.size();
   std::string out(8, '\0');
   std::memcpy(out.data(), &length, 8);
