@@ -72,5 +72,6 @@ TEST_F(OddImages, GridsOfSamplesAreSaidToBeOfAnotherSize) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.err, HasSubstr("against images of size 8x8"));
   std::filesystem::remove(folder_ / "grids/b.png");
-  test::expect_failure(sdg("eval-fid --run run --images grids"), 1, "grids: holds one image; a covariance of features needs at least 2");
+  test::expect_failure(sdg("eval-fid --run run --images grids"), 1,
+                       "grids: holds one image; a covariance of features needs at least 2");
 }
