@@ -4,9 +4,9 @@ include(GoogleTest)
 set(SDG_TEST_OPTIONS $<$<OR:$<CONFIG:Release>,$<BOOL:${SDG_SANITIZE}>>:-O0>)
 # Tests that train or start the program dozens of times each, as GoogleTest filters by program. They get the label slow, so that
 # tools/sanitize.sh, under which everything takes several times as long, can leave them out: ctest -LE slow.
-set(SDG_SLOW_TESTS_cli "Ranks.*:Evaluating.*:SampleMore.*:CommandLine.*:Origin.*:OthersWeights.*:Weights.*:Folder.*:Program.StopsOnSigterm*:Program.EveryCommandThatLoads*:Measuring.FoldersTars*:Measuring.ImagesOfMany*:Regions.ClustersOfAnOutside*")
-set(SDG_SLOW_TESTS_learn "LearnerRanks.With*")
-set(SDG_SLOW_TESTS_run "Training.EveryWayOfClustering*:Training.TheNumberOfThreads*")
+set(SDG_SLOW_TESTS_cli "Ranks.*:Evaluating.*:SampleMore.*:CommandLine.*:Origin.*:OthersWeights.*:Weights.*:Folder.*:Program.StopsOnSigterm*:Program.EveryCommandThatLoads*:Measuring.*:Regions.ClustersOfAnOutside*")
+set(SDG_SLOW_TESTS_learn "LearnerRanks.With*:LearnerRanks.BeginsConditions*")
+set(SDG_SLOW_TESTS_run "Training.EveryWayOfClustering*:Training.TheNumberOfThreads*:Training.GuidanceThatIsLearned*:StoredConditions.OfEveryKind*:DistanceWatch.AStopped*:RunOverRanks.*")
 set(SDG_SLOW_TESTS_cluster "Kmeans.InertiaOfRealDigits*")
 set(SDG_SLOW_TESTS_generate "Generating.GuidanceInAnInterval*")
 function(sdg_add_test name)

@@ -206,7 +206,8 @@ TEST(Connect, ARankThatNeverComesIsAnErrorWhenPatienceEnds) {
 TEST(RankProcess, DISABLED_Exchanges) {
   const auto reducer = connected();
   const auto rank = reducer->rank(), ranks = reducer->ranks();
-  const auto of_all = static_cast<double>(ranks * (ranks - 1) / 2);
+  const auto sum_of_ranks = ranks * (ranks - 1) / 2;
+  const auto of_all = static_cast<double>(sum_of_ranks);
   for (const auto type : {at::kDouble, at::kFloat, at::kLong}) {
     auto values = at::full({3, 2}, rank, type);
     reducer->all_reduce(values);
@@ -248,7 +249,8 @@ TEST(RankProcess, DISABLED_Exchanges) {
   for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(texts[i], std::string(i, 'x'));
   const auto x = at::full({2}, 1.0 + static_cast<double>(rank), at::kDouble).requires_grad_();
   (sum_over_ranks(x.square(), *reducer).sum() * static_cast<double>(rank + 1)).backward();
-  EXPECT_TRUE(at::equal(x.grad(), 2 * x.detach() * static_cast<double>(ranks * (ranks + 1) / 2))) << x.grad();
+  const auto factors = ranks * (ranks + 1) / 2;
+  EXPECT_TRUE(at::equal(x.grad(), 2 * x.detach() * static_cast<double>(factors))) << x.grad();
   reducer->sum(int64_t{0});  // nobody leaves while others still read
 }
 

@@ -19,8 +19,6 @@ using test::message_of;
 using test::rejection;
 using test::TemporaryFolder;
 using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::StartsWith;
 namespace pickle = test::pickle;
 
 namespace {

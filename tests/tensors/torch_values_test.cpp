@@ -14,7 +14,6 @@
 #include "tensors/torch_bytes.h"
 
 using namespace sdg;
-using test::message_of;
 using test::TemporaryFolder;
 using ::testing::HasSubstr;
 using ::testing::Not;
