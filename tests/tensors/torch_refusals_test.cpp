@@ -156,7 +156,12 @@ TEST(TorchFile, MemoryStaysBoundedWhateverThePickleSays) {
                                         "a")),
               HasSubstr("holds no tensors"));  // holds itself
   EXPECT_THAT(rejection(test::torch_zip("]" + std::string(5'000'000, 'N'))), HasSubstr("more than 2000000 values"));
-  EXPECT_LT(peak_kilobytes() - before, 900'000);
+#if __has_feature(address_sanitizer)
+  constexpr int64_t kMost = 2'000'000;  // which keeps a while what was freed, and a margin about each block
+#else
+  constexpr int64_t kMost = 900'000;
+#endif
+  EXPECT_LT(peak_kilobytes() - before, kMost);
 }
 
 TEST(TorchFile, LegacyFilesThatLieAreRefused) {
