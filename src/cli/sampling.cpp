@@ -9,6 +9,7 @@
 #include "sdg/checkpoint/same_data.h"
 #include "sdg/config/value.h"
 #include "sdg/core/error.h"
+#include "sdg/core/whole_number.h"
 #include "sdg/generate/guide_network.h"
 #include "sdg/image/image.h"
 #include "sdg/latents/latent_images.h"
@@ -24,13 +25,12 @@ int64_t class_index(const std::string& text, const checkpoint::Trained& trained)
   const auto& names = trained.info.class_names;
   const auto found = std::find(names.begin(), names.end(), text);
   if (found != names.end()) return found - names.begin();
-  int64_t index = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), index);
-  SDG_CHECK_USAGE(failed == std::errc() && end == text.data() + text.size() && index >= 0,
-                  "--class: expected a class name of the training data or an index, got \"", text, "\"");
-  SDG_CHECK_USAGE(!trained.prior.defined() || index < trained.prior.size(0), "--class: this run has classes 0 to ",
-                  trained.prior.size(0) - 1, ", got ", index);
-  return index;
+  const auto index = whole_number(text);
+  SDG_CHECK_USAGE(index && *index >= 0, "--class: expected a class name of the training data or an index, got \"", text,
+                  "\"");
+  SDG_CHECK_USAGE(!trained.prior.defined() || *index < trained.prior.size(0), "--class: this run has classes 0 to ",
+                  trained.prior.size(0) - 1, ", got ", *index);
+  return *index;
 }
 
 // Grey values as cluster numbers, [L] row by row; larger pictures have one block of equal size a patch, whose middle
