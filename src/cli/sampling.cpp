@@ -9,6 +9,7 @@
 #include "sdg/checkpoint/same_data.h"
 #include "sdg/config/value.h"
 #include "sdg/core/error.h"
+#include "sdg/core/text.h"
 #include "sdg/core/whole_number.h"
 #include "sdg/generate/guide_network.h"
 #include "sdg/image/image.h"

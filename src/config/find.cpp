@@ -151,7 +151,7 @@ ConfigSummary config_summary(const fs::path& file) {
   SDG_CHECK(in, file.string(), ": cannot be read");
   const std::string sign = "# ", mark = sign + "Measured: ";
   ConfigSummary out;
-  for (std::string line; std::getline(in, line) && line.starts_with("#");) {
+  for (std::string line; std::getline(in, line) && line.starts_with('#');) {
     if (line.starts_with(mark)) {
       out.measured = line.substr(mark.size());
     } else if (out.what.empty() && line.starts_with(sign)) {

@@ -21,9 +21,8 @@ at::Device cuda_device(std::string_view name) {
                       : cat(" (it was built for CUDA ", cuda_version(), "; is there a card, and a driver for that?)"));
   try {
     const at::Device device{std::string(name)};
-    const auto count = static_cast<int>(torch::cuda::device_count());
-    const int index = device.index();  // NOLINT(bugprone-signed-char-misuse): a number of eight bits, not a character
-    SDG_CHECK_USAGE(index < count, "device ", name, " asked for, but there are only ", count);
+    const auto count = torch::cuda::device_count();  // LibTorch's number of eight bits, which + makes an int of
+    SDG_CHECK_USAGE(device.index() < count, "device ", name, " asked for, but there are only ", +count);
     return at::Device(at::kCUDA, device.has_index() ? device.index() : at::DeviceIndex{0});
   } catch (const c10::Error&) {
     throw UsageError(cat("device must be auto, cpu, cuda or cuda:N, got ", name));

@@ -18,6 +18,12 @@ int64_t level_width(const UNetOptions& o, size_t level) {
   return static_cast<int64_t>(o.levels[level] * static_cast<double>(o.width));
 }
 
+// Of a weight [out, in, …]: how many numbers go into one of its answers.
+double inputs_of(const Tensor& weight) {
+  const auto inputs = weight.numel() / weight.size(0);
+  return static_cast<double>(inputs);
+}
+
 // Makes the layers of the blocks; the widths are all it needs to know.
 class LayerMaker {
  public:
@@ -213,13 +219,13 @@ void initialize_unet(torch::nn::Module& net, uint64_t seed) {
     } else if (value.dim() == 1 && !name.ends_with(".bias")) {
       nn::Initializer::constant(value, 1);  // weight or gamma of a norm
     } else if (value.dim() > 1) {
-      init.uniform(value, name, 1 / std::sqrt(static_cast<double>(value.numel() / value.size(0))));
+      init.uniform(value, name, 1 / std::sqrt(inputs_of(value)));
     } else {
       const auto& weight = parameters[base + ".weight"];
       if (weight.dim() == 1) {
         nn::Initializer::constant(value, 0);
       } else {
-        init.uniform(value, name, 1 / std::sqrt(static_cast<double>(weight.numel() / weight.size(0))));
+        init.uniform(value, name, 1 / std::sqrt(inputs_of(weight)));
       }
     }
   }

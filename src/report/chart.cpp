@@ -65,7 +65,8 @@ Colour ramp(double share) {
 std::vector<uint8_t> distinct_colour(int64_t i) {
   const auto colour = colour_of(i);
   // Each further round through the set is darker, down to a third.
-  const double dim = std::max(0.35, 1.0 - 0.22 * static_cast<double>(i / static_cast<int64_t>(kColours.size())));
+  const auto round = i / static_cast<int64_t>(kColours.size());
+  const double dim = std::max(0.35, 1.0 - 0.22 * static_cast<double>(round));
   std::vector<uint8_t> out;
   for (const auto c : colour) out.push_back(static_cast<uint8_t>(std::lround(c * dim)));
   return out;

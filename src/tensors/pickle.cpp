@@ -54,7 +54,7 @@ class Machine {
   template <class T>
   T number() {
     T value = 0;
-    std::memcpy(&value, take(sizeof(T)).data(), sizeof(T));
+    take(sizeof(T)).copy(reinterpret_cast<char*>(&value), sizeof(T));
     return value;
   }
   std::string_view line() {
@@ -261,7 +261,7 @@ class Machine {
 
   // To a list, or to an object of an unknown class that is also a list.
   void append(const TorchValue::List& items) {
-    pool_.charge(items.size() * (sizeof(items[0]) + sizeof(TorchValue::Dict::items[0])));
+    pool_.charge(items.size() * (sizeof(TorchValue::List::value_type) + sizeof(TorchValue::Dict::items[0])));
     if (auto* list = std::get_if<TorchValue::List>(&top().data)) {
       list->insert(list->end(), items.begin(), items.end());
       return;

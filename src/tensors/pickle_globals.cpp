@@ -161,7 +161,7 @@ TorchValue* make_list(ValuePool& pool, const std::string& type, const List& argu
   if (arguments.empty()) return pool.make(List{});
   const auto* items = arguments[0]->get<List>();
   if (!items) return make_record(pool, type, arguments);
-  pool.charge(items->size() * sizeof(items));
+  pool.charge(items->size() * sizeof(List::value_type));
   return pool.make(*items);
 }
 
@@ -202,7 +202,7 @@ TorchValue* new_object(ValuePool& pool, const List& arguments) {
   const auto* type = arguments.empty() ? nullptr : arguments[0]->get<Object>();
   SDG_CHECK(type && type->is_global && !type->name.starts_with("copyreg."), pool.where(),
             ": an object without a class");
-  pool.charge(arguments.size() * sizeof(arguments[0]));
+  pool.charge(arguments.size() * sizeof(List::value_type));
   return apply_global(pool, *arguments[0], List(arguments.begin() + 1, arguments.end()));
 }
 
@@ -268,7 +268,7 @@ bool unwrap_config(ValuePool& pool, TorchValue& object, const TorchValue& state)
     return true;
   }
   if (const auto* text = content->get<std::string>()) pool.charge(text->size());
-  if (const auto* list = content->get<List>()) pool.charge(list->size() * sizeof(list));
+  if (const auto* list = content->get<List>()) pool.charge(list->size() * sizeof(List::value_type));
   if (!content->get<Dict>()) object.data = TorchValue(*content).data;
   return true;
 }
@@ -367,7 +367,7 @@ void apply_state(ValuePool& pool, TorchValue& object, const TorchValue& state) {
         add_attributes(pool, *record, *attributes);
     return;
   }
-  pool.charge(sizeof(&state));
+  pool.charge(sizeof(List::value_type));
   record->given.push_back(&state);
 }
 

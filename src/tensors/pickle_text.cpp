@@ -47,8 +47,9 @@ void put_utf8(std::string& out, uint32_t code) {
 std::optional<uint32_t> take_hex(std::string_view& text, size_t digits) {
   uint32_t value = 0;
   if (text.size() < digits) return std::nullopt;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + digits, value, 16);
-  if (failed != std::errc() || end != text.data() + digits) return std::nullopt;
+  const auto* const front = text.data();
+  const auto [end, failed] = std::from_chars(front, front + digits, value, 16);
+  if (failed != std::errc() || end != front + digits) return std::nullopt;
   text.remove_prefix(digits);
   return value;
 }

@@ -88,7 +88,7 @@ Weights read_file(const fs::path& path, const std::string& entry) {
   if (looks_like_zip(start)) {
     out.format = "npz";
     out.tensors = read_npz(path, {}, &out.unread);
-  } else if (start.starts_with("{") && !looks_like_safetensors(start)) {
+  } else if (start.starts_with('{') && !looks_like_safetensors(start)) {
     out = read_index(path, where);
   } else {
     SDG_CHECK(looks_like_safetensors(start), where,

@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sdg/model/unet_layers.h"
@@ -40,7 +41,7 @@ class UNetBlockImpl : public torch::nn::Module {
  public:
   template <class Layer>
   void add(Layer layer) {
-    layers_.push_back(register_module(std::to_string(layers_.size()), layer));
+    layers_.push_back(register_module(std::to_string(layers_.size()), std::move(layer)));
   }
   Tensor forward(const Tensor& x, const UNetSignal& signal) const;
   const std::vector<std::shared_ptr<UNetLayer>>& layers() const { return layers_; }
