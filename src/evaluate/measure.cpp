@@ -1,5 +1,7 @@
 #include "sdg/evaluate/measure.h"
 
+#include <algorithm>
+
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
 #include "sdg/core/text.h"
@@ -18,10 +20,11 @@ bool is_npz(const std::string& path) {
 
 bool holds_statistics(const std::string& path) {
   const auto suffix = io::lower_suffix(path);
-  if (suffix == ".pt" || suffix == ".pth" || suffix == ".pkl") {  // torch-fidelity's
+  if (suffix == ".pt" || suffix == ".pth" || suffix == ".pkl") {  // torch-fidelity's, EDM2's
     try {
       const auto tensors = tensors::read_weights(path).tensors;
-      return tensors.count("mu") && tensors.count("sigma");
+      const auto is_mean = [](const auto& item) { return item.first == "mu" || item.first.ends_with(".mu"); };
+      return std::any_of(tensors.begin(), tensors.end(), is_mean);
     } catch (const Error&) {
       return false;  // what else it is will be said where it is opened
     }
@@ -31,12 +34,19 @@ bool holds_statistics(const std::string& path) {
   return contents.count("mu") || contents.count("sigma") || contents.count("features");
 }
 
+metrics::Gaussian read_statistics(const std::string& path, const vision::FeatureExtractor& extractor) {
+  const auto name = extractor.name();
+  return metrics::read_statistics(path, name.starts_with("inception") ? "fid"
+                                        : name == "dinov2-vitl14"     ? "fd_dinov2"
+                                                                      : name);
+}
+
 metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& extractor, const MeasureOptions& options,
                           const Progress& progress, Reducer& reducer) {
   if (holds_statistics(path)) {
     SDG_CHECK_USAGE(options.limit == 0, path, ": holds statistics, of which no smaller number of images can be taken");
     SDG_CHECK_USAGE(options.size == 0, path, ": holds statistics, whose images cannot be brought to another size");
-    auto statistics = metrics::read_statistics(path);
+    auto statistics = read_statistics(path, extractor);
     check_comparable(statistics, path, extractor);
     return statistics;
   }

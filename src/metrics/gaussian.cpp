@@ -8,6 +8,7 @@
 
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
+#include "sdg/core/text.h"
 #include "sdg/tensors/npz.h"
 #include "sdg/tensors/weights.h"
 
@@ -146,7 +147,6 @@ const char* const kTexts[] = {"extractor", "weights", "size"};
 std::string& text_of(Gaussian& g, const std::string& name) {
   return name == "extractor" ? g.extractor : name == "weights" ? g.weights : g.size;
 }
-}  // namespace
 
 std::map<std::string, Tensor> read_arrays(const std::filesystem::path& path) {
   if (path.extension() != ".npz") return tensors::read_weights(path).tensors;
@@ -154,6 +154,21 @@ std::map<std::string, Tensor> read_arrays(const std::filesystem::path& path) {
     return name == "mu" || name == "sigma" || name == "count" ||
            std::find(std::begin(kTexts), std::end(kTexts), name) != std::end(kTexts);
   });
+}
+
+// Of several networks' statistics ("fid.mu") those of `part`, without its name.
+std::map<std::string, Tensor> part_of(std::map<std::string, Tensor> arrays, const std::string& part,
+                                      const std::string& where) {
+  std::vector<std::string> parts;
+  for (const auto& [name, unused] : arrays)
+    if (name.ends_with(".mu")) parts.push_back(name.substr(0, name.size() - 3));
+  if (arrays.count("mu") || parts.empty()) return arrays;
+  SDG_CHECK(std::find(parts.begin(), parts.end(), part) != parts.end(), where, ": holds the statistics of ",
+            join(parts), part.empty() ? ", and none under the name of this network" : cat(", not of ", part));
+  std::map<std::string, Tensor> out;
+  for (auto& [name, tensor] : arrays)
+    if (name.starts_with(part + ".")) out[name.substr(part.size() + 1)] = tensor;
+  return out;
 }
 
 // Of a file that holds features and no statistics of them.
@@ -165,8 +180,10 @@ Gaussian of_features(const std::filesystem::path& path) {
   return sums.result();
 }
 
-Gaussian read_statistics(const std::filesystem::path& path) {
-  const auto arrays = read_arrays(path);
+}  // namespace
+
+Gaussian read_statistics(const std::filesystem::path& path, const std::string& part) {
+  const auto arrays = part_of(read_arrays(path), part, path.string());
   Gaussian g;
   if (!arrays.count("mu") && !arrays.count("sigma") && path.extension() == ".npz") {
     g = of_features(path);

@@ -95,6 +95,11 @@ TorchValue* module_class(const TorchValue& id, ValuePool& pool) {
   return type ? make_global(pool, type->name) : nullptr;
 }
 
+// What a pickle without storages refers to.
+TorchValue* no_storage(const std::string& where) {
+  throw Error(cat(where, ": damaged: it refers to a storage where none can be"));
+}
+
 }  // namespace
 
 struct TorchFile::State {
@@ -103,6 +108,7 @@ struct TorchFile::State {
 
   void open_zip();
   void open_legacy();
+  void open_pickle();
   const Extent& extent(const StoredTensor& stored);
   void charge_copy(const StoredTensor& stored);
 
@@ -112,7 +118,7 @@ struct TorchFile::State {
   const TorchValue* root = nullptr;
   std::map<std::string, Extent> storages;
   std::map<std::string, std::string> notes;
-  bool legacy = false;
+  TorchContainer container = TorchContainer::kZip;
   uint64_t copied = 0;  // bytes of tensors that are no views
 };
 
@@ -165,11 +171,9 @@ void TorchFile::State::open_zip() {
 // Pickles one after the other: magic number, version, system, the object, the keys of the storages in order; then for
 // each key the number of elements and the bytes.
 void TorchFile::State::open_legacy() {
-  legacy = true;
+  container = TorchContainer::kLegacy;
   std::span<const std::byte> rest = file->bytes();
-  const auto none = [&](const TorchValue&) -> TorchValue* {
-    throw Error(cat(where, ": damaged torch file: a storage where none can be"));
-  };
+  const auto none = [&](const TorchValue&) { return no_storage(where); };
   const auto bounded = [&](const auto& persistent) {
     auto part = rest.first(std::min(rest.size(), kMaxPickle));
     const auto before = part.size();
@@ -213,6 +217,14 @@ void TorchFile::State::open_legacy() {
   for (const auto& [key, unused] : described) SDG_CHECK(storages.contains(key), where, ": lacks storage ", key);
 }
 
+void TorchFile::State::open_pickle() {
+  container = TorchContainer::kPickle;
+  std::span<const std::byte> rest = file->bytes();
+  SDG_CHECK(rest.size() <= kMaxPickle, where, ": a pickle of ", rest.size(), " bytes, the limit is ", kMaxPickle);
+  root = read_pickle(rest, pool, [&](const TorchValue&) { return no_storage(where); });
+  SDG_CHECK(rest.empty(), where, ": ", rest.size(), " bytes after the end of its pickle");
+}
+
 // The storage's bytes at a place where the type may stand.
 const Extent& TorchFile::State::extent(const StoredTensor& stored) {
   auto& extent = storages.at(stored.storage);
@@ -253,14 +265,20 @@ bool looks_like_legacy_torch(std::string_view first_bytes) {
   return first_bytes.starts_with(kLegacyMagic);
 }
 
+bool looks_like_pickle(std::string_view first_bytes) {
+  return first_bytes.size() > 1 && first_bytes[0] == '\x80' && first_bytes[1] >= 2 && first_bytes[1] <= 5;
+}
+
 TorchFile::TorchFile(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {
   const auto start = as_text(state_->file->bytes());
   if (looks_like_zip(start)) {
     state_->open_zip();
-  } else {
-    SDG_CHECK(looks_like_legacy_torch(start), state_->where, ": neither a zip nor a legacy torch file",
-              io::what_it_is(start.substr(0, 1024), start.size()));
+  } else if (looks_like_legacy_torch(start)) {
     state_->open_legacy();
+  } else {
+    SDG_CHECK(looks_like_pickle(start), state_->where, ": neither a zip nor a legacy torch file nor a pickle",
+              io::what_it_is(start.substr(0, 1024), start.size()));
+    state_->open_pickle();
   }
 }
 TorchFile::~TorchFile() = default;
@@ -273,8 +291,8 @@ const TorchValue& TorchFile::root() const {
 std::map<std::string, std::string> TorchFile::notes() const {
   return state_->notes;
 }
-bool TorchFile::is_legacy() const {
-  return state_->legacy;
+TorchContainer TorchFile::container() const {
+  return state_->container;
 }
 
 Tensor TorchFile::tensor(const StoredTensor& stored) const {

@@ -82,8 +82,8 @@ Weights read_file(const fs::path& path, const std::string& entry) {
   const auto where = path.string();
   const io::RandomAccessFile file(path);
   const auto start = first_bytes(file);
-  if (looks_like_legacy_torch(start)) return read_torch(path, entry, where);
-  if (looks_like_zip(start) && !holds_arrays(path)) return read_torch(path, entry, where);
+  const bool pickled = looks_like_legacy_torch(start) || (looks_like_pickle(start) && !looks_like_safetensors(start));
+  if (pickled || (looks_like_zip(start) && !holds_arrays(path))) return read_torch(path, entry, where);
   Weights out;
   if (looks_like_zip(start)) {
     out.format = "npz";
@@ -92,7 +92,7 @@ Weights read_file(const fs::path& path, const std::string& entry) {
     out = read_index(path, where);
   } else {
     SDG_CHECK(looks_like_safetensors(start), where,
-              ": none of safetensors, a torch file (zip or legacy), an index of shards, npz",
+              ": none of safetensors, a torch file (zip or legacy), a pickle, an index of shards, npz",
               io::what_it_is(start, file.size()));
     out.format = "safetensors";
     auto read = read_tensors(path);

@@ -226,12 +226,24 @@ Asked asked_for(const TorchValue& root, const std::string& entry, Choice& choice
   throw Error(cat(where, ": has no entry ", entry, "; it has ", names.empty() ? "none" : join_first(names, 20)));
 }
 
+std::string format_of(TorchContainer container) {
+  switch (container) {
+    case TorchContainer::kZip:
+      return "torch zip";
+    case TorchContainer::kLegacy:
+      return "torch legacy";
+    case TorchContainer::kPickle:
+      return "pickle";
+  }
+  SDG_ASSERT(false, "a container without a name");
+}
+
 }  // namespace
 
 Weights read_torch(const std::filesystem::path& path, const std::string& entry, const std::string& where) {
   const TorchFile file(path);
   Weights out;
-  out.format = file.is_legacy() ? "torch legacy" : "torch zip";
+  out.format = format_of(file.container());
   const TorchValue& root = file.root();
   if (const auto* dict = root.get<TorchValue::Dict>()) {
     for (const auto& [key, value] : dict->items) {

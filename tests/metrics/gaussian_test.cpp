@@ -13,6 +13,8 @@
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/tensors/npz.h"
+#include "sdg/tensors/weights.h"
+#include "support/python.h"
 #include "support/temporary_folder.h"
 
 namespace sdg::metrics {
@@ -196,6 +198,39 @@ TEST(Statistics, FeaturesThemselvesMayStandInTheFileOrBeAllThereIs) {
   EXPECT_THROW(read_rows(folder / "uneven.npz"), Error);
   tensors::write_npz(folder / "nan.npz", {{"features", features / 0}});
   EXPECT_THROW(read_statistics(folder / "nan.npz"), Error);
+}
+
+TEST(Statistics, OfSeveralNetworksInAPickleTheNamedOnesAreTaken) {
+  SDG_NEEDS_PYTHON("numpy safetensors torch");
+  const test::TemporaryFolder folder;
+  const auto made = test::run_python(R"(
+import pickle, sys
+import numpy as np, torch
+from safetensors.torch import save_file
+rng = np.random.default_rng(0)
+def one(width):
+    rows = rng.standard_normal((50, width))
+    return dict(mu=rows.mean(0), sigma=np.cov(rows, rowvar=False))
+stats = dict(fid=one(5), fd_dinov2=one(3))
+for protocol in (2, 3, 4, 5):
+    with open(f'{sys.argv[1]}/{protocol}.pkl', 'wb') as file: pickle.dump(stats, file, protocol=protocol)
+save_file({f'{k}.{n}': torch.from_numpy(x) for k, v in stats.items() for n, x in v.items()}, sys.argv[1] + '/right.safetensors')
+)",
+                                     {folder.path().string()});
+  ASSERT_EQ(made.status, 0) << made.output;
+  const auto right = tensors::read_weights(folder / "right.safetensors").tensors;
+  for (const auto* name : {"2.pkl", "3.pkl", "4.pkl", "5.pkl"}) {
+    for (const std::string part : {"fid", "fd_dinov2"}) {
+      const Gaussian read = read_statistics(folder / name, part);
+      EXPECT_TRUE(at::equal(read.mu, right.at(part + ".mu"))) << name;
+      EXPECT_TRUE(at::equal(read.sigma, right.at(part + ".sigma"))) << name;
+    }
+    const auto refusal = [&](const char* part) {
+      return test::message_of<Error>([&] { read_statistics(folder / name, part); });
+    };
+    EXPECT_NE(refusal("digits").find("pkl: holds the statistics of fd_dinov2, fid, not of digits"), std::string::npos);
+    EXPECT_NE(refusal("").find("none under the name of this network"), std::string::npos);
+  }
 }
 
 TEST(Statistics, WhatIsNoCovarianceIsRefusedByItsFile) {

@@ -18,6 +18,9 @@ metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& ext
                           const MeasureOptions& options = {}, const Progress& progress = {},
                           Reducer& reducer = Reducer::local());
 
+/// Of a file of several networks' statistics (EDM2's) those of this one: `fid`, `fd_dinov2`.
+metrics::Gaussian read_statistics(const std::string& path, const vision::FeatureExtractor& extractor);
+
 /// Can a distance in the extractor's features be taken to these statistics? Throws Error, beginning with `where`, where
 /// they are known to be another network's, other weights' or of another width; warns of what they do not say.
 void check_comparable(const metrics::Gaussian& statistics, const std::string& where,

@@ -65,12 +65,13 @@ class FrechetTo {
 };
 
 /// Statistics as pytorch-fid, ADM's evaluator and EDM store them, npz with `mu` and `sigma` (ADM's also `mu_s` and
-/// `sigma_s`: `spatial`), and torch files with the two, as torch-fidelity keeps them. Ours are npz and hold besides
+/// `sigma_s`: `spatial`), and torch files with the two, as torch-fidelity keeps them; pickles of several networks'
+/// (EDM2: `fid`, `fd_dinov2`), of which `part` names one. Ours are npz and hold besides
 /// `count` (int64) and, as text in uint8, `extractor`, `weights` and `size`; what a file does not say is unknown.
 /// Of an npz with `features` and neither, theirs. Further arrays are not read. Throws Error, beginning with the path,
 /// for statistics that are no mean and covariance: other shapes, values that are not finite, a covariance that is not
 /// symmetric or has a negative variance.
-Gaussian read_statistics(const std::filesystem::path& path);
+Gaussian read_statistics(const std::filesystem::path& path, const std::string& part = "");
 
 /// Features image by image, which an npz may hold beside the statistics: float32.
 struct StoredRows {

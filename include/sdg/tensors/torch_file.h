@@ -11,7 +11,8 @@
 
 #include "sdg/core/tensor.h"
 
-/// Files of Python's torch.save, read without Python: the zip container (.pt, .pth) and the one before PyTorch 1.6.
+/// Files of Python's torch.save, read without Python: the zip container (.pt, .pth) and the one before PyTorch 1.6; and
+/// bare pickles (pickle.dump, protocol 2 and newer), whose arrays are NumPy's.
 /// Their pickle is a program for a stack machine. Ours answers the globals that make plain data (tensors, storages,
 /// dictionaries, NumPy's arrays, …) itself; nothing is imported or called. An object of any other class is a record of
 /// its attributes, and what any other function would have made is only a name: a tensor among those is told as unread,
@@ -80,11 +81,14 @@ class UnreadFinder {
   size_t steps_ = 0;
 };
 
+/// What the pickle stands in: a zip, the row of pickles before PyTorch 1.6, nothing.
+enum class TorchContainer { kZip, kLegacy, kPickle };
+
 /// A torch file mapped into memory. Opening it reads and checks the pickle and the layout; tensors are made on demand.
 class TorchFile {
  public:
-  /// Throws Error, one line that begins with the path: no torch file, truncated or damaged, big-endian, compressed, a
-  /// TorchScript program, a call that would run something, a tensor that its storage cannot hold.
+  /// Throws Error, one line that begins with the path: no torch file nor pickle, truncated or damaged, big-endian,
+  /// compressed, a TorchScript program, a call that would run something, a tensor that its storage cannot hold.
   explicit TorchFile(const std::filesystem::path& path);
   ~TorchFile();
   TorchFile(TorchFile&&) noexcept;
@@ -95,7 +99,7 @@ class TorchFile {
   /// copy only. A storage that is not aligned for its type (legacy files) is copied once; negated and conjugated
   /// tensors and NumPy's arrays are copies.
   Tensor tensor(const StoredTensor& stored) const;
-  bool is_legacy() const;  ///< the format before PyTorch 1.6
+  TorchContainer container() const;
   /// Texts that stand beside the pickle (see write_torch), by name; those of more than 1 MiB are left out.
   std::map<std::string, std::string> notes() const;
 
@@ -107,6 +111,8 @@ class TorchFile {
 /// Whether these first bytes are those of a zip or of a legacy torch file.
 bool looks_like_zip(std::string_view first_bytes);
 bool looks_like_legacy_torch(std::string_view first_bytes);
+/// The same of a pickle, those that open legacy torch files included.
+bool looks_like_pickle(std::string_view first_bytes);
 
 /// Writes a state dict as torch.save does (zip, OrderedDict of tensors), so that torch.load reads it with
 /// weights_only=True; atomically. Tensors are moved to the CPU and made contiguous. Throws Error for a type that

@@ -19,8 +19,8 @@ struct Weights {
   std::map<std::string, Tensor> tensors;        ///< views into the mapped file; may be strided
   std::map<std::string, std::string> metadata;  ///< safetensors' own; plain values of a torch file ("args.model")
   std::filesystem::path file;                   ///< what was read: the argument, or what was chosen of a folder
-  std::string format;                ///< "safetensors", "safetensors shards", "torch zip", "torch legacy", "npz", …
-  std::string entry;                 ///< the part that was taken; empty where the file is one state dict
+  std::string format;  ///< "safetensors", "safetensors shards", "torch zip", "torch legacy", "pickle", "npz", …
+  std::string entry;   ///< the part that was taken; empty where the file is one state dict
   std::vector<std::string> entries;  ///< the parts at the top of the file, of files that have several
   std::vector<WeightsPart> others;   ///< networks beside the one that was taken (at least half as many tensors)
   std::string stripped;              ///< what wrappers had put into every name, or inside names ("module.")
@@ -29,7 +29,8 @@ struct Weights {
 };
 
 /// Recognises by content, never by name: safetensors, an index of shards (model.safetensors.index.json,
-/// pytorch_model.bin.index.json), torch files of both kinds, npz; and folders, see choose_weights_file.
+/// pytorch_model.bin.index.json), torch files of both kinds, bare pickles, npz; and folders, see
+/// choose_weights_file.
 ///
 /// `entry` names a part: a nested dictionary ("ema", "model", "opt"; "a.b" goes deeper, and names may hold dots
 /// themselves: "ema_0.9999"), or the tensors whose names begin with it and a dot. Empty: the first of
