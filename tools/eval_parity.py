@@ -46,11 +46,8 @@ def take_out(archive, count, block, folder):
     return sorted(folder.iterdir())
 
 
-def network(weights):
-    import torch
-    from bench_eval import random_inception, with_torchvision
-
-    operators = with_torchvision(torch)
+def network(torch, weights):
+    from bench_eval import random_inception
     from pytorch_fid import inception
 
     random_inception(torch, inception, weights)
@@ -61,7 +58,7 @@ def network(weights):
     spatial = []
     blocks[2].branch1x1.register_forward_hook(
         lambda _module, _input, out: spatial.append(out[:, :7].permute(0, 2, 3, 1).flatten(1)))  # as ADM's, row by row
-    return net, fc.weight, spatial, operators
+    return net, fc.weight, spatial
 
 
 def their_block(torch, net, fc, spatial, folder):
@@ -83,10 +80,8 @@ def save(path, arrays):
     part.rename(path)
 
 
-def extract(arguments, state, sides):
+def extract(torch, arguments, state, sides):
     """Blocks in turns, a side after the other, until all are there or the time is over."""
-    import torch
-
     torch.set_num_threads(arguments.threads)
     ends = time.perf_counter() + arguments.seconds
     weights = state / "inception.pth"
@@ -101,10 +96,10 @@ def extract(arguments, state, sides):
                     continue
                 to.parent.mkdir(parents=True, exist_ok=True)
                 if who == "theirs" or not weights.exists():
-                    theirs = theirs or network(weights)
+                    theirs = theirs or network(torch, weights)
                 began = time.perf_counter()
                 if who == "theirs":
-                    save(to, their_block(torch, *theirs[:3], folders[index]))
+                    save(to, their_block(torch, *theirs, folders[index]))
                 else:
                     part = to.with_suffix(".part.npz")
                     program("ref-stats", folders[index], "--rows", "--extractor", "inception", "--extractor-weights", weights,
@@ -226,8 +221,12 @@ def main():
     state = Path(arguments.state)
     state.mkdir(parents=True, exist_ok=True)
     sides = {side: take_out(archive, arguments.count, arguments.block, state / side) for side, archive in zip("ab", arguments.archives)}
-    finished = extract(arguments, state, sides)
-    print("all blocks are there" if finished else "to be gone on with", flush=True)
+    import torch
+    from bench_eval import with_torchvision
+
+    _operators = with_torchvision(torch)  # kept: with it they would go again
+    if "ours" in arguments.only or "theirs" in arguments.only:
+        print("all blocks are there" if extract(torch, arguments, state, sides) else "to be gone on with", flush=True)
     if "table" in arguments.only:
         table(arguments, state, sides)
 

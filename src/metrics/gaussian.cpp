@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
@@ -94,6 +95,23 @@ void check_gaussian(const Gaussian& g, const std::string& where, const char* whi
   SDG_CHECK(least >= -1e-9 * scale, where, "sigma of the ", which, "Gaussian must be a covariance, got a variance of ",
             least);
 }
+
+// R of S = R R^T. Cholesky's is quicker and loses fewer digits of small eigenvalues, but is one for full rank only;
+// else R = U sqrt(l), of the eigenvalues that are more than rounding.
+struct Factor {
+  Tensor root;  // [D, D]
+  bool full_rank = false;
+};
+Factor factor_of(const Tensor& sigma) {
+  constexpr double kRounding = 16 * std::numeric_limits<double>::epsilon();
+  const auto [lower, failed] = at::linalg_cholesky_ex(sigma);
+  if (failed.item<int>() == 0) {
+    const double least = lower.diagonal().square().min().item<double>();
+    if (least > kRounding * sigma.diagonal().max().item<double>()) return {lower, true};
+  }
+  const auto [l, u] = at::linalg_eigh(sigma);
+  return {u * at::where(l.gt(kRounding * l.max()), l, 0).sqrt(), false};
+}
 }  // namespace
 
 FrechetTo::FrechetTo(Gaussian reference) : reference_(std::move(reference)) {
@@ -101,15 +119,19 @@ FrechetTo::FrechetTo(Gaussian reference) : reference_(std::move(reference)) {
   torch::NoGradGuard no_grad;
   reference_.mu = reference_.mu.to(at::kDouble);
   reference_.sigma = reference_.sigma.to(reference_.mu.device(), at::kDouble);
-  // S_a = R R^T; R^T S_b R has the eigenvalues of S_a S_b. Cholesky's R is quicker and loses fewer digits of small
-  // eigenvalues, but exists for full rank only; else R = U sqrt(l), where eigenvalues below zero are rounding.
-  const auto [factor, failed] = at::linalg_cholesky_ex(reference_.sigma);
-  if (failed.item<int>() == 0) {
-    root_ = factor;  // [D, D]
-    return;
-  }
-  const auto [l, u] = at::linalg_eigh(reference_.sigma);
-  root_ = u * l.clamp_min(0).sqrt();  // [D, D]
+  const auto factor = factor_of(reference_.sigma);
+  root_ = factor.root;
+  full_rank_ = factor.full_rank;
+}
+
+// With S_a = R_a R_a^T and S_b = R_b R_b^T the eigenvalues of S_a S_b are those of R_a^T S_b R_a, and the squares of
+// the singular values of R_a^T R_b. The first are quicker; but what is zero comes out as rounding, whose roots are no
+// longer small (a hundred of 1e-16 are 1e-6), so where a rank is not full it is the second.
+Tensor FrechetTo::squares_of_cross(const Tensor& sigma) const {
+  const auto factor = factor_of(sigma);
+  if (!full_rank_ || !factor.full_rank) return at::linalg_svdvals(at::mm(root_.t(), factor.root)).square();
+  const Tensor product = at::mm(root_.t(), at::mm(sigma, root_));  // [D, D]
+  return at::linalg_eigvalsh((product + product.t()) / 2);
 }
 
 double FrechetTo::operator()(const Gaussian& other) const {
@@ -123,9 +145,7 @@ Frechet FrechetTo::apart(const Gaussian& other) const {
             a.mu.size(0), " and ", other.mu.size(0));
   torch::NoGradGuard no_grad;
   const Tensor mu = other.mu.to(a.mu.device(), at::kDouble), sigma = other.sigma.to(a.mu.device(), at::kDouble);
-  Tensor product = at::mm(root_.t(), at::mm(sigma, root_));  // [D, D]
-  product = (product + product.t()) / 2;
-  const Tensor values = at::linalg_eigvalsh(product);  // [D]
+  const Tensor values = squares_of_cross(sigma);  // [D]
   const double cross = values.clamp_min(0).sqrt().sum().item<double>();
   const double distance = (a.mu - mu).square().sum().item<double>() + a.sigma.trace().item<double>() +
                           sigma.trace().item<double>() - 2 * cross;

@@ -40,7 +40,8 @@ class GaussianAccumulator : public FeatureSink {
 };
 
 /// |mu1-mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), through a symmetric eigendecomposition in float64
-/// (tr (S1 S2)^(1/2) = sum of the square roots of the eigenvalues of R^T S2 R, where S1 = R R^T; Dowson & Landau 1982).
+/// (tr (S1 S2)^(1/2) = sum of the square roots of the eigenvalues of R^T S2 R, where S1 = R R^T; Dowson & Landau 1982);
+/// where a covariance is not of full rank, through the singular values of R1^T R2, whose sum it is.
 /// Never negative. Throws Error if the two do not have the same dimension or a covariance is not symmetric.
 double frechet_distance(const Gaussian& a, const Gaussian& b);
 
@@ -60,8 +61,11 @@ class FrechetTo {
   Frechet apart(const Gaussian& other) const;
 
  private:
+  Tensor squares_of_cross(const Tensor& sigma) const;
+
   Gaussian reference_;
   Tensor root_;  // [D, D]
+  bool full_rank_ = false;
 };
 
 /// Statistics as pytorch-fid, ADM's evaluator and EDM store them, npz with `mu` and `sigma` (ADM's also `mu_s` and
