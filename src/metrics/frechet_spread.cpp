@@ -30,42 +30,6 @@ Tensor checked(const Tensor& features, int64_t least, const char* what) {
   return features.to(at::kCPU, at::kDouble);
 }
 
-}  // namespace
-
-FrechetLimit frechet_limit(const Tensor& features, const Gaussian& reference, int64_t points, uint64_t seed) {
-  torch::NoGradGuard no_grad;
-  const auto rows = checked(features, 20, "extrapolated distance");
-  SDG_CHECK(points >= 2, "extrapolated distance: expected at least 2 points, got ", points);
-  const auto n = rows.size(0), least = std::min<int64_t>(5000, std::max<int64_t>(n / 10, 2));
-  const FrechetTo to(reference);
-  FrechetLimit out;
-  for (int64_t i = 0; i < points; ++i) out.counts.push_back(least + (n - least) * i / (points - 1));
-  out.distances.resize(static_cast<size_t>(points));
-  worker_pool().run(points, [&](int64_t i) {
-    const auto count = out.counts[static_cast<size_t>(i)];
-    auto chosen = rng::permutation({seed, rng::Purpose::kSubset, 1000 + static_cast<uint64_t>(i)}, n);
-    chosen.resize(static_cast<size_t>(count));
-    const auto own = rows.index_select(0, at::tensor(chosen));
-    out.distances[static_cast<size_t>(i)] = to(gaussian_of_rows(own));
-  });
-  double x = 0, y = 0, xx = 0, xy = 0;
-  for (size_t i = 0; i < out.counts.size(); ++i) {
-    const double inverse = 1.0 / static_cast<double>(out.counts[i]);
-    x += inverse / static_cast<double>(points);
-    y += out.distances[i] / static_cast<double>(points);
-  }
-  for (size_t i = 0; i < out.counts.size(); ++i) {
-    const double inverse = 1.0 / static_cast<double>(out.counts[i]) - x;
-    xx += inverse * inverse;
-    xy += inverse * (out.distances[i] - y);
-  }
-  out.slope = xy / xx;
-  out.value = y - out.slope * x;
-  return out;
-}
-
-namespace {
-
 // How often each of n rows is in draw b of n with repetition.
 Tensor times_drawn(int64_t n, int64_t b, uint64_t seed) {
   const rng::Stream stream{seed, rng::Purpose::kSubset, 2000 + static_cast<uint64_t>(b)};
@@ -132,6 +96,40 @@ class WeightedTo {
 };
 
 }  // namespace
+
+FrechetLimit frechet_limit(const Tensor& features, const Gaussian& reference, int64_t points, uint64_t seed) {
+  torch::NoGradGuard no_grad;
+  const auto rows = checked(features, 20, "extrapolated distance");
+  SDG_CHECK(points >= 2, "extrapolated distance: expected at least 2 points, got ", points);
+  const auto n = rows.size(0), least = std::min<int64_t>(5000, std::max<int64_t>(n / 10, 2));
+  std::optional<FrechetTo> to;  // of as many rows as features
+  if (n >= rows.size(1)) to.emplace(reference);
+  FrechetLimit out;
+  for (int64_t i = 0; i < points; ++i) out.counts.push_back(least + (n - least) * i / (points - 1));
+  out.distances.resize(static_cast<size_t>(points));
+  worker_pool().run(points, [&](int64_t i) {
+    const auto count = out.counts[static_cast<size_t>(i)];
+    auto chosen = rng::permutation({seed, rng::Purpose::kSubset, 1000 + static_cast<uint64_t>(i)}, n);
+    chosen.resize(static_cast<size_t>(count));
+    const auto own = rows.index_select(0, at::tensor(chosen));
+    out.distances[static_cast<size_t>(i)] =
+        count < own.size(1) ? WeightedTo(own, reference).of_all() : (*to)(gaussian_of_rows(own));
+  });
+  double x = 0, y = 0, xx = 0, xy = 0;
+  for (size_t i = 0; i < out.counts.size(); ++i) {
+    const double inverse = 1.0 / static_cast<double>(out.counts[i]);
+    x += inverse / static_cast<double>(points);
+    y += out.distances[i] / static_cast<double>(points);
+  }
+  for (size_t i = 0; i < out.counts.size(); ++i) {
+    const double inverse = 1.0 / static_cast<double>(out.counts[i]) - x;
+    xx += inverse * inverse;
+    xy += inverse * (out.distances[i] - y);
+  }
+  out.slope = xy / xx;
+  out.value = y - out.slope * x;
+  return out;
+}
 
 FrechetInterval FrechetInterval::less(double bias) const {
   auto out = *this;
