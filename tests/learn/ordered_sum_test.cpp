@@ -1,51 +1,20 @@
 #include "sdg/learn/ordered_sum.h"
 
 #include <gtest/gtest.h>
-#include <torch/nn/modules/linear.h>
 
 #include <algorithm>
 #include <random>
 #include <thread>
 
+#include "learn/seven_shards.h"
 #include "sdg/core/error.h"
-#include "sdg/core/rng.h"
 
 using namespace sdg;
-
-namespace {
-
-constexpr int64_t kShards = 7;
-
-struct Sum {
-  Sum() : layer(3, 5) {
-    flat.add("", *layer);
-    flat.build();
-    for (int64_t shard = 0; shard < kShards; ++shard) {
-      const auto values = rng::normal({shard + 1ULL, rng::Purpose::kTest, 0}, {0}, {20})[0] * 1e3F;
-      losses.push_back(values[0].item<double>());
-      gradients.push_back({values.slice(0, 0, 15).view({5, 3}).clone(), values.slice(0, 15).clone()});
-    }
-  }
-  // One after the other, as a loop would.
-  Tensor expected() const {
-    Tensor total;
-    for (const auto& shard : gradients) {
-      const auto one = at::cat({shard[0].flatten(), shard[1].flatten()});
-      total = total.defined() ? total + one : one;
-    }
-    return total;
-  }
-
-  torch::nn::Linear layer;
-  network::FlatParameters flat;
-  std::vector<double> losses;
-  std::vector<std::vector<Tensor>> gradients;
-};
-
-}  // namespace
+using test::kShards;
+using test::SevenShards;
 
 TEST(OrderedSum, HasTheBitsOfTheShardsOrderWhicheverComesFirst) {
-  Sum data;
+  SevenShards data(3, 5);
   const auto expected = data.expected();
   double loss = 0;
   for (const auto each : data.losses) loss += each;
@@ -72,7 +41,7 @@ TEST(OrderedSum, HasTheBitsOfTheShardsOrderWhicheverComesFirst) {
 }
 
 TEST(OrderedSum, TakesFromManyThreads) {
-  Sum data;
+  SevenShards data(3, 5);
   for (int trial = 0; trial < 50; ++trial) {
     learn::OrderedSum sum;
     sum.begin(data.flat);
@@ -85,7 +54,7 @@ TEST(OrderedSum, TakesFromManyThreads) {
 }
 
 TEST(OrderedSum, HoldsNoGradientWhoseTurnHasCome) {
-  Sum data;
+  SevenShards data(3, 5);
   learn::OrderedSum sum;
   sum.begin(data.flat);
   const auto holders = [&](size_t shard) { return data.gradients[shard][0].use_count(); };
@@ -99,7 +68,7 @@ TEST(OrderedSum, HoldsNoGradientWhoseTurnHasCome) {
 }
 
 TEST(OrderedSum, CountsWhatIsMissingAsZeroAndMissesAShard) {
-  Sum data;
+  SevenShards data(3, 5);
   learn::OrderedSum sum;
   sum.begin(data.flat);
   sum.add(0, 1, {Tensor(), data.gradients[0][1]});

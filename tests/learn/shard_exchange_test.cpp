@@ -1,10 +1,10 @@
 #include "sdg/learn/shard_exchange.h"
 
 #include <gtest/gtest.h>
-#include <torch/nn/modules/linear.h>
 
 #include <thread>
 
+#include "learn/seven_shards.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
 #include "sdg/learn/ordered_sum.h"
@@ -13,34 +13,9 @@
 
 using namespace sdg;
 using learn::OfShards;
+using test::SevenShards;
 
 namespace {
-
-constexpr int64_t kShards = 7;
-
-struct Shards {
-  Shards() : layer(13, 50) {
-    flat.add("", *layer);
-    flat.build();
-    for (int64_t shard = 0; shard < kShards; ++shard) {
-      const auto values = rng::normal({shard + 1ULL, rng::Purpose::kTest, 0}, {0}, {700})[0] * 1e3F;
-      gradients.push_back({values.slice(0, 0, 650).view({50, 13}).clone(), values.slice(0, 650).clone()});
-    }
-  }
-  // One after the other, as a loop would.
-  Tensor expected() const {
-    Tensor total;
-    for (const auto& shard : gradients) {
-      const auto one = at::cat({shard[0].flatten(), shard[1].flatten()});
-      total = total.defined() ? total + one : one;
-    }
-    return total;
-  }
-
-  torch::nn::Linear layer;
-  network::FlatParameters flat;
-  std::vector<std::vector<Tensor>> gradients;
-};
 
 // Ways to deal out seven shards: in turn, in blocks, unevenly.
 const std::vector<OfShards> kWays{{{0, 2, 4, 6}, {1, 3, 5}},
@@ -58,7 +33,7 @@ learn::StepShards step_of(const OfShards& numbers) {
 }  // namespace
 
 TEST(ShardExchange, HasTheBitsOfOneRankHoweverShardsAreDealtOut) {
-  const Shards data;
+  const SevenShards data(13, 50);
   const auto expected = data.expected();
   for (const auto& numbers : kWays) {
     const auto shards = step_of(numbers);
@@ -82,7 +57,7 @@ TEST(ShardExchange, HasTheBitsOfOneRankHoweverShardsAreDealtOut) {
 }
 
 TEST(ShardExchange, CountsWhatIsMissingAsZero) {
-  const Shards data;
+  const SevenShards data(13, 50);
   test::on_ranks(2, [&](Reducer& reducer) {
     const auto shards = step_of({{0}, {1}});
     const learn::Slices slices({{0, 700}}, reducer);
