@@ -54,12 +54,24 @@ TEST(ForeignFile, EveryReaderSaysWhatTheFileIs) {
       {"\xff\xd8\xff\xe0 and more bytes", "this is a JPEG picture"},
       {"GGUF\3 and more bytes", "this is a GGUF file"},
       {"\x89HDF\r\n\x1a\n and more", "this is an HDF5 file"},
-      {std::string("\x80\x04\x95\x0b\0\0\0\0\0\0\0}.", 13), "this is a Python pickle that torch.save did not write"},
   };
   for (const auto& [bytes, what] : cases) {
     test::write_text(path, bytes);
     expect_told(path, what);
   }
+}
+
+// Weights may stand in a bare pickle, and nothing else is looked for in one.
+TEST(ForeignFile, APickleIsReadForWeightsAlone) {
+  const TemporaryFolder folder;
+  const auto path = folder / "model.safetensors";
+  test::write_text(path, std::string("\x80\x04\x95\x0b\0\0\0\0\0\0\0}.", 13));  // {}
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_weights(path); }), HasSubstr("holds no tensors"));
+  EXPECT_NO_THROW(tensors::TorchFile{path});
+  const auto told = HasSubstr("this is a Python pickle that torch.save did not write");
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_tensors(path); }), told);
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_npz(path); }), told);
+  EXPECT_THAT(message_of<Error>([&] { tensors::read_npy(path); }), told);
 }
 
 TEST(ForeignFile, AnEmptyFileIsSaidToBeEmpty) {
