@@ -4,7 +4,8 @@ include(GoogleTest)
 set(SDG_TEST_OPTIONS $<$<OR:$<CONFIG:Release>,$<BOOL:${SDG_SANITIZE}>>:-O0>)
 # Tests that train or start the program dozens of times each, as GoogleTest filters by program. They get the label slow, so that
 # tools/sanitize.sh, under which everything takes several times as long, can leave them out: ctest -LE slow.
-set(SDG_SLOW_TESTS_cli "Ranks.*:Evaluating.*:SampleMore.*:CommandLine.*:Origin.*:OthersWeights.*:Weights.*:Folder.*:Program.StopsOnSigterm*:Program.EveryCommandThatLoads*:Measuring.*:Regions.ClustersOfAnOutside*")
+set(SDG_SLOW_TESTS_cli "Ranks.*:Evaluating.*:SampleMore.*:CommandLine.*:Origin.*:OthersWeights.*:Weights.*:Folder.*:Program.StopsOnSigterm*:Program.EveryCommandThatLoads*:Measuring.*:Regions.ClustersOfAnOutside*:Help.OfEveryCommand*:Program.EveryCommandShows*:TuneProgram.*:LatentProgram.SaysInOneLine*:Cluster.BadInput*")
+set(SDG_SLOW_TESTS_core "Permutation.TakesEveryValueOnce*")
 set(SDG_SLOW_TESTS_learn "LearnerRanks.With*:LearnerRanks.BeginsConditions*")
 set(SDG_SLOW_TESTS_run "Training.EveryWayOfClustering*:Training.TheNumberOfThreads*:Training.GuidanceThatIsLearned*:Training.GoingOnForMore*:Sources/TrainingWithSource.AStopped*/none:Sources/TrainingWithSource.AStopped*/label:Sources/TrainingWithSource.AStopped*/recluster:TrackedRun.MakesAnAverageThatWasNot*:StoredConditions.OfEveryKind*:DistanceWatch.AStopped*:RunOverRanks.*")
 set(SDG_SLOW_TESTS_cluster "Kmeans.InertiaOfRealDigits*:Kmeans.OverRanks*")
