@@ -23,8 +23,11 @@ bool holds_statistics(const std::string& path) {
   if (suffix == ".pt" || suffix == ".pth" || suffix == ".pkl") {  // torch-fidelity's, EDM2's
     try {
       const auto tensors = tensors::read_weights(path).tensors;
-      const auto is_mean = [](const auto& item) { return item.first == "mu" || item.first.ends_with(".mu"); };
-      return std::any_of(tensors.begin(), tensors.end(), is_mean);
+      return std::any_of(tensors.begin(), tensors.end(), [&](const auto& item) {
+        const std::string& name = item.first;
+        const bool is_mean = name == "mu" || name.ends_with(".mu");
+        return is_mean && tensors.contains(name.substr(0, name.size() - 2) + "sigma");
+      });
     } catch (const Error&) {
       return false;  // what else it is will be said where it is opened
     }
@@ -36,9 +39,10 @@ bool holds_statistics(const std::string& path) {
 
 metrics::Gaussian read_statistics(const std::string& path, const vision::FeatureExtractor& extractor) {
   const auto name = extractor.name();
-  return metrics::read_statistics(path, name.starts_with("inception") ? "fid"
-                                        : name == "dinov2-vitl14"     ? "fd_dinov2"
-                                                                      : name);
+  const auto part = name.starts_with("inception") ? "fid" : name == "dinov2-vitl14" ? "fd_dinov2" : name;
+  auto statistics = metrics::read_statistics(path, part);
+  check_comparable(statistics, path, extractor);
+  return statistics;
 }
 
 metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& extractor, const MeasureOptions& options,
@@ -46,9 +50,7 @@ metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& ext
   if (holds_statistics(path)) {
     SDG_CHECK_USAGE(options.limit == 0, path, ": holds statistics, of which no smaller number of images can be taken");
     SDG_CHECK_USAGE(options.size == 0, path, ": holds statistics, whose images cannot be brought to another size");
-    auto statistics = read_statistics(path, extractor);
-    check_comparable(statistics, path, extractor);
-    return statistics;
+    return read_statistics(path, extractor);
   }
   return gaussian_of(path_feed(path, options, progress), extractor, reducer);
 }

@@ -71,10 +71,7 @@ const std::string kExtractor = " --extractor cifar-resnet20 --extractor-weights 
 class Evaluating : public test::Program {
  protected:
   void SetUp() override {
-    if (const auto lacks = test::python_lacks("numpy scipy torch sklearn safetensors"); !lacks.empty()) {
-      std::cout << "SKIPPED: " << lacks << std::endl;
-      GTEST_SKIP() << lacks;
-    }
+    SDG_NEEDS_PYTHON("numpy scipy torch sklearn safetensors");
     write_resnet(folder_ / "r.safetensors", 1);
     const auto made = test::run_python(kMakeAndJudge, {folder_.path().string(), SDG_SOURCE_DIR "/tests/vision"});
     ASSERT_EQ(made.status, 0) << made.output;

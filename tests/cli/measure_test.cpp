@@ -75,10 +75,7 @@ with torch.no_grad():
 class Measuring : public test::Program {
  protected:
   void SetUp() override {
-    if (const auto lacks = test::python_lacks("numpy scipy torch PIL safetensors"); !lacks.empty()) {
-      std::cout << "SKIPPED: " << lacks << std::endl;
-      GTEST_SKIP() << lacks;
-    }
+    SDG_NEEDS_PYTHON("numpy scipy torch PIL safetensors");
     write_resnet(folder_ / "r.safetensors", 1);
     const auto made = test::run_python(kMakeAndJudge, {folder_.path().string(), SDG_SOURCE_DIR "/tests/vision"});
     ASSERT_EQ(made.status, 0) << made.output;

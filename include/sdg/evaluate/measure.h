@@ -18,7 +18,8 @@ metrics::Gaussian measure(const std::string& path, vision::FeatureExtractor& ext
                           const MeasureOptions& options = {}, const Progress& progress = {},
                           Reducer& reducer = Reducer::local());
 
-/// Of a file of several networks' statistics (EDM2's) those of this one: `fid`, `fd_dinov2`.
+/// Stored statistics, of several networks' (EDM2's `fid`, `fd_dinov2`) those of this one. Throws as check_comparable
+/// does.
 metrics::Gaussian read_statistics(const std::string& path, const vision::FeatureExtractor& extractor);
 
 /// Can a distance in the extractor's features be taken to these statistics? Throws Error, beginning with `where`, where
