@@ -19,6 +19,7 @@
 #include "sdg/evaluate/pictures.h"
 #include "sdg/image/image.h"
 #include "sdg/latents/latent_images.h"
+#include "sdg/network/guidance_ways.h"
 
 namespace sdg::cli {
 namespace {
@@ -120,6 +121,13 @@ void check_folder_name(const std::string& out) {
                     "; --npz FILE.npz writes them to one file, --trace FILE.png the way of one");
 }
 
+// Who pays for two calls a step where the network learned to do with one should know.
+void say_cheaper_ways(const checkpoint::Trained& trained, const sample::SampleOptions& options) {
+  if (options.guide == sample::Guide::kInput || options.guidance == 0 || options.guidance == 1) return;
+  for (const auto& way : network::ways_to_guide(trained.info.config, trained.prior.defined()))
+    if (way.calls == 1) say(cat("this network can also be guided at 1 call an evaluation: ", way.how));
+}
+
 int draw(const Arguments& arguments, const checkpoint::Trained& trained, const generate::Request& request,
          const std::string& decoder, const at::Device& device) {
   if (!arguments.trace.empty()) return draw_trace(arguments, trained, request, device);
@@ -139,6 +147,7 @@ int draw(const Arguments& arguments, const checkpoint::Trained& trained, const g
             npz || latents ? std::string() : cat(" and their grid to ", grid_path(where))));
     if (request.effort->images > 0)
       say(cat(request.effort->calls_per_image(), " network calls an image (", sample::steps_text(request.sample), ")"));
+    say_cheaper_ways(trained, request.sample);
     if (arguments.json) print_json(where, trained, request, output.content, before, passed);
     return 0;
   } catch (const Stopped&) {

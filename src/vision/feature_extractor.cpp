@@ -26,15 +26,13 @@ class InceptionExtractor : public NetworkExtractor {
   using FrontEnd = Tensor (*)(const Tensor& images);
   InceptionExtractor(const std::string& name, std::string metric, FrontEnd front_end, const std::string& input,
                      const std::filesystem::path& weights, at::Device device, Precision precision)
-      : NetworkExtractor(name, 3, 32, input, device),
+      : NetworkExtractor(name, 3, 32, input, device, precision),
         metric_(std::move(metric)),
         front_end_(front_end),
-        precision_(precision),
         packs_(device.is_cpu()) {
     const auto file = tensors::read_weights(weights).tensors;
     net_->load_state(file, weights.string());
     remember(*net_);
-    if (precision == Precision::kBf16) digest_file(weights_digest() + "-bf16");
     net_->to(device);
     net_->fold(precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat);
     take_together(kTogether);
@@ -42,7 +40,6 @@ class InceptionExtractor : public NetworkExtractor {
     if (file.count("fc.weight")) widths_[Layer::kLogits] = 1008;
   }
   std::string metric_name() const override { return metric_; }
-  Precision precision() const override { return precision_; }
 
  protected:
   Tensor batch_layers(const Tensor& images, const std::vector<Layer>& wanted) override {
@@ -61,7 +58,6 @@ class InceptionExtractor : public NetworkExtractor {
   static constexpr int64_t kTogether = 4;
   std::string metric_;
   FrontEnd front_end_;
-  Precision precision_;
   bool packs_;
   std::once_flag packed_;
   FidInception net_;
@@ -98,14 +94,16 @@ using MnistExtractor = ClassifierExtractor<MnistClassifier, mnist_classifier_inp
 class VitExtractor : public NetworkExtractor {
  public:
   VitExtractor(const std::string& name, std::string metric, PositionResize resize, const std::filesystem::path& weights,
-               at::Device device)
-      : NetworkExtractor(name, 3, 32, "bicubic 224x224 in bytes as Pillow's; ImageNet's mean and deviation", device),
+               at::Device device, Precision precision)
+      : NetworkExtractor(name, 3, 32, "bicubic 224x224 in bytes as Pillow's; ImageNet's mean and deviation", device,
+                         precision),
         metric_(std::move(metric)) {
     const auto named = vit_weights(tensors::read_weights(weights).tensors);
     const auto shape = vit_shape(named, weights.string(), 0, resize);
     net_ = Vit(shape);
     net_->load_state(named, weights.string());
     remember(*net_);
+    round_matrices(*net_);
     net_->to(device);
     widths_ = {{Layer::kPooled, shape.dim}};
     patch_ = shape.patch;
@@ -114,18 +112,25 @@ class VitExtractor : public NetworkExtractor {
   int64_t place_width() const override { return dim(); }
   Tensor places(const Tensor& images, int64_t side) override {
     return in_batches(images, {side * side, dim()}, [&](const Tensor& batch) {
-      return net_->forward(vit_input_in_floats(batch, side * patch_)).patches;
+      const Tensor x = vit_input_in_floats(batch, side * patch_);
+      const PrecisionScope scope(precision(), x.device());
+      return net_->forward(x).patches;
     });
   }
   Tensor place_keys(const Tensor& images, int64_t side) override {
-    return in_batches(images, {side * side, dim()},
-                      [&](const Tensor& batch) { return net_->keys(vit_input_in_floats(batch, side * patch_)); });
+    return in_batches(images, {side * side, dim()}, [&](const Tensor& batch) {
+      const Tensor x = vit_input_in_floats(batch, side * patch_);
+      const PrecisionScope scope(precision(), x.device());
+      return net_->keys(x);
+    });
   }
   int64_t place_size() const override { return patch_; }
 
  protected:
   Tensor batch_layers(const Tensor& images, const std::vector<Layer>&) override {
-    return net_->features(vit_input(images, 224));
+    const Tensor x = vit_input(images, 224);
+    const PrecisionScope scope(precision(), x.device());
+    return net_->features(x);
   }
 
  private:
@@ -136,22 +141,26 @@ class VitExtractor : public NetworkExtractor {
 
 class ClipExtractor : public NetworkExtractor {
  public:
-  ClipExtractor(const std::string& name, const std::filesystem::path& weights, at::Device device)
+  ClipExtractor(const std::string& name, const std::filesystem::path& weights, at::Device device, Precision precision)
       : NetworkExtractor(name, 3, 32,
-                         "shorter side by bicubic in bytes as Pillow's, middle square; CLIP's normalisation", device) {
+                         "shorter side by bicubic in bytes as Pillow's, middle square; CLIP's normalisation", device,
+                         precision) {
     const auto named = clip_weights(tensors::read_weights(weights).tensors);
     const auto shape = clip_shape(named, weights.string());
     size_ = shape.side * shape.patch;
     net_ = ClipImageTower(shape);
     net_->load_state(named, weights.string());
     remember(*net_);
+    round_matrices(*net_);
     net_->to(device);
     widths_ = {{Layer::kPooled, shape.embedding}};
   }
 
  protected:
   Tensor batch_layers(const Tensor& images, const std::vector<Layer>&) override {
-    return net_->forward(clip_input(images, size_));
+    const Tensor x = clip_input(images, size_);
+    const PrecisionScope scope(precision(), x.device());
+    return net_->forward(x);
   }
 
  private:
@@ -163,12 +172,12 @@ const char* const kInceptionUrl =
     "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth";
 const char* const kCifarUrl = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/";
 
-using Builder =
-    std::function<std::unique_ptr<FeatureExtractor>(const std::filesystem::path& weights, at::Device device)>;
+using Builder = std::function<std::unique_ptr<FeatureExtractor>(const std::filesystem::path& weights, at::Device device,
+                                                                Precision precision)>;
 struct Entry {
   WeightsSource source;
   Builder build;
-  Builder build_bf16 = {};  // none: the network is computed in float32 only
+  bool knows_bf16 = false;
 };
 
 const char* const kDinoUrl = "https://dl.fbaipublicfiles.com/dino/";
@@ -176,18 +185,17 @@ const char* const kDinov2Url = "https://dl.fbaipublicfiles.com/dinov2/";
 
 Entry inception(const std::string& name, const std::string& metric, InceptionExtractor::FrontEnd front_end,
                 const std::string& input) {
-  const auto in = [=](Precision precision) -> Builder {
-    return [=](const std::filesystem::path& weights, at::Device device) {
-      return std::make_unique<InceptionExtractor>(name, metric, front_end, input, weights, device, precision);
-    };
-  };
-  return {{name, "inception.safetensors", kInceptionUrl}, in(Precision::kFloat32), in(Precision::kBf16)};
+  return {{name, "inception.safetensors", kInceptionUrl},
+          [=](const std::filesystem::path& weights, at::Device device, Precision precision) {
+            return std::make_unique<InceptionExtractor>(name, metric, front_end, input, weights, device, precision);
+          },
+          /*knows_bf16=*/true};
 }
 
 Entry cifar(int64_t depth, const std::string& file) {
   const auto name = cat("cifar-resnet", depth);
   return {{name, cat("cifar10_resnet", depth, ".safetensors"), kCifarUrl + file},
-          [=](const std::filesystem::path& weights, at::Device device) {
+          [=](const std::filesystem::path& weights, at::Device device, Precision) {
             return std::make_unique<CifarExtractor>(name, 3, 128,
                                                     "bilinear 32x32, antialiased; ImageNet's mean and deviation",
                                                     CifarResNet(depth), weights, device);
@@ -195,16 +203,19 @@ Entry cifar(int64_t depth, const std::string& file) {
 }
 
 Entry vit(const std::string& name, const std::string& metric, PositionResize resize, const std::string& url) {
-  return {{name, name + ".safetensors", url}, [=](const std::filesystem::path& weights, at::Device device) {
-            return std::make_unique<VitExtractor>(name, metric, resize, weights, device);
-          }};
+  return {{name, name + ".safetensors", url},
+          [=](const std::filesystem::path& weights, at::Device device, Precision precision) {
+            return std::make_unique<VitExtractor>(name, metric, resize, weights, device, precision);
+          },
+          /*knows_bf16=*/true};
 }
 
 Entry clip(const std::string& name, const std::string& repository) {
   return {{name, name + ".safetensors", cat("https://huggingface.co/openai/", repository, " (model.safetensors)")},
-          [=](const std::filesystem::path& weights, at::Device device) {
-            return std::make_unique<ClipExtractor>(name, weights, device);
-          }};
+          [=](const std::filesystem::path& weights, at::Device device, Precision precision) {
+            return std::make_unique<ClipExtractor>(name, weights, device, precision);
+          },
+          /*knows_bf16=*/true};
 }
 
 // The one table of extractors.
@@ -231,12 +242,12 @@ const std::vector<Entry>& entries() {
       clip("clip-vitb16", "clip-vit-base-patch16"),
       clip("clip-vitl14", "clip-vit-large-patch14"),
       {{"digits", "digits_classifier.safetensors", ""},
-       [](const std::filesystem::path& weights, at::Device device) {
+       [](const std::filesystem::path& weights, at::Device device, Precision) {
          return std::make_unique<DigitExtractor>("digits", 1, 512, "bilinear 8x8 grey, antialiased; [0, 1]",
                                                  DigitClassifier(), weights, device);
        }},
       {{"mnist", "mnist_classifier.safetensors", ""},
-       [](const std::filesystem::path& weights, at::Device device) {
+       [](const std::filesystem::path& weights, at::Device device, Precision) {
          return std::make_unique<MnistExtractor>("mnist", 1, 128, "bilinear 28x28 grey, antialiased; [0, 1]",
                                                  MnistClassifier(), weights, device);
        }},
@@ -269,7 +280,7 @@ std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const 
   if (rounded) check_precision(precision, device, "--extractor-precision");
   const auto check_float32 = [&](bool there) {
     SDG_CHECK_USAGE(!rounded || (there && precision == Precision::kBf16), "--extractor-precision: ", name,
-                    " is computed in float32; bf16 is there for inception and inception-tf1, got ",
+                    " is computed in float32; bf16 is there for Inception, DINO, DINOv2 and CLIP, got ",
                     config::name(precision));
   };
   if (names_torchscript(name)) {
@@ -280,8 +291,8 @@ std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const 
   }
   for (const auto& entry : entries()) {
     if (entry.source.extractor != name) continue;
-    check_float32(static_cast<bool>(entry.build_bf16));
-    return (rounded ? entry.build_bf16 : entry.build)(find_weights(entry.source, weights, config_dir), device);
+    check_float32(entry.knows_bf16);
+    return entry.build(find_weights(entry.source, weights, config_dir), device, precision);
   }
   throw UsageError(cat("extractor must be one of ", join(extractor_names()),
                        ", torchscript:SIZE,RESIZE,MEAN,DEVIATION; got ", name));

@@ -12,8 +12,13 @@
 namespace sdg::vision {
 
 NetworkExtractor::NetworkExtractor(std::string name, int64_t channels, int64_t batch, std::string input,
-                                   at::Device device)
-    : name_(std::move(name)), input_(std::move(input)), channels_(channels), batch_(batch), device_(device) {}
+                                   at::Device device, Precision precision)
+    : name_(std::move(name)),
+      input_(std::move(input)),
+      channels_(channels),
+      batch_(batch),
+      device_(device),
+      precision_(precision) {}
 
 int64_t NetworkExtractor::width(Layer layer) const {
   const auto found = widths_.find(layer);
@@ -61,6 +66,13 @@ void NetworkExtractor::remember(const torch::nn::Module& net) {
   for (const auto& item : net.named_parameters()) add(item.key(), item.value());
   for (const auto& item : net.named_buffers()) add(item.key(), item.value());
   digest_ = digest.hex();
+  if (precision_ == Precision::kBf16) digest_ += "-bf16";
+}
+
+void NetworkExtractor::round_matrices(torch::nn::Module& net) const {
+  if (precision_ != Precision::kBf16) return;
+  for (auto& item : net.named_parameters())
+    if (item.key().ends_with(".weight") && item.value().dim() >= 2) item.value().set_data(item.value().to(at::kBFloat16));
 }
 
 Tensor NetworkExtractor::with_channels(const Tensor& images) const {

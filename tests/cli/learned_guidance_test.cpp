@@ -27,9 +27,11 @@ TEST_F(LearnedGuidance, IsSaidOfACheckpointAndDrawnAtOneCall) {
 
   const auto two = sdg("sample --run run --count 2 --out two --guidance 2");
   EXPECT_THAT(two.err, HasSubstr("4 network calls an image (2 euler steps)"));
+  EXPECT_THAT(two.err, HasSubstr("can also be guided at 1 call an evaluation: guide input, guidance 1 to 3.33333"));
   const auto one = sdg("sample --run run --count 2 --out one --guidance 2 --guide input --inner-guidance 1.4 --json");
   ASSERT_EQ(one.code, 0) << one.err;
   EXPECT_THAT(one.err, HasSubstr("2 network calls an image (2 euler steps)"));
+  EXPECT_THAT(one.err, Not(HasSubstr("can also be guided")));
   const auto json = nlohmann::json::parse(one.out);
   EXPECT_EQ(json.at("network_calls_per_image"), 2);
   EXPECT_EQ(json.at("options").at("inner_guidance"), 1.4);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -49,6 +50,10 @@ VitShape tiny_vit() {
   return {.dim = 64, .depth = 1, .heads = 1, .patch = 14, .hidden = 32, .positions = 257};
 }
 
+ClipShape tiny_clip() {
+  return {.dim = 64, .depth = 1, .heads = 1, .patch = 16, .hidden = 32, .side = 2, .embedding = 8};
+}
+
 // Weights that keep the variance; without the logits' layer. The file's name.
 std::string write_inception(const test::TemporaryFolder& folder) {
   tensors::TensorFile file{test::formula_inception_weights(*FidInception(), "test:"), {}};
@@ -73,8 +78,7 @@ TEST(FeatureExtractor, OnlyInceptionIsCalledFid) {
   const auto vit = state_of(*Vit(tiny_vit()));
   for (const std::string& name : extractor_names())
     if (name.starts_with("dino")) tensors::write_tensors(folder / (name + ".safetensors"), vit);
-  const auto clip = state_of(*ClipImageTower(
-      ClipShape{.dim = 64, .depth = 1, .heads = 1, .patch = 16, .hidden = 32, .side = 2, .embedding = 8}));
+  const auto clip = state_of(*ClipImageTower(tiny_clip()));
   for (const std::string& name : extractor_names())
     if (name.starts_with("clip")) tensors::write_tensors(folder / (name + ".safetensors"), clip);
   const Variable place("SDG_WEIGHTS", folder.path().string());
@@ -136,27 +140,50 @@ TEST(FeatureExtractor, InceptionsBitsDoNotDependOnWhatItTakesTogether) {
   }
 }
 
-TEST(FeatureExtractor, InceptionInBf16IsNearFloat32AndAnotherNetworkToStatistics) {
+// Weights of which every one matters: zeros and ones, as networks begin, would hide what is done to them.
+tensors::TensorFile drawn_weights(const torch::nn::Module& net) {
+  auto file = state_of(net);
+  for (auto& [name, tensor] : file.tensors) {
+    const bool matrix = tensor.dim() >= 2;
+    const auto inputs = matrix ? static_cast<double>(tensor[0].numel()) : 1;
+    const auto drawn = at::randn(tensor.sizes());
+    tensor = matrix ? drawn / std::sqrt(inputs) : name.ends_with(".weight") ? 1 + 0.1 * drawn : 0.1 * drawn;
+  }
+  return file;
+}
+
+// Whatever is rounded: near float32 and not equal to it, and to statistics another network.
+void expect_rounded(const std::string& name, const std::string& file) {
+  const auto exact = make_extractor(name, file, at::kCPU);
+  const auto rounded = make_extractor(name, file, at::kCPU, {}, Precision::kBf16);
+  const auto images = random_images(2, 3, 32, 32);
+  const auto a = exact->features(images), b = rounded->features(images);
+  const double apart = ((a - b).norm() / a.norm()).item<double>();
+  EXPECT_LT(apart, 0.02) << name;
+  EXPECT_GT(apart, 1e-5) << name << " was computed in float32 after all";
+  EXPECT_EQ(b.scalar_type(), at::kFloat);
+  EXPECT_EQ(rounded->weights_digest(), exact->weights_digest() + "-bf16");
+  EXPECT_EQ(rounded->precision(), Precision::kBf16);
+  EXPECT_TRUE(at::equal(rounded->features(images.narrow(0, 1, 1)), b.narrow(0, 1, 1))) << name;
+}
+
+TEST(FeatureExtractor, WhatIsComputedInBf16IsNearFloat32AndAnotherNetworkToStatistics) {
   if (!has_native_bf16()) {
     std::cout << "SKIPPED: this CPU does not multiply bf16 itself" << std::endl;
     GTEST_SKIP() << "no native bf16";
   }
   const test::TemporaryFolder folder;
-  const auto file = write_inception(folder);
-  const auto exact = make_extractor("inception", file, at::kCPU);
-  const auto rounded = make_extractor("inception", file, at::kCPU, {}, Precision::kBf16);
-  const auto images = random_images(2, 3, 32, 32);
-  const auto a = exact->features(images), b = rounded->features(images);
-  const double apart = ((a - b).norm() / a.norm()).item<double>();
-  EXPECT_LT(apart, 0.02);
-  EXPECT_GT(apart, 1e-5) << "computed in float32 after all";
-  EXPECT_EQ(b.scalar_type(), at::kFloat);
-  EXPECT_EQ(rounded->weights_digest(), exact->weights_digest() + "-bf16");
-  EXPECT_EQ(rounded->precision(), Precision::kBf16);
+  const auto inception = write_inception(folder);
+  expect_rounded("inception", inception);
+  torch::manual_seed(5);
+  tensors::write_tensors(folder / "vit.safetensors", drawn_weights(*Vit(tiny_vit())));
+  expect_rounded("dinov2-vits14", (folder / "vit.safetensors").string());
+  tensors::write_tensors(folder / "clip.safetensors", drawn_weights(*ClipImageTower(tiny_clip())));
+  expect_rounded("clip-vitb32", (folder / "clip.safetensors").string());
   const auto message =
       test::message_of<UsageError>([] { make_extractor("digits", "", at::kCPU, {}, Precision::kBf16); });
   EXPECT_NE(message.find("digits is computed in float32"), std::string::npos) << message;
-  EXPECT_THROW(make_extractor("inception", file, at::kCPU, {}, Precision::kTf32), UsageError);
+  EXPECT_THROW(make_extractor("inception", inception, at::kCPU, {}, Precision::kTf32), UsageError);
 }
 
 // Mixed_6d.branch1x1 is made to say the number of its channel everywhere.

@@ -65,7 +65,8 @@ const std::vector<std::string>& extractor_names();
 /// `weights` is a safetensors or torch file, or empty for the default place: "digits" and "mnist" ship beside the
 /// configs (`config_dir` is searched first); the others are looked for in the folder $SDG_WEIGHTS, then in
 /// ~/.cache/sdg. A missing file's Error says what to download and where to put it; an unknown name is a UsageError.
-/// bf16 is there for Inception, on a GPU or a CPU that computes it natively, and a UsageError elsewhere.
+/// bf16 is there for Inception and the vision transformers, on a GPU or a CPU that computes it natively, and a
+/// UsageError elsewhere.
 std::unique_ptr<FeatureExtractor> make_extractor(const std::string& name, const std::string& weights,
                                                  const at::Device& device, const std::filesystem::path& config_dir = {},
                                                  Precision precision = Precision::kFloat32);
