@@ -43,9 +43,6 @@ for grid in uniform own; do
   for steps in 5 10 25 50 100; do card "$grid, $steps steps" none --grid $grid --steps $steps --count 500; done
 done
 [[ -n $tar ]] || exit 0
-echo "CIFAR-10 at 16x16, 1,000 images against 10,000:"
-sources c- cifar10.yaml --count 1000 --reference-count 10000 --extractor-weights "$weights" -- --set data.path="$tar" --set data.size=16 --set model.name=uvit-tiny/4 \
-  --set train.batch=64
 echo "CIFAR-10 at 32x32, 500 images against 2,000:"
 train c32 cifar10.yaml --set data.path="$tar" --set train.batch=64
 for w in 1 1.5; do card "guidance $w" c32 --guidance $w --count 500 --reference-count 2000 --extractor-weights "$weights"; done

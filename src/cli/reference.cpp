@@ -10,10 +10,13 @@
 namespace sdg::cli {
 
 void declare_extractor_precision(CLI::App& app, Precision& precision) {
-  declare(app, "--extractor-precision", precision,
-          own<Precision>({.help = "what Inception, DINO, DINOv2 and CLIP are computed in; features of one and of the "
-                                  "other do not compare, and the protocol names it. bf16 needs a GPU or a CPU that computes it natively"}),
-          "Default: float32.");
+  declare(
+      app, "--extractor-precision", precision,
+      own<Precision>(
+          {.help =
+               "what Inception, DINO, DINOv2 and CLIP are computed in; features of one and of the "
+               "other do not compare, and the protocol names it. bf16 needs a GPU or a CPU that computes it natively"}),
+      "Default: float32.");
 }
 
 void declare_reference(CLI::App& app, ReferenceArguments& arguments) {

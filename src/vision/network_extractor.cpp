@@ -72,7 +72,8 @@ void NetworkExtractor::remember(const torch::nn::Module& net) {
 void NetworkExtractor::round_matrices(torch::nn::Module& net) const {
   if (precision_ != Precision::kBf16) return;
   for (auto& item : net.named_parameters())
-    if (item.key().ends_with(".weight") && item.value().dim() >= 2) item.value().set_data(item.value().to(at::kBFloat16));
+    if (item.key().ends_with(".weight") && item.value().dim() >= 2)
+      item.value().set_data(item.value().to(at::kBFloat16));
 }
 
 Tensor NetworkExtractor::with_channels(const Tensor& images) const {

@@ -30,8 +30,8 @@ class NetworkExtractor : public FeatureExtractor {
   /// `one` of uint8 [B, channels, H, W] -> [B, shape...]; images spread as `layers` says -> float32 [N, shape...].
   Tensor in_batches(const Tensor& images, at::IntArrayRef shape, const std::function<Tensor(const Tensor&)>& one) const;
 
-  /// To be called once the weights are there, before they are rounded. Counters of batches and the layer of Inception's logits, which a file may
-  /// lack, do not touch the features.
+  /// To be called once the weights are there, before they are rounded. Counters of batches and the layer of Inception's
+  /// logits, which a file may lack, do not touch the features.
   void remember(const torch::nn::Module& net);
   /// In bf16, the matrices of linear layers and convolutions, once; autocast would do it again for each image.
   void round_matrices(torch::nn::Module& net) const;

@@ -57,6 +57,31 @@ TEST(Manifold, BlocksChangeNothing) {
   EXPECT_GT(a.coverage, 0.2);
 }
 
+// Two heaps so far apart that float32 tells nothing of distances inside one, and lengths beyond its range.
+TEST(Manifold, IsTheSameWhereSinglePrecisionDoesNotTell) {
+  const auto heaps = [](uint64_t step, double shift) {
+    return at::cat({drawn(step, 700), drawn(step + 1, 600, shift) + 1e5}).to(at::kDouble);
+  };
+  const auto right = slow(heaps(10, 0), heaps(20, 0.7), 5);
+  EXPECT_LT(right.coverage, 0.99);
+  for (const double scale : {1.0, 1e25, 1e-25}) {
+    const auto found = manifold(heaps(10, 0) * scale, heaps(20, 0.7) * scale, 5, Surface::kOut);
+    expect_values(found, right.precision, right.recall, right.density, right.coverage);
+  }
+}
+
+// Of whole numbers distances are exact, and most of them equal: only the surface tells the two apart.
+TEST(Manifold, TheSurfaceCountsAlsoAmongManyEqualDistances) {
+  const auto grid =
+      at::cartesian_prod({at::arange(40), at::arange(40)}).to(at::kDouble);  // radii 1 for k = 3, 4 inside
+  const auto in = manifold(grid, grid + at::tensor({1.0, 0.0}, at::kDouble), 3, Surface::kIn);
+  EXPECT_EQ(in.precision, 1);
+  const auto out = manifold(grid, grid + at::tensor({1.0, 0.0}, at::kDouble), 3, Surface::kOut);
+  const auto twin = slow(grid, grid + at::tensor({1.0, 0.0}, at::kDouble), 3);
+  expect_values(out, twin.precision, twin.recall, twin.density, twin.coverage);
+  EXPECT_GT(in.density, out.density + 0.5);
+}
+
 TEST(Manifold, SetsApartShareNothingAndACollapsedSetRecallsNothing) {
   const auto real = drawn(1, 60);
   expect_values(manifold(real, drawn(2, 50, 100), 3, Surface::kIn), 0, 0, 0, 0);
