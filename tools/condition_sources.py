@@ -5,7 +5,7 @@
 
 none, label, online, and stored clusters of k-means and CLUDI, each of the features of a ResNet-56 that learned the labels and
 of those of the `none` run of the same seed. K = 50 but for labels. Every source and seed is drawn from at every guidance
-with the same noise; Fréchet distances in ResNet-56's features against the training images at 16x16. Prints Markdown.
+with the same noise; Fréchet distances in ResNet-56's features against the training images at 16x16. Prints Markdown and draws OUT/chart.svg.
 
 What is in OUT already is not made again, so seeds can be trained by several processes after one another has made OUT/outside.safetensors.
 """
@@ -15,8 +15,9 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+import guidance_chart
 
 HERE = Path(__file__).resolve().parent
 PROGRAM = os.environ.get("SDG", str(HERE.parent / "build/release/sdg"))
@@ -36,12 +37,12 @@ def settings(values):
 
 
 def sdg(*words):
-    start = time.process_time(), os.times()
+    before = os.times()
     done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         sys.exit(f"{PROGRAM} {' '.join(map(str, words))}\n{done.stderr}")
     after = os.times()
-    seconds = after.children_user + after.children_system - start[1].children_user - start[1].children_system
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
     print(f"{seconds:.0f} processor seconds: sdg {' '.join(map(str, words))}", file=sys.stderr, flush=True)
     return done.stdout
 
@@ -122,6 +123,8 @@ def table(a):
             w = min(values, key=values.get) if values else None
             best.append(f"{values[w]:.2f} at {w:g}" if values else "")
         print(f"| {NAMES[source]} | " + " | ".join(best) + " |")
+    chart = {NAMES[source]: {w: distances(source, w) for w in a.guidance if distances(source, w)} for source in SOURCES}
+    guidance_chart.draw(chart, a.out / "chart.svg", f"CIFAR-10 at 16x16, seeds {', '.join(map(str, a.seeds))}: mean and range over seeds")
     print("\n| card | " + " | ".join(f"{w:g}" for w in a.guidance) + " |\n| --- |" + " --- |" * len(a.guidance))
     for source in SOURCES:
         ids = [sorted({each["protocol_id"] for each in results(source, w)}) for w in a.guidance]
