@@ -123,7 +123,7 @@ def table(a):
             w = min(values, key=values.get) if values else None
             best.append(f"{values[w]:.2f} at {w:g}" if values else "")
         print(f"| {NAMES[source]} | " + " | ".join(best) + " |")
-    chart = {NAMES[source]: {w: distances(source, w) for w in a.guidance if distances(source, w)} for source in SOURCES}
+    chart = {NAMES[source].replace("`", ""): {w: distances(source, w) for w in a.guidance if distances(source, w)} for source in SOURCES}
     guidance_chart.draw(chart, a.out / "chart.svg", f"CIFAR-10 at 16x16, seeds {', '.join(map(str, a.seeds))}: mean and range over seeds")
     print("\n| card | " + " | ".join(f"{w:g}" for w in a.guidance) + " |\n| --- |" + " --- |" * len(a.guidance))
     for source in SOURCES:
