@@ -1,7 +1,6 @@
 #include "metrics/distance_blocks_impl.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "sdg/core/error.h"
@@ -13,6 +12,7 @@ namespace {
 
 constexpr int64_t kRows = 256, kColumns = 2048, kPairs = 1024;
 constexpr double kShortest = 1e-10, kLongest = 1e30;  // squared lengths for which float32 has the range
+constexpr int64_t kWidest = 1 << 20;                  // beyond it float32's bounds tell nothing
 
 bool in_floats(const Tensor& rows) {
   return rows.scalar_type() == at::kFloat;
@@ -23,7 +23,8 @@ bool in_floats(const Tensor& rows) {
 // section 3.1); the rows' own rounding, that of what a bound is compared with and the sums around take fewer than 32.
 double rounding(const Tensor& rows) {
   const double unit = in_floats(rows) ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon();
-  return static_cast<double>(rows.size(1) + 32) * unit / 2;
+  const double sum = static_cast<double>(rows.size(1) + 32) * unit / 2;
+  return sum / (1 - sum);
 }
 
 // And for products that fall below the range of the type.
@@ -50,7 +51,7 @@ DistanceBlocks::DistanceBlocks(const Tensor& from, const Tensor& to, const char*
   from_ = same ? to_ : checked(from, what) - centre;
   prepare(at::kFloat);
   const double longest = std::max(from_squares_.max().item<double>(), to_squares_.max().item<double>());
-  if (longest < kShortest || longest > kLongest) prepare(at::kDouble);
+  if (longest < kShortest || longest > kLongest || to_.size(1) > kWidest) prepare(at::kDouble);
 }
 
 void DistanceBlocks::prepare(at::ScalarType type) {
