@@ -46,26 +46,33 @@ DistanceBlocks::DistanceBlocks(const Tensor& from, const Tensor& to, const char*
   SDG_CHECK(to.size(0) > 0 && from.size(0) > 0, what, ": no features");
   const bool same = from.is_same(to);
   to_ = checked(to, what);
-  const Tensor centre = to_.mean(0);
-  to_ = to_ - centre;
-  from_ = same ? to_ : checked(from, what) - centre;
+  from_ = same ? to_ : checked(from, what);
+  centre_ = to_.mean(0);
   prepare(at::kFloat);
   const double longest = std::max(from_squares_.max().item<double>(), to_squares_.max().item<double>());
   if (longest < kShortest || longest > kLongest || to_.size(1) > kWidest) prepare(at::kDouble);
 }
 
 void DistanceBlocks::prepare(at::ScalarType type) {
-  const bool same = from_.is_same(to_);
-  to_squares_ = to_.square().sum(1);
-  from_squares_ = same ? to_squares_ : from_.square().sum(1);
-  quick_to_ = to_.to(type);
-  quick_from_ = same ? quick_to_ : from_.to(type);
+  const auto centred = [&](const Tensor& rows, Tensor& squares, Tensor& quick) {
+    const Tensor about = rows - centre_;
+    squares = about.square().sum(1);
+    quick = about.to(type);
+  };
+  centred(to_, to_squares_, quick_to_);
+  if (from_.is_same(to_)) {
+    from_squares_ = to_squares_;
+    quick_from_ = quick_to_;
+  } else {
+    centred(from_, from_squares_, quick_from_);
+  }
 }
 
 DistanceBlocks DistanceBlocks::closer(const Tensor& rows) const {
   DistanceBlocks out;
   out.from_ = from_.index_select(0, rows);
   out.to_ = to_;
+  out.centre_ = centre_;
   out.prepare(at::kDouble);
   return out;
 }
@@ -95,7 +102,7 @@ Bounds DistanceBlocks::bounds(int64_t row, int64_t column, const Tensor& lower) 
 }
 
 Bounds DistanceBlocks::close_bounds(int64_t row, int64_t column, int64_t rows, int64_t columns) const {
-  const Tensor own = from_.narrow(0, row, rows), others = to_.narrow(0, column, columns);
+  const Tensor own = from_.narrow(0, row, rows) - centre_, others = to_.narrow(0, column, columns) - centre_;
   const Tensor squares = from_squares_.narrow(0, row, rows).unsqueeze(1) + to_squares_.narrow(0, column, columns);
   const Tensor middle = at::addmm(squares, own, others.t(), 1, -2), off = squares * rounding(own);
   return {middle - off, middle + off};

@@ -40,9 +40,10 @@ class DistanceBlocks {
   DistanceBlocks() = default;
   void prepare(at::ScalarType type);
 
-  Tensor from_, to_;  // float64, about the mean of `to`: distances stay, and features far from zero lose no digits
-  Tensor from_squares_, to_squares_;  // their squared lengths [N], [M], float64
-  Tensor quick_from_, quick_to_;      // the rows in the type of the products
+  Tensor from_, to_;                  // float64
+  Tensor centre_;                     // the mean of `to`, about which rows are multiplied: they lose fewer digits
+  Tensor from_squares_, to_squares_;  // of the rows' lengths about it, [N], [M], float64
+  Tensor quick_from_, quick_to_;      // the rows about it, in the type of the products
 };
 
 }  // namespace sdg::metrics
