@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""CIFAR-10 at 16x16, guided by seven sources of conditions, the same network and training for all (docs/sisters.md).
+"""CIFAR-10 at 16x16, guided by seven sources of conditions, the same network and training for all (docs/results.md).
 
   tools/condition_sources.py cifar10-train.tar cifar10_resnet56.safetensors OUT [--seeds 0,1,2] [--steps 2000] [--only train,measure,table]
 
@@ -97,12 +97,15 @@ def measure(a, seed):
 
 
 def table(a):
-    def results(source, w):
-        files = [a.out / f"{source}-{seed}-{w:g}.json" for seed in a.seeds]
-        return [json.loads(f.read_text()) for f in files if f.exists()]
+    measured = {}  # (source, guidance) -> {seed: (distance, card)}
+    for source in SOURCES:
+        for w in a.guidance:
+            files = {seed: a.out / f"{source}-{seed}-{w:g}.json" for seed in a.seeds}
+            found = {seed: json.loads(file.read_text()) for seed, file in files.items() if file.exists()}
+            measured[source, w] = {seed: (next(iter(each["metrics"].values()))["value"], each["protocol_id"]) for seed, each in found.items()}
 
     def distances(source, w):
-        return [next(iter(each["metrics"].values()))["value"] for each in results(source, w)]
+        return [distance for distance, _ in measured[source, w].values()]
 
     print("| conditions | " + " | ".join(f"guidance {w:g}" for w in a.guidance) + " | NMI, ARI by seed |\n| --- |" + " ---: |" * len(a.guidance) + " --- |")
     for source in SOURCES:
@@ -118,8 +121,7 @@ def table(a):
     for source in SOURCES:
         best = []
         for seed in a.seeds:
-            found = {w: a.out / f"{source}-{seed}-{w:g}.json" for w in a.guidance}
-            values = {w: next(iter(json.loads(f.read_text())["metrics"].values()))["value"] for w, f in found.items() if f.exists()}
+            values = {w: measured[source, w][seed][0] for w in a.guidance if seed in measured[source, w]}
             w = min(values, key=values.get) if values else None
             best.append(f"{values[w]:.2f} at {w:g}" if values else "")
         print(f"| {NAMES[source]} | " + " | ".join(best) + " |")
@@ -127,7 +129,7 @@ def table(a):
     guidance_chart.draw(chart, a.out / "chart.svg", f"CIFAR-10 at 16x16, seeds {', '.join(map(str, a.seeds))}: mean and range over seeds")
     print("\n| card | " + " | ".join(f"{w:g}" for w in a.guidance) + " |\n| --- |" + " --- |" * len(a.guidance))
     for source in SOURCES:
-        ids = [sorted({each["protocol_id"] for each in results(source, w)}) for w in a.guidance]
+        ids = [sorted({card for _, card in measured[source, w].values()}) for w in a.guidance]
         print(f"| {NAMES[source]} | " + " | ".join(", ".join(f"`{i}`" for i in each) for each in ids) + " |")
 
 

@@ -36,19 +36,22 @@ Manifold manifold(const Tensor& real, const Tensor& fake, int64_t k, Surface sur
       const Tensor balls = radii.square().to(bounds.lower.scalar_type());
       return (bounds.lower <= balls).logical_and_(bounds.upper >= balls);  // [n, m]
     };
+    Tensor open_real = open(of_real), open_fake = open(of_fake);
     // Balls far smaller than the rows are long: float64 tells more at once than pair by pair.
-    const auto most_open = n * m / kOpenShare;
-    if (!blocks.is_close() && open(of_real).sum().item<int64_t>() + open(of_fake).sum().item<int64_t>() > most_open)
+    if (!blocks.is_close() && open_real.sum().item<int64_t>() + open_fake.sum().item<int64_t>() > n * m / kOpenShare) {
       bounds = blocks.close_bounds(row, column, n, m);
-    const auto inside = [&](const Tensor& radii) {
+      open_real = open(of_real);
+      open_fake = open(of_fake);
+    }
+    const auto inside = [&](const Tensor& radii, const Tensor& open_pairs) {
       Tensor in = bounds.upper < radii.square().to(bounds.upper.scalar_type());
-      const Tensor pairs = open(radii).nonzero();
+      const Tensor pairs = open_pairs.nonzero();
       const Tensor i = pairs.select(1, 0), j = pairs.select(1, 1);
       const Tensor distances = blocks.squares_of(i + row, j + column).sqrt_();
       return in.index_put_({i, j}, holds(radii.expand({n, m}).index({i, j}), distances));  // [n, m]
     };
-    const Tensor in_real = inside(of_real);
-    const Tensor in_fake = inside(of_fake).any(0);  // [m]
+    const Tensor in_real = inside(of_real, open_real);
+    const Tensor in_fake = inside(of_fake, open_fake).any(0);  // [m]
     held.narrow(0, row, n) += in_real.sum(1);
     const Tensor hit = in_real.any(0);
     const std::lock_guard lock(mutex);
