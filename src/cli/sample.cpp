@@ -122,8 +122,10 @@ void check_folder_name(const std::string& out) {
 }
 
 // Who pays for two calls a step where the network learned to do with one should know.
-void say_cheaper_ways(const checkpoint::Trained& trained, const sample::SampleOptions& options) {
-  if (options.guide == sample::Guide::kInput || options.guidance == 0 || options.guidance == 1) return;
+void say_cheaper_ways(const checkpoint::Trained& trained, const generate::Request& request) {
+  const auto& options = request.sample;
+  if (options.guide == sample::Guide::kInput || options.guidance == 1 || generate::draws_unconditionally(request))
+    return;
   for (const auto& way : network::ways_to_guide(trained.info.config, trained.prior.defined()))
     if (way.calls == 1) say(cat("this network can also be guided at 1 call an evaluation: ", way.how));
 }
@@ -147,7 +149,7 @@ int draw(const Arguments& arguments, const checkpoint::Trained& trained, const g
             npz || latents ? std::string() : cat(" and their grid to ", grid_path(where))));
     if (request.effort->images > 0)
       say(cat(request.effort->calls_per_image(), " network calls an image (", sample::steps_text(request.sample), ")"));
-    say_cheaper_ways(trained, request.sample);
+    say_cheaper_ways(trained, request);
     if (arguments.json) print_json(where, trained, request, output.content, before, passed);
     return 0;
   } catch (const Stopped&) {
