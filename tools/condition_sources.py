@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CIFAR-10 at 16x16, guided by seven sources of conditions, the same network and training for all (docs/results.md).
 
-  tools/condition_sources.py cifar10-train.tar cifar10_resnet56.safetensors OUT [--seeds 0,1,2] [--steps 2000] [--only train,measure,table]
+  tools/condition_sources.py cifar10-train.tar cifar10_resnet56.safetensors OUT [--seeds 0,1,2] [--steps 2000] [--sources none,label,…] [--only train,measure,table]
 
 none, label, online, and stored clusters of k-means and CLUDI, each of the features of a ResNet-56 that learned the labels and
 of those of the `none` run of the same seed. K = 50 but for labels. Every source and seed is drawn from at every guidance
@@ -63,12 +63,12 @@ def clusters_of(a, source, seed):
 
 def train(a, seed):
     outside = a.out / "outside.safetensors"
-    if not outside.exists():
+    if not outside.exists() and any(source.endswith("-outside") for source in a.sources):
         kept = a.out / "outside-kmeans.safetensors"
         sdg("kmeans", "--extractor", "cifar-resnet56", "--extractor-weights", a.weights, "--data", a.data, "--clusters", 50, "--no-standardize",
             "--keep-features", "--restarts", 1, "--out", kept, "--device", "cpu")
         kept.rename(outside)
-    for source in SOURCES:
+    for source in a.sources:
         run = a.out / f"{source}-{seed}"
         if (run / "done").exists():
             continue
@@ -85,7 +85,7 @@ def measure(a, seed):
     judge = ["--extractor", "cifar-resnet56", "--extractor-weights", a.weights, "--device", "cpu"]
     if not statistics_file.exists():
         sdg("ref-stats", a.data, *judge, "--size", 16, "--count", 10000, "--out", statistics_file)
-    for source in SOURCES:
+    for source in a.sources:
         run = a.out / f"{source}-{seed}"
         if source not in ("none", "label") and not (run / "clusters.json").exists():
             (run / "clusters.json").write_text(sdg("eval-clusters", "--run", run, "--device", "cpu", "--json"))
@@ -98,7 +98,7 @@ def measure(a, seed):
 
 def table(a):
     measured = {}  # (source, guidance) -> {seed: (distance, card)}
-    for source in SOURCES:
+    for source in a.sources:
         for w in a.guidance:
             files = {seed: a.out / f"{source}-{seed}-{w:g}.json" for seed in a.seeds}
             found = {seed: json.loads(file.read_text()) for seed, file in files.items() if file.exists()}
@@ -108,7 +108,7 @@ def table(a):
         return [distance for distance, _ in measured[source, w].values()]
 
     print("| conditions | " + " | ".join(f"guidance {w:g}" for w in a.guidance) + " | NMI, ARI by seed |\n| --- |" + " ---: |" * len(a.guidance) + " --- |")
-    for source in SOURCES:
+    for source in a.sources:
         cells = []
         for w in a.guidance:
             d = distances(source, w)
@@ -118,17 +118,17 @@ def table(a):
         agreement = "; ".join(", ".join(f"{s[key]:.3f}" for s in scores) for key in ("nmi", "ari")) if scores else ""
         print(f"| {NAMES[source]} | " + " | ".join(cells) + f" | {agreement} |")
     print("\n| best guidance of each, by seed | " + " | ".join(f"seed {s}" for s in a.seeds) + " |\n| --- |" + " --- |" * len(a.seeds))
-    for source in SOURCES:
+    for source in a.sources:
         best = []
         for seed in a.seeds:
             values = {w: measured[source, w][seed][0] for w in a.guidance if seed in measured[source, w]}
             w = min(values, key=values.get) if values else None
             best.append(f"{values[w]:.2f} at {w:g}" if values else "")
         print(f"| {NAMES[source]} | " + " | ".join(best) + " |")
-    chart = {NAMES[source].replace("`", ""): {w: distances(source, w) for w in a.guidance if distances(source, w)} for source in SOURCES}
+    chart = {NAMES[source].replace("`", ""): {w: distances(source, w) for w in a.guidance if distances(source, w)} for source in a.sources}
     guidance_chart.draw(chart, a.out / "chart.svg", f"CIFAR-10 at 16x16, seeds {', '.join(map(str, a.seeds))}: mean and range over seeds")
     print("\n| card | " + " | ".join(f"{w:g}" for w in a.guidance) + " |\n| --- |" + " --- |" * len(a.guidance))
-    for source in SOURCES:
+    for source in a.sources:
         ids = [sorted({card for _, card in measured[source, w].values()}) for w in a.guidance]
         print(f"| {NAMES[source]} | " + " | ".join(", ".join(f"`{i}`" for i in each) for each in ids) + " |")
 
@@ -138,6 +138,7 @@ def main():
     for place in ("data", "weights", "out"):
         parser.add_argument(place, type=Path)
     parser.add_argument("--seeds", default="0,1,2", type=lambda v: [int(s) for s in v.split(",")])
+    parser.add_argument("--sources", default=list(SOURCES), type=lambda v: [source for source in SOURCES if source in v.split(",")])
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--guidance", default="1,1.5,2,3,5", type=lambda v: [float(s) for s in v.split(",")])

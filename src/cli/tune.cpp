@@ -109,7 +109,7 @@ void store(const fs::path& run, const checkpoint::Trained& trained, const TuneDr
   auto sample = trained.info.config.sample;
   const auto fields = config::Fields::of(sample);
   sample = drawing.sample;
-  for (const auto* name : {"guidance", "guidance_begin", "guidance_end", "guide"})
+  for (const auto* name : {"guidance", "guidance_begin", "guidance_end", "guide", "inner_guidance"})
     out.options[name] = config::to_text(config::current_value(*fields.find(name)));
   const auto relative = [&](const std::string& file) {
     return file.empty() ? std::string() : fs::path(file).lexically_relative(run).generic_string();

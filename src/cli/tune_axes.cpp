@@ -37,11 +37,36 @@ TuneAxis number_axis(const std::string& name, const std::vector<double>& values,
   return out;
 }
 
-TuneAxis strength(const TuneAxisArguments& arguments, const sample::SampleOptions& own) {
-  const std::vector<double> usual{1, 1.25, 1.5, 2, 3, 4};
+// `strongest` is what the network knows, where it is told the strength.
+TuneAxis strength(const TuneAxisArguments& arguments, const sample::SampleOptions& own, double strongest) {
+  std::vector<double> usual{1, 1.25, 1.5, 2, 3, 4};
+  if (own.guide == sample::Guide::kInput) {
+    std::erase_if(usual, [&](double value) { return value > strongest; });
+    usual.push_back(strongest);
+    SDG_CHECK_USAGE(arguments.guidance.empty() || std::ranges::max(arguments.guidance) <= strongest, "--guidance ",
+                    std::ranges::max(arguments.guidance), ": guide input: this network knows guidance 1 to ",
+                    strongest);
+  }
   auto out = number_axis("guidance", arguments.guidance.empty() ? usual : arguments.guidance, own.guidance,
                          &sample::SampleOptions::guidance);
   out.search.first_ends = out.search.places.front() <= 1;  // below it images are less of their condition
+  out.search.last_ends = own.guide == sample::Guide::kInput && out.search.places.back() >= strongest;
+  return out;
+}
+
+// How far the inner head is led away from.
+std::optional<TuneAxis> inner_strength(const TuneAxisArguments& arguments, const sample::SampleOptions& own,
+                                       const checkpoint::Trained& trained) {
+  if (!trained.network.model->has_inner()) {
+    SDG_CHECK_USAGE(arguments.inner.empty(),
+                    "--inner-guidance: this network has no inner head to lead away from (it was trained without "
+                    "guided.inner)");
+    return std::nullopt;
+  }
+  const std::vector<double> usual{1, 1.25, 1.5, 2};
+  auto out = number_axis("inner_guidance", arguments.inner.empty() ? usual : arguments.inner, own.inner_guidance,
+                         &sample::SampleOptions::inner_guidance);
+  out.search.first_ends = out.search.places.front() <= 1;
   return out;
 }
 
@@ -81,7 +106,8 @@ std::optional<TuneAxis> widths(const TuneAxisArguments& arguments, const checkpo
   return out;
 }
 
-// The null condition, then the network as it was at an eighth, a quarter and a half of the training.
+// What guides the run (the null condition, unless its options say more), then the network as it was at an eighth, a
+// quarter and a half of the training.
 std::optional<TuneAxis> guides(const TuneAxisArguments& arguments, const checkpoint::Trained& trained) {
   if (!trained.info.config.average.track) {
     SDG_CHECK_USAGE(arguments.guides.empty(), "--guide-step: this run kept no averages (average.track)");
@@ -107,9 +133,11 @@ std::optional<TuneAxis> guides(const TuneAxisArguments& arguments, const checkpo
   }
   if (steps.size() < 2) return std::nullopt;
   TuneAxis out;
-  out.search = {.name = "guide", .values = {"null"}, .places = {}, .whole = true};
+  const auto own = trained.info.config.sample.guide;
+  const auto first = own == sample::Guide::kNetwork ? sample::Guide::kNull : own;
+  out.search = {.name = "guide", .values = {std::string(config::name(first))}, .places = {}, .whole = true};
   for (size_t i = 1; i < steps.size(); ++i) out.search.values.push_back(cat("step-", steps[i]));
-  if (!trained.prior.defined()) {  // there is no null condition to lead away from
+  if (!trained.prior.defined()) {  // there is no condition to lead away from
     out.search.values.erase(out.search.values.begin());
     steps.erase(steps.begin());
   }
@@ -124,6 +152,8 @@ void declare_tune_axes(CLI::App& app, TuneAxisArguments& arguments) {
           "Several with commas; default: 1,1.25,1.5,2,3,4 and the run's own.");
   declare(app, "--begin", arguments.begin, declared("sample.guidance_begin"), "Default: 0,0.2,0.4.");
   declare(app, "--end", arguments.end, declared("sample.guidance_end"), "Default: 0.6,0.8,1.");
+  declare(app, "--inner-guidance", arguments.inner, declared("sample.inner_guidance"),
+          "Default: 1,1.25,1.5,2 of networks with an inner head.");
   declare(app, "--width", arguments.widths,
           own<double>({.help = "widths of averages to draw with, of runs that kept some (average.track), beside the "
                                "run's own average",
@@ -147,8 +177,8 @@ std::vector<TuneAxis> tune_axes(const TuneAxisArguments& arguments, const checkp
                   config::name(own.guidance_convention));
   auto of_guides = guides(arguments, trained);
   if (!guided) own.guidance = 1;
-  std::vector<TuneAxis> out{strength(arguments, own), interval("begin", arguments, own),
-                            interval("end", arguments, own)};
+  std::vector<TuneAxis> out{strength(arguments, own, trained.info.config.guided.strongest()),
+                            interval("begin", arguments, own), interval("end", arguments, own)};
   SDG_CHECK_USAGE(out[1].search.places.back() <= out[2].search.places.front(), "--begin ", out[1].search.values.back(),
                   " is after --end ", out[2].search.values.front());
   if (!guided && !of_guides) {
@@ -157,13 +187,16 @@ std::vector<TuneAxis> tune_axes(const TuneAxisArguments& arguments, const checkp
                     "by");
     out.clear();
   }
+  if (auto of_inner = inner_strength(arguments, own, trained)) out.push_back(*of_inner);
   if (auto of_widths = widths(arguments, trained, note)) out.push_back(*of_widths);
   if (of_guides) out.push_back(*of_guides);
   std::erase_if(out, [](const TuneAxis& axis) {  // a single guide is still needed to guide
     return axis.search.values.size() < 2 && axis.search.name != "guide";
   });
-  SDG_CHECK_USAGE(!out.empty(), trained.path,
-                  ": draws without conditions and kept no averages (average.track): there is nothing to tune");
+  SDG_CHECK_USAGE(
+      !out.empty(), trained.path,
+      ": draws without conditions, has no inner head (guided.inner) and kept no averages (average.track): there is "
+      "nothing to tune");
   return out;
 }
 

@@ -26,7 +26,7 @@ struct TuneAxis {
 };
 
 struct TuneAxisArguments {
-  std::vector<double> guidance, begin, end, widths;
+  std::vector<double> guidance, begin, end, inner, widths;
   std::vector<int64_t> guides;
 };
 void declare_tune_axes(CLI::App& app, TuneAxisArguments& arguments);

@@ -90,6 +90,41 @@ TEST_F(TuneProgram, SearchesWithinItsBudgetDrawsTheCurveAndStoresWhatSampleFollo
   EXPECT_THAT(err_, HasSubstr("was found at step 12, the run is at step 14 now: it is not followed"));
 }
 
+TEST_F(TuneProgram, SearchesTheInnerHeadsStrengthOfRunsWithoutConditionsToo) {
+  ASSERT_EQ(sdg("train --run inner " + test::kTiny + "--set condition.source=none --set guided.inner=1").code, 0);
+  const auto done = sdg("tune inner --inner-guidance 1,3 --images 600 --least 16 --resamples 20 --json");
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto found = result("inner");
+  std::set<std::string> seen;
+  double at_1 = 0, at_3 = 0;
+  for (const auto& each : found["points"]) {
+    ASSERT_EQ(each["point"].size(), 1U) << "nothing else is there to tune";
+    seen.insert(each["point"]["inner_guidance"]);
+    (each["point"]["inner_guidance"] == "3" ? at_3 : at_1) = each["distance"]["value"];
+  }
+  EXPECT_EQ(seen, (std::set<std::string>{"1", "3"}));
+  EXPECT_NE(at_1, at_3) << "the strength reaches the network";
+
+  study::Tuned tuned;
+  tuned.step = found["step"];
+  tuned.options = {{"inner_guidance", "3"}};
+  study::write_tuned(folder_ / "inner", tuned);
+  for (const auto& [options, out] : {std::pair("", "a.npz"), std::pair("--untuned --inner-guidance 3", "b.npz")})
+    ASSERT_EQ(sdg(cat("sample --run inner --count 16 --npz ", out, " ", options)).code, 0);
+  EXPECT_EQ(test::read_text(folder_ / "a.npz"), test::read_text(folder_ / "b.npz"));
+}
+
+TEST_F(TuneProgram, AsksANetworkThatIsToldTheStrengthForNoneBeyondWhatItLearned) {
+  train_run("--set guided.learn=gft --set guided.weakest=0.5 --set sample.guide=input");
+  ASSERT_EQ(sdg("tune run --begin 0 --end 1 --images 800 --least 16 --resamples 20").code, 0);
+  const auto found = result();
+  std::set<double> seen;
+  for (const auto& each : found["points"]) seen.insert(std::stod(each["point"]["guidance"].get<std::string>()));
+  EXPECT_LE(*seen.rbegin(), 2);
+  EXPECT_TRUE(seen.contains(2)) << "the strongest it knows is looked at";
+  expect_failure(sdg("tune run --guidance 1,4"), 2, "--guidance 4: guide input: this network knows guidance 1 to 2");
+}
+
 TEST_F(TuneProgram, StoppedGoesOnToTheSameResult) {
   train_run();
   ASSERT_EQ(sdg("tune run " + kFew).code, 0);
@@ -115,11 +150,13 @@ TEST_F(TuneProgram, RefusesInOneLine) {
   expect_failure(sdg("tune run --images 100 --seconds 3"), 2, "--seconds: the budget is --images or --seconds");
   expect_failure(sdg("tune run --width 0.1"), 2, "--width: this run kept no averages (average.track)");
   expect_failure(sdg("tune run --guide-step 3"), 2, "--guide-step: this run kept no averages");
+  expect_failure(sdg("tune run --inner-guidance 1,2"), 2, "--inner-guidance: this network has no inner head");
   expect_failure(sdg("tune run --begin 0.9 --end 0.5"), 2, "--begin 0.9 is after --end 0.5");
   expect_failure(sdg("tune run --images 64"), 1, "not enough for two settings");
   expect_failure(sdg("tune nowhere"), 2, "nowhere: no checkpoint there");
   ASSERT_EQ(sdg("train --run none " + test::kTiny + "--set condition.source=none").code, 0);
-  expect_failure(sdg("tune none"), 2, "draws without conditions and kept no averages");
+  expect_failure(sdg("tune none"), 2,
+                 "draws without conditions, has no inner head (guided.inner) and kept no averages");
   test::write_text(folder_ / "run/sampling.json", "{}");
   expect_failure(sdg("sample --run run"), 1, "run/sampling.json: not written by sdg tune");
   test::write_text(folder_ / "run/sampling.json",
