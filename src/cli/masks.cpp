@@ -15,6 +15,7 @@
 #include "sdg/regions/mask_file.h"
 #include "sdg/regions/overlay.h"
 #include "sdg/regions/patch_clusters.h"
+#include "sdg/regions/refine.h"
 #include "sdg/tensors/tensor_file.h"
 
 namespace sdg::cli {
@@ -24,6 +25,7 @@ struct Arguments {
   LookArguments look;
   std::string masks, truth, picture, out = "masks.safetensors";
   regions::PatchClusterOptions how;
+  regions::RefineOptions refined{.radius = 0};  // 0: maps stay as they were found
   int64_t classes = 0, ignored = -1, seed = 0;
   bool json = false;
 };
@@ -52,6 +54,20 @@ int64_t classes_of(const Tensor& maps, const std::string& where) {
   SDG_CHECK(classes < network::StoredConditions::kNoClass, where, ": holds the value ", classes - 1,
             ": classes end at 253; --ignored names the value of pixels without a class");
   return classes;
+}
+
+// The maps' borders at the edges of the pictures.
+void refine(Tensor& maps, const Looks& looks, const regions::RefineOptions& options) {
+  ProgressBar bar("refine", "img/s");
+  constexpr int64_t kAtOnce = 256;
+  for (int64_t first = 0; first < maps.size(0); first += kAtOnce) {
+    const auto count = std::min(kAtOnce, maps.size(0) - first);
+    worker_pool().run(count, [&](int64_t i) {
+      maps[first + i].copy_(regions::refine(maps[first + i], looks.picture(first + i), options));
+    });
+    bar.update(first + count, maps.size(0));
+  }
+  bar.finish();
 }
 
 void draw(const std::string& path, const Looks& looks, const Tensor& maps) {
@@ -121,6 +137,7 @@ int execute(const Arguments& arguments) {
     const auto patches = [&](const std::vector<int64_t>& indices) { return looks.patches(indices); };
     maps = regions::enlarge(regions::cluster_patches(patches, looks.images(), how, bar.callback()).maps, looks.size());
     bar.finish();
+    if (arguments.refined.radius > 0) refine(maps, looks, arguments.refined);
   }
   auto file = conditions::pseudo_label_file({.ids = {}, .clusters = classes}, origin);
   file.tensors.erase("ids");
@@ -175,6 +192,22 @@ Command masks_command() {
                 own<int64_t>({.help = "of the sample and of k-means; default 0",
                               .min = declared("seed").doc.min,
                               .max = declared("seed").doc.max}));
+        auto& refined = arguments->refined;
+        auto* radius =
+            declare(app, "--refine", refined.radius,
+                    own<int64_t>({.help = "move the borders of found masks to the edges of the images, by a guided "
+                                          "filter of windows of this radius; about a patch's side is a good one. "
+                                          "Default 0: leave them at the borders of patches",
+                                  .unit = "pixels of --size",
+                                  .min = 0,
+                                  .max = 1024}));
+        declare(app, "--refine-epsilon", refined.epsilon,
+                own<double>({.help = cat("colours (from 0 to 1) that vary in a window by less than the root of this "
+                                         "move no border; default ",
+                                         refined.epsilon),
+                             .min = 1e-9,
+                             .max = 1}))
+            ->needs(radius);
         app.add_option("--truth", arguments->truth, "true masks, as --masks, to score these against")
             ->type_name("PATH");
         app.add_option("--picture", arguments->picture, "write the first images with their maps laid over them")
@@ -184,7 +217,7 @@ Command masks_command() {
         return [arguments, &app] {
           check_looks(app, arguments->look);
           if (!arguments->masks.empty())
-            refuse(app, {"--clusters", "--fit-patches", "--restarts", "--seed"},
+            refuse(app, {"--clusters", "--fit-patches", "--restarts", "--seed", "--refine", "--refine-epsilon"},
                    "says how masks are found, and --masks gives them");
           if (arguments->masks.empty() && arguments->truth.empty())
             refuse(app, {"--ignored"}, "names a number in --masks or --truth");

@@ -6,6 +6,7 @@
 
 #include "cli/tiny_program.h"
 #include "sdg/image/image.h"
+#include "sdg/regions/refine.h"
 #include "sdg/tensors/tensor_file.h"
 #include "support/tiny_run.h"
 
@@ -112,6 +113,18 @@ TEST_F(Regions, MasksAreFoundAndTrainedOnAndGivenOnesScoreFully) {
       "--out found.safetensors --picture seen.png");
   EXPECT_EQ(found.at("classes"), 3);
   EXPECT_GT(found.at("miou_majority").get<double>(), 0.1);
+  // Refined, they are those of the library on the images that training sees.
+  json(
+      "masks --run own --depth 0 --time 0.95 --clusters 3 --restarts 1 --refine 2 --refine-epsilon 0.01 --out "
+      "refined.safetensors");
+  const auto rough = tensors::read_tensors(folder_ / "found.safetensors").at("maps");
+  const auto refined = tensors::read_tensors(folder_ / "refined.safetensors").at("maps");
+  const auto images = tensors::read_tensors(folder_ / "tiny.safetensors").at("images");
+  for (const int64_t i : {0, 1, 39})
+    EXPECT_TRUE(
+        at::equal(refined[i], regions::refine(rough[i], images[i].unsqueeze(0), {.radius = 2, .epsilon = 0.01})))
+        << i;
+  EXPECT_FALSE(at::equal(refined, rough));
   const auto given = json(
       "masks --masks truth.safetensors --data tiny.safetensors --size 8 --classes 5 --truth "
       "truth.safetensors --out given.safetensors");
@@ -176,6 +189,7 @@ TEST_F(Regions, WhatCannotBeHonouredIsRefusedInOneLine) {
   expect_failure(sdg("masks --masks masks.safetensors --classes 7" + data), 1,
                  "mask 0: holds the value 7, expected classes 0 to 6");
   tensors::write_tensors(folder_ / "small.safetensors", {{{"masks", at::zeros({40, 4, 4}, at::kByte)}}, {}});
+  expect_failure(sdg("masks --masks masks.safetensors --refine 2" + data), 2, "--refine: says how masks are found");
   expect_failure(sdg("masks --masks small.safetensors" + data), 1, "mask 0: is of 4 x 4 pixels, its image");
   auto features = at::arange(160).to(at::kFloat).view({40, 4});
   features[7].zero_();
