@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Guidance at one call against classifier-free guidance at two: networks trained alike but for what they learn of guidance; every
 # strength with every seed. From the environment: CONFIG (digits.yaml), SOURCES ("online label": where conditions come from), WAYS
-# ("plain gft inner mg"), BATCH (128: images a step), COUNT (1500: images that are measured), CALLS (6: steps of UniPC), GUIDANCE
+# ("plain gft inner mg"; inner for networks of tokens only), BATCH (images a step; CONFIG's), COUNT (1500: images that are measured), CALLS (6: steps of UniPC), GUIDANCE
 # ("1,1.5,2,3": strengths at two calls).
 # What is there already is neither trained nor measured again. Tables: docs/beyond.md, "Guidance at one call".
-#   tools/one_call.sh [OUT [SEEDS [STEPS]]]        default: one_call "0 1 2" 2000
+#   tools/one_call.sh [OUT [SEEDS [STEPS]]]        default: one_call "0 1 2", and as many steps as CONFIG says
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=${1:-one_call} seeds=${2:-0 1 2} steps=${3:-2000}
+out=${1:-one_call} seeds=${2:-0 1 2}
+length=(${3:+--set train.steps=$3} ${BATCH:+--set train.batch=$BATCH})
 sdg=${SDG:-build/release/sdg}
 config=${CONFIG:-digits.yaml} strengths=${GUIDANCE:-1,1.5,2,3}
 walk=(--solver unipc --steps "${CALLS:-6}")
@@ -23,7 +24,7 @@ train() { # source, way, settings
   for seed in $seeds; do
     local arguments=()
     for setting in $3; do arguments+=(--set "$setting"); done
-    "$sdg" train --config "$config" --run "$out/$1-$2-$seed" --set seed="$seed" --set train.steps="$steps" --set train.batch="${BATCH:-128}" \
+    "$sdg" train --config "$config" --run "$out/$1-$2-$seed" --set seed="$seed" "${length[@]}" \
       --set condition.source="$1" --set train.picture_every=0 --set train.save_every=100000 "${arguments[@]}" </dev/null
   done
 }
