@@ -1,5 +1,6 @@
 #include "sdg/model/adm_unet.h"
 
+#include "model/strength_input.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 #include "sdg/nn/embed.h"
@@ -25,6 +26,7 @@ AdmUNetImpl::AdmUNetImpl(const AdmUNetOptions& options, const at::TensorOptions&
       trunk_(*this, options, {.input = options.channels, .embedding = 4 * options.width}, where) {
   const auto& o = options_;
   time_embed_ = register_module("time_embed", nn::TimeMlp(o.width, dim(), dim(), where));
+  if (o.strength) strength_embed_ = register_module("strength_embed", make_strength_mlp(dim(), where));
   if (o.condition == ConditionKind::kIndex)
     label_emb_ = register_module("label_emb", nn::Embedding(o.classes + (o.null_label ? 1 : 0), dim(), where));
   if (o.condition == ConditionKind::kVector) {
@@ -37,7 +39,9 @@ Tensor AdmUNetImpl::embedding(const Tensor& t, const Condition& condition) const
   const auto& o = options_;
   const auto scaled = o.time_scale == 1 ? t : t * o.time_scale;
   const auto sinusoid = nn::time_embedding(scaled, o.width).to(time_embed_->first->weight.scalar_type());
-  const auto time = time_embed_->forward(sinusoid);
+  auto time = time_embed_->forward(sinusoid);  // [N, 4 width]
+  const auto told = strength_vector(strength_embed_, condition.strength, t.size(0), sinusoid.options(), "ADM U-Net");
+  if (told.defined()) time = time + told;
   if (o.condition == ConditionKind::kIndex)
     return time + label_emb_->forward(resolve_index(condition, o.classes, o.null_label ? o.classes : -1, t.size(0),
                                                     t.device(), "ADM U-Net"));
@@ -69,7 +73,8 @@ Tensor AdmUNetImpl::prediction(const Tensor& x_t, const Tensor& t, const Conditi
 }
 
 int64_t AdmUNetImpl::macs() const {
-  return trunk_.macs() + options_.width * dim() + dim() * dim();
+  const auto told = options_.strength ? strength_macs(dim()) : 0;
+  return trunk_.macs() + options_.width * dim() + dim() * dim() + told;
 }
 
 }  // namespace sdg::model

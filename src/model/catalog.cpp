@@ -238,8 +238,8 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
   const bool tokens = preset.family == "uvit" || preset.family == "dit" || preset.family == "sit";
   SDG_CHECK_USAGE(tokens || shape.inner < 0, "guided.inner: model ", options.name,
                   " has no inner head; take a transformer (uvit, dit, sit)");
-  SDG_CHECK_USAGE(tokens || !shape.strength, "guided.learn: gft: model ", options.name,
-                  " cannot be told a strength; take a transformer (uvit, dit, sit), or mg");
+  SDG_CHECK_USAGE(preset.family != "sg" || !shape.strength, "guided.learn: gft: model ", options.name,
+                  " cannot be told a strength; take a transformer (uvit, dit, sit) or a U-Net of family adm, or mg");
   if (preset.family == "uvit") {
     auto network = transformer<UViTOptions>(preset, options, shape, 1);
     network.conv = preset.conv;
@@ -252,6 +252,7 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
     auto network = unet<AdmUNetOptions>(preset, options, shape, steps_scale);
     network.classes = shape.classes;
     network.null_label = options.null_label;
+    network.strength = shape.strength;
     return finish(AdmUNet(network, where));
   }
   if (preset.family == "sg") return finish(SgUNet(sg_unet(preset, options, shape, steps_scale), where));

@@ -42,6 +42,7 @@ Recognised read_adm(const Tensors& tensors) {
   out.dim = first.size(0);
   out.shape.channels = first.size(1);
   out.options.learn_sigma = tensors.at("out.2.weight").size(0) == 2 * out.shape.channels;
+  out.shape.strength = tensors.contains("strength_embed.0.weight");
   out.options.null_label = false;  // ADM is guided by a classifier and knows no missing label
   if (const auto labels = tensors.find("label_emb.weight"); labels != tensors.end()) {
     out.shape.condition = ConditionKind::kIndex;

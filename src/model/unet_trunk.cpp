@@ -210,7 +210,9 @@ void initialize_unet(torch::nn::Module& net, uint64_t seed) {
     const auto& value = item.value();
     const auto base = name.substr(0, name.rfind('.'));
     const bool starts_at_zero = base.ends_with("out_layers.3") || base.ends_with("proj_out") || base == "out.2";
-    if (starts_at_zero || name == "null_cond_emb" || name == "null_layout_emb") {
+    const bool says_nothing_at_first =
+        name.starts_with("strength_embed.2") || name == "null_cond_emb" || name == "null_layout_emb";
+    if (starts_at_zero || says_nothing_at_first) {
       nn::Initializer::constant(value, 0);
     } else if (name == "label_emb.weight" || name.ends_with("null_kv")) {
       init.normal(value, name, 1);

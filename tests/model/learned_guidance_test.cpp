@@ -1,6 +1,8 @@
-// What guidance learned in training adds to transformers: an inner head, and the strength as an input.
+// What guidance learned in training adds to networks: an inner head to transformers, the strength as an input.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "nn/finite_difference.h"
 #include "sdg/core/error.h"
@@ -18,7 +20,8 @@ constexpr int64_t kInner = 1;
 
 ModelOptions options_of(const std::string& family) {
   ModelOptions out;
-  out.name = family + "-tiny/2";
+  out.name = family == "adm" ? "adm-tiny" : family + "-tiny/2";
+  if (family == "adm") return out;
   out.dim = 16;
   out.depth = 4;
   out.heads = 2;
@@ -123,18 +126,25 @@ TEST(InnerHead, StandsBeforeTheLastBlockOfATransformer) {
                 HasSubstr(cat("guided.inner: the inner head must stand before the last of the blocks 0 to ", last)));
   }
   auto unet = options_of("adm");
-  unet.name = "adm-tiny";
-  unet.dim = unet.depth = unet.heads = 0;
   EXPECT_THAT(test::message_of<UsageError>([&] { build(unet, shape_of(0, false), 1); }),
               HasSubstr("guided.inner: model adm-tiny has no inner head"));
+  unet.name = "sg-unet-fast";
   EXPECT_THAT(test::message_of<UsageError>([&] { build(unet, shape_of(-1, true), 1); }),
               HasSubstr("cannot be told a strength"));
 }
 
 TEST(StrengthInput, SaysNothingAtFirst) {
-  for (const std::string family : {"uvit", "dit"}) {
+  for (const std::string family : {"uvit", "dit", "adm"}) {
     const auto plain = build(options_of(family), shape_of(-1, false), 1);
     const auto with = build(options_of(family), shape_of(-1, true), 1);
+    for (const auto& net : {plain, with}) {
+      const at::NoGradGuard no_grad;
+      for (auto& item : net->named_parameters()) {  // a network that says something
+        if (!item.key().starts_with("strength_embed") && item.value().requires_grad())
+          item.value().add_(test::fixed_normal(item.value().sizes(), rng::hash(item.key())).to(at::kFloat), 0.05);
+      }
+    }
+    ASSERT_GT(plain->forward(kImages, kTimes, kCondition).prediction.abs().max().item<double>(), 0.01);
     auto told = kCondition;
     told.strength = at::tensor({0.3F, 0.5F, 1.0F});
     EXPECT_TRUE(at::allclose(with->forward(kImages, kTimes, told).prediction,
@@ -144,7 +154,7 @@ TEST(StrengthInput, SaysNothingAtFirst) {
 }
 
 TEST(StrengthInput, IsOneWhereNothingIsSaidAndEachImagesOwn) {
-  for (const std::string family : {"uvit", "dit"}) {
+  for (const std::string family : {"uvit", "dit", "adm"}) {
     const auto net = made(family, -1, true);
     EXPECT_TRUE(net->takes_strength());
     const auto at_strength = [&](const Tensor& strength) {
@@ -164,6 +174,31 @@ TEST(StrengthInput, IsOneWhereNothingIsSaidAndEachImagesOwn) {
   told.strength = at::ones({3});
   EXPECT_THAT(test::message_of<Error>([&] { deaf->forward(kImages, kTimes, told); }),
               HasSubstr("takes no strength of guidance"));
+}
+
+TEST(StrengthInput, OfAnAdmUNetIsASumWithWhatItIsToldOfTheTime) {
+  const auto net = made("adm", -1, true), deaf = made("adm", -1, false);
+  EXPECT_GT(net->macs(), deaf->macs());
+  // With the table of labels moved by what the strength says, the deaf network answers alike.
+  const auto p = net->named_parameters();
+  const at::NoGradGuard no_grad;
+  for (auto& item : deaf->named_parameters()) item.value().copy_(p[item.key()]);
+  const double b = 0.4;
+  std::vector<double> waves;  // cosines, then sines, of 10 b at 32 rates
+  for (const bool sine : {false, true})
+    for (int i = 0; i < 32; ++i) {
+      const double at = 10 * b * std::pow(10000.0, -i / 32.0);
+      waves.push_back(sine ? std::sin(at) : std::cos(at));
+    }
+  const auto wave = at::tensor(waves).to(at::kFloat);
+  const auto inside = at::silu(p["strength_embed.0.weight"].matmul(wave) + p["strength_embed.0.bias"]);
+  deaf->named_parameters()["label_emb.weight"].add_(p["strength_embed.2.weight"].matmul(inside) +
+                                                    p["strength_embed.2.bias"]);
+  auto told = kCondition;
+  told.strength = at::full({3}, b);
+  const auto expected = deaf->forward(kImages, kTimes, kCondition).prediction;
+  EXPECT_TRUE(at::allclose(net->forward(kImages, kTimes, told).prediction, expected, 1e-4, 1e-5));
+  EXPECT_FALSE(at::allclose(net->forward(kImages, kTimes, kCondition).prediction, expected, 1e-4, 1e-5));
 }
 
 TEST(Recognising, SeesAnInnerHeadAndAnInputOfTheStrength) {

@@ -10,12 +10,14 @@ struct AdmUNetOptions : UNetOptions {
   int64_t classes = 1000;                           ///< labels of kind index, without the null one
   bool null_label = true;  ///< kind index: the table has a row `classes` for "no label" (public checkpoints: none)
   double time_scale = 1;   ///< the sinusoid sees time_scale * t
+  bool strength = false;   ///< the strength of guidance joins the time embedding
 };
 
 /// ADM (Dhariwal and Nichol, 2021): residual blocks steered by time and class, attention at some resolutions, skips
 /// from each block down to one up. State-dict names are those of guided-diffusion; kind vector adds null_embed and
-/// unconditional_embed [1, 1, 4 width], which join the time embedding as class rows do. Weights are zero until
-/// initialize() or load_weights(). forward changes nothing in the module: several threads may call it at once.
+/// unconditional_embed [1, 1, 4 width], which join the time embedding as class rows do; strength_embed.{0,2} is ours.
+/// Weights are zero until initialize() or load_weights(). forward changes nothing in the module: several threads may
+/// call it at once.
 class AdmUNetImpl : public VelocityModel {
  public:
   explicit AdmUNetImpl(const AdmUNetOptions& options, const at::TensorOptions& where = {});
@@ -27,6 +29,7 @@ class AdmUNetImpl : public VelocityModel {
   int64_t default_feature_depth() const override { return trunk_.middle(); }
   int64_t dim() const override { return 4 * options_.width; }
   int64_t extra_tokens() const override { return 0; }
+  bool takes_strength() const override { return options_.strength; }
   int64_t patch_tokens() const override { return trunk_.feature_tokens(trunk_.middle()); }
   int64_t feature_dim(int64_t depth) const override { return trunk_.feature_dim(depth); }
   int64_t feature_tokens(int64_t depth) const override { return trunk_.feature_tokens(depth); }
@@ -43,7 +46,7 @@ class AdmUNetImpl : public VelocityModel {
 
   AdmUNetOptions options_;
   Tensor null_embed_, unconditional_embed_;
-  nn::TimeMlp time_embed_{nullptr};
+  nn::TimeMlp time_embed_{nullptr}, strength_embed_{nullptr};
   nn::Embedding label_emb_{nullptr};
   UNetTrunk trunk_;
 };
