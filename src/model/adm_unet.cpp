@@ -39,9 +39,8 @@ Tensor AdmUNetImpl::embedding(const Tensor& t, const Condition& condition) const
   const auto& o = options_;
   const auto scaled = o.time_scale == 1 ? t : t * o.time_scale;
   const auto sinusoid = nn::time_embedding(scaled, o.width).to(time_embed_->first->weight.scalar_type());
-  auto time = time_embed_->forward(sinusoid);  // [N, 4 width]
-  const auto told = strength_vector(strength_embed_, condition.strength, t.size(0), sinusoid.options(), "ADM U-Net");
-  if (told.defined()) time = time + told;
+  const auto time = with_strength(time_embed_->forward(sinusoid), strength_embed_, condition.strength,
+                                  sinusoid.options(), "ADM U-Net");  // [N, 4 width]
   if (o.condition == ConditionKind::kIndex)
     return time + label_emb_->forward(resolve_index(condition, o.classes, o.null_label ? o.classes : -1, t.size(0),
                                                     t.device(), "ADM U-Net"));

@@ -131,10 +131,9 @@ Tensor DiTImpl::conditioning(const Tensor& t, const Condition& condition) const 
   const auto& o = options_;
   const auto scaled = o.time_scale == 1 ? t : t * o.time_scale;
   const auto sinusoid = nn::time_embedding(scaled, kTimeWidth).to(pos_embed.scalar_type());
-  auto time = t_embedder->forward(sinusoid);  // [N, D]
   const auto n = t.size(0);
-  const auto told = strength_vector(strength_embed, condition.strength, n, sinusoid.options(), "DiT");
-  if (told.defined()) time = time + told;
+  const auto time = with_strength(t_embedder->forward(sinusoid), strength_embed, condition.strength, sinusoid.options(),
+                                  "DiT");  // [N, D]
   switch (o.condition) {
     case ConditionKind::kIndex:
       return time + y_embedder->forward(

@@ -17,16 +17,17 @@ inline nn::TimeMlp make_strength_mlp(int64_t dim, const at::TensorOptions& where
   return nn::TimeMlp(kStrengthWidth, dim, dim, where);
 }
 
-/// [N, D]; undefined where the network has no such input. `strength` is [N]; undefined stands for 1. Throws Error for a
-/// strength that nothing takes.
-inline Tensor strength_vector(const nn::TimeMlp& mlp, const Tensor& strength, int64_t count,
-                              const at::TensorOptions& like, std::string_view where) {
+/// What a network is told of the time, [N, D], with the strength where it has such an input. `strength` is [N];
+/// undefined stands for 1. `like` is of the sinusoid of the time. Throws Error for a strength that nothing takes.
+inline Tensor with_strength(const Tensor& time, const nn::TimeMlp& mlp, const Tensor& strength,
+                            const at::TensorOptions& like, std::string_view where) {
   SDG_CHECK(mlp || !strength.defined(), where, ": this network takes no strength of guidance, and got one");
-  if (!mlp) return {};
+  if (!mlp) return time;
+  const auto count = time.size(0);
   if (strength.defined()) check_shape(strength, {count}, cat(where, ": condition.strength"));
   const auto b =
       strength.defined() ? strength.to(like.device(), at::kFloat) : at::ones({count}, like.dtype(at::kFloat));
-  return mlp->forward(nn::time_embedding(b * kStrengthScale, kStrengthWidth).to(like.dtype()));
+  return time + mlp->forward(nn::time_embedding(b * kStrengthScale, kStrengthWidth).to(like.dtype()));
 }
 
 inline int64_t strength_macs(int64_t dim) {

@@ -124,8 +124,7 @@ Tensor UViTImpl::time_token(const Tensor& t, const Tensor& strength) const {
   const auto scaled = options_.time_scale == 1 ? t : t * options_.time_scale;
   const auto sinusoid = nn::time_embedding(scaled, options_.dim).to(pos_embed.scalar_type());
   const auto time = time_embed ? time_embed->forward(sinusoid) : sinusoid;
-  const auto told = strength_vector(strength_embed, strength, t.size(0), sinusoid.options(), "U-ViT");
-  return told.defined() ? time + told : time;
+  return with_strength(time, strength_embed, strength, sinusoid.options(), "U-ViT");
 }
 
 Tensor UViTImpl::tokens(const Tensor& x_t, const Tensor& t, const Condition& condition) const {
