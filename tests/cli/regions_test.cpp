@@ -30,7 +30,8 @@ class Regions : public test::Program {
   void write_boxes(const std::string& name, double shift = 0) const {
     auto boxes = at::empty({40, 4});
     for (int64_t i = 0; i < 40; ++i) {
-      const auto left = static_cast<double>(i % 4 % 2 * 4), top = static_cast<double>(i % 4 / 2 * 4);
+      const int64_t corner = i % 4, row = corner / 2;
+      const auto left = static_cast<double>(corner % 2 * 4), top = static_cast<double>(row * 4);
       boxes[i].copy_(at::tensor({left + shift, top, left + 4, top + 4}));
     }
     tensors::write_tensors(folder_ / name, {{{"boxes", boxes}}, {}});
