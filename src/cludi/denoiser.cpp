@@ -78,16 +78,22 @@ Tensor DenoiserImpl::dropped(const Tensor& h, const DropoutDraw* draw, std::stri
   return h * kept.view(h.sizes()).to(h.scalar_type()) / (1 - options_.dropout);
 }
 
+PrecisionScope DenoiserImpl::scope(const Tensor& x) const {
+  return {precision_, x.device(), at::GradMode::is_enabled()};
+}
+
 Tensor DenoiserImpl::conditions(const Tensor& features, const DropoutDraw* dropout) const {
   check_shape(features, {-1, -1, features_}, "cludi: features");
+  const auto precise = scope(features);
   auto f = mp_silu(data0_->forward(unit(features)));  // [C, B, F]
   f = at::layer_norm(data2_->forward(f), {features_}, {}, {}, kNormEps);
-  f = data4_->forward(f);  // [C, B, F]
+  f = data4_->forward(f).to(features.scalar_type());  // [C, B, F]
   return dropped(dropped(f, dropout, "features"), dropout, "features again");
 }
 
 Tensor DenoiserImpl::forward(const Tensor& z_n, const Tensor& conditions, const Tensor& n, const Tensor& last_estimate,
                              const DropoutDraw* dropout) const {
+  const auto precise = scope(z_n);
   const auto copies = z_n.size(0), rows = z_n.size(1);
   auto a = mp_silu(cluster0_->forward(at::cat({last_estimate, z_n}, -1)));  // [C, B, 2 E]
   a = cluster4_->forward(cluster3_->forward(cluster2_->forward(a)));        // [C, B, F / 2]
@@ -96,7 +102,12 @@ Tensor DenoiserImpl::forward(const Tensor& z_n, const Tensor& conditions, const 
   const auto time = mp_silu(time0_->forward(nn::time_embedding(n.to(h.device()), h.size(-1)).to(h.scalar_type())));
   h = h + time2_->forward(time).unsqueeze(1);
   for (size_t i = 0; i + 1 < network_.size(); ++i) h = mp_silu(network_[i]->forward(h));
-  return final_->forward(norm_->forward(network_.back()->forward(h)));  // [C, B, E]
+  return final_->forward(norm_->forward(network_.back()->forward(h))).to(z_n.scalar_type());  // [C, B, E]
+}
+
+Tensor DenoiserImpl::logits(const Tensor& z, size_t head) const {
+  const auto precise = scope(z);
+  return heads_.at(head)->forward(z).to(z.scalar_type());
 }
 
 Tensor DenoiserImpl::unit_centers(size_t head) const {

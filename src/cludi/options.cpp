@@ -99,6 +99,10 @@ void AnswerOptions::visit(config::Fields& fields) {
 }
 
 void CludiOptions::visit(config::Fields& fields) {
+  fields(
+      "precision", precision,
+      {.help = "Of the network's products, where it learns and where it answers: float32, tf32 (GPUs) or bf16 (GPUs, "
+               "and CPUs that multiply it themselves). Losses, weights and levels stay float32."});
   fields.group("noise", noise, "Noise levels of the assignment embeddings.");
   fields.group("model", model, "The network.");
   fields.group("draw", draw, "How an assignment is drawn.");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "sdg/cluster/noisy_rows.h"
 #include "sdg/core/error.h"
@@ -40,12 +41,15 @@ Trainer::Trainer(const Tensor& features, int64_t clusters, const CludiOptions& o
   check_shape(features, {-1, -1}, "cludi: features");
   SDG_CHECK(clusters >= 2, "cludi: expected at least 2 clusters, got ", clusters);
   check_finite(features, "cludi", "features");
+  check_precision(options.precision, features.device(), "cludi.precision");
   const auto rows = features.size(0);
   steps_per_epoch_ = options.train.drop_last ? rows / batch_ : (rows + batch_ - 1) / batch_;
   initialize(*student_, seed_);
   initialize(*average_, seed_);
   student_->to(features.device());
   average_->to(features.device());
+  student_->compute_in(options.precision);
+  average_->compute_in(options.precision);
   optimizer_ = std::make_unique<learn::ModuleOptimizer>(
       *student_, optimizer_options(options.train), [&](const network::NamedRange& range) -> learn::Treatment {
         if (range.name.starts_with("clusters_centers")) return {options_.train.centers_lr, 0};
@@ -164,7 +168,13 @@ double Trainer::advance() {
   auto lowered = losses(targets.embedding, targets.logits, student, options_.train);
   const auto loss = lowered.total.item<double>();
   SDG_CHECK(std::isfinite(loss), "cludi: the loss of step ", done_ + 1, " is not finite");
-  optimizer_->step(lowered.total, learning_rate());
+  {
+    // TF32 is chosen when a product is computed, so the backward pass asks for it anew; bf16 follows the forward pass.
+    std::optional<PrecisionScope> backward;
+    if (options_.precision == Precision::kTf32) backward.emplace(options_.precision, features_.device());
+    optimizer_->step(lowered.total, learning_rate());
+  }
+  forget_casts();
   update_average();
   last_ = {lowered.diffusion.detach(), lowered.assignment.detach(), lowered.total.detach()};
   ++done_;

@@ -146,6 +146,7 @@ void fill_common(Options& network, const ModelOptions& options, const ModelShape
   network.condition = shape.condition;
   network.time_scale = options.time_scale > 0 ? options.time_scale : time_scale;
   network.activation_checkpointing = options.activation_checkpointing;
+  network.inner = shape.inner;
 }
 
 template <class Options>
@@ -154,7 +155,6 @@ Options transformer(const Preset& preset, const ModelOptions& options, const Mod
   fill_common(network, options, shape, time_scale);
   network.classes = shape.classes;
   network.null_label = options.null_label;
-  network.inner = shape.inner;
   network.strength = shape.strength;
   network.patch = or_preset(options.patch, preset.patch);
   network.dim = or_preset(options.dim, preset.dim);
@@ -235,9 +235,6 @@ std::shared_ptr<VelocityModel> build(const ModelOptions& options, const ModelSha
   };
   SDG_CHECK_USAGE(shape.map_channels == 0 || preset.family == "sg", "model ", options.name,
                   ": takes no maps; networks of family sg (sg-unet, ...) do");
-  const bool tokens = preset.family == "uvit" || preset.family == "dit" || preset.family == "sit";
-  SDG_CHECK_USAGE(tokens || shape.inner < 0, "guided.inner: model ", options.name,
-                  " has no inner head; take a transformer (uvit, dit, sit)");
   SDG_CHECK_USAGE(preset.family != "sg" || !shape.strength, "guided.learn: gft: model ", options.name,
                   " cannot be told a strength; take a transformer (uvit, dit, sit) or a U-Net of family adm, or mg");
   if (preset.family == "uvit") {

@@ -1,5 +1,6 @@
 // ADM U-Nets: their tensors tell width, levels and classes, and nothing of attention heads or the images' side; the
 // published presets tell those.
+#include <algorithm>
 #include <cctype>
 
 #include "model/recognise_impl.h"
@@ -18,7 +19,9 @@ int64_t side_of_preset(const Preset& preset) {
 bool same_shapes(const Tensors& tensors, const ModelOptions& options, const ModelShape& shape) {
   const auto network = build(options, shape, 0, at::kMeta);
   const auto parameters = network->named_parameters();
-  if (parameters.size() != tensors.size()) return false;
+  const auto inner =
+      std::count_if(tensors.begin(), tensors.end(), [](const auto& item) { return is_inner_head_name(item.first); });
+  if (parameters.size() + static_cast<size_t>(inner) != tensors.size()) return false;
   for (const auto& item : parameters) {
     const auto found = tensors.find(item.key());
     if (found == tensors.end() || found->second.sizes() != item.value().sizes()) return false;
@@ -64,6 +67,7 @@ Recognised read_adm(const Tensors& tensors) {
     out.options.name = "adm-256";
     out.shape.size = 256;
   }
+  if (tensors.contains("inner_head.conv.weight")) out.shape.inner = 0;
   out.prediction = out.options.prediction = flow::Target::kNoise;
   out.options.path = out.options.name == "adm-64" ? flow::Path::kCosine : flow::Path::kLinear;
   if (chosen)

@@ -150,9 +150,22 @@ UNetTrunk::UNetTrunk(torch::nn::Module& owner, const UNetOptions& options, const
   out_norm_ = out.register_module("0", nn::GroupNorm(kGroups, channels, kNormEps, where));
   out_conv_ = out.register_module("2", nn::Conv2d(channels, o.learn_sigma ? 2 * o.channels : o.channels, 3, where));
   macs_ += side * side * out_conv_->weight.numel();
+  if (o.inner >= 0) add_inner_head(owner, where);
 
   for (const auto& module : owner.named_modules("", /*include_self=*/false))
     if (auto* res_block = dynamic_cast<ResBlockImpl*>(module.value().get())) res_block->set_name(module.key());
+}
+
+void UNetTrunk::add_inner_head(torch::nn::Module& owner, const at::TensorOptions& where) {
+  const auto& o = options_;
+  SDG_CHECK_USAGE(o.inner < blocks() - 1, "guided.inner: the inner head must stand before the last of the blocks 0 to ",
+                  blocks() - 1, ", got ", o.inner);
+  const auto [channels, side] = shapes_[static_cast<size_t>(o.inner)];
+  const auto square = (o.size / side) * (o.size / side);
+  auto& inner = nn::add_scope(owner, "inner_head");
+  inner_norm_ = inner.register_module("norm", nn::GroupNorm(kGroups, channels, kNormEps, where));
+  inner_conv_ = inner.register_module("conv", nn::Conv2d(channels, o.channels * square, 3, where));
+  macs_ += side * side * inner_conv_->weight.numel();
 }
 
 // Takes note of what a block that was just built will put out.
@@ -195,6 +208,10 @@ ForwardOutput UNetTrunk::forward(const Tensor& x, const UNetSignal& signal, cons
     }
     h = run(blocks_[static_cast<size_t>(depth)], h);  // [N, C_depth, S_depth, S_depth]
     if (depth < middle()) skips.push_back(h);
+    if (options.inner && depth == options_.inner) {
+      const auto squares = inner_conv_->forward(at::silu(inner_norm_->forward(h)));  // [N, C * P * P, S / P, S / P]
+      out.inner = at::pixel_shuffle(squares, options_.size / h.size(2));             // [N, C, S, S]
+    }
     const auto tokens = [&] { return h.flatten(2).transpose(1, 2).contiguous(); };  // [N, T, D]
     if (taps.take(depth, tokens, out)) return out;
   }
@@ -209,7 +226,8 @@ void initialize_unet(torch::nn::Module& net, uint64_t seed) {
     const auto& name = item.key();
     const auto& value = item.value();
     const auto base = name.substr(0, name.rfind('.'));
-    const bool starts_at_zero = base.ends_with("out_layers.3") || base.ends_with("proj_out") || base == "out.2";
+    const bool starts_at_zero =
+        base.ends_with("out_layers.3") || base.ends_with("proj_out") || base == "out.2" || base == "inner_head.conv";
     const bool says_nothing_at_first =
         name.starts_with("strength_embed.2") || name == "null_cond_emb" || name == "null_layout_emb";
     if (starts_at_zero || says_nothing_at_first) {

@@ -6,7 +6,8 @@ void GuidedOptions::visit(config::Fields& fields) {
   fields("inner", &inner,
          {.help = "Block, from 0, after which a head of its own predicts what the whole network predicts (Internal "
                   "Guidance, arXiv 2512.24176): sample.inner_guidance then leads away from it, in the same evaluation, "
-                  "with or without conditions. -1 is none. They take the 8th of 28 blocks. Networks of tokens only.",
+                  "with or without conditions. -1 is none. They take the 8th of 28 blocks. A U-Net's blocks are "
+                  "numbered as they are computed, the middle one among them.",
           .min = -1,
           .instead = "the inner head is part of the network: choose another --run, with model.weights from this one to "
                      "keep what was learned",

@@ -202,3 +202,28 @@ TEST(CludiTrainer, RefusesWhatContradictsItself) {
   EXPECT_THAT(message(nothing, rows() * std::numeric_limits<float>::infinity(), 3),
               ::testing::HasSubstr("features holds NaN or infinity"));
 }
+
+TEST(CludiTrainer, LearnsInBf16WhatItLearnsInFloat32WithinItsRounding) {
+  if (!has_native_bf16()) GTEST_SKIP() << "this CPU does not multiply bf16 itself";
+  for (const auto preset : {cludi::Preset::kAsCode, cludi::Preset::kAsDescribed}) {
+    auto options = small(preset);
+    cludi::Trainer full(rows(), 3, options, 1);
+    options.precision = Precision::kBf16;
+    cludi::Trainer whole(rows(), 3, options, 1), resumed(rows(), 3, options, 1);
+    for (int step = 0; step < 4; ++step) {
+      const double expected = full.advance(), loss = whole.advance();
+      EXPECT_NE(loss, expected);  // or nothing was computed in bf16
+      EXPECT_NEAR(loss, expected, 0.02 * expected) << config::name(preset) << ", step " << step;
+    }
+    auto kept = whole.state();
+    for (auto& [name, tensor] : kept) {
+      EXPECT_NE(tensor.scalar_type(), at::kBFloat16) << name;
+      tensor = tensor.clone();
+    }
+    resumed.restore(kept, 4, "kept");
+    advance(whole, 2);
+    advance(resumed, 2);
+    EXPECT_TRUE(same(whole.state(), resumed.state())) << config::name(preset);
+    EXPECT_EQ(whole.answer(rows()).probabilities.scalar_type(), at::kFloat);
+  }
+}

@@ -1,4 +1,4 @@
-// What guidance learned in training adds to networks: an inner head to transformers, the strength as an input.
+// What guidance learned in training adds to networks: an inner head, the strength as an input.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -103,7 +103,7 @@ TEST(InnerHead, OfADiTIsSteeredByTimeAndCondition) {
 }
 
 TEST(InnerHead, ChangesNothingOfThePredictionAndIsComputedOnlyWhereAskedFor) {
-  for (const std::string family : {"uvit", "dit", "sit"}) {
+  for (const std::string family : {"uvit", "dit", "sit", "adm"}) {
     const auto plain = made(family, -1, false), with = made(family, kInner, false);
     EXPECT_FALSE(plain->has_inner());
     EXPECT_TRUE(with->has_inner());
@@ -118,16 +118,41 @@ TEST(InnerHead, ChangesNothingOfThePredictionAndIsComputedOnlyWhereAskedFor) {
   }
 }
 
-TEST(InnerHead, StandsBeforeTheLastBlockOfATransformer) {
-  for (const std::string family : {"uvit", "dit"}) {
+// At half the side each place predicts the two by two pixels that it stands for, channel by channel.
+TEST(InnerHead, OfAUNetIsAsItsOutputLayerAndPredictsSquaresOfPixels) {
+  for (const auto& [depth, square] : {std::pair<int64_t, int64_t>{1, 1}, {3, 2}}) {
+    const auto net = made("adm", depth, false);
+    const auto out = net->forward(kImages, kTimes, kCondition, asking(depth));
+    const auto p = net->named_parameters();
+    const auto side = 4 / square, channels = net->feature_dim(depth);
+    const auto& weight = p["inner_head.conv.weight"];
+    ASSERT_EQ(weight.sizes(), (std::vector<int64_t>{2 * square * square, channels, 3, 3}));
+    for (int64_t i = 0; i < 3; ++i) {
+      // Groups of channels are normalised together, over all places.
+      const auto groups = out.features[i].t().reshape({32, -1});  // [32, C / 32 * places]
+      const auto rows = normed(groups, 1e-5).reshape({channels, side * side});
+      const auto scaled = rows * p["inner_head.norm.weight"].unsqueeze(1) + p["inner_head.norm.bias"].unsqueeze(1);
+      const auto padded = at::constant_pad_nd(at::silu(scaled).view({channels, side, side}), {1, 1, 1, 1});
+      for (int64_t c = 0; c < 2; ++c)
+        for (int64_t y = 0; y < 4; ++y)
+          for (int64_t x = 0; x < 4; ++x) {
+            const auto filter = c * square * square + y % square * square + x % square;
+            const auto seen = padded.slice(1, y / square, y / square + 3).slice(2, x / square, x / square + 3);
+            const auto expected = (weight[filter] * seen).sum() + p["inner_head.conv.bias"][filter];
+            EXPECT_NEAR(out.inner[i][c][y][x].item<double>(), expected.item<double>(), 1e-4) << depth;
+          }
+    }
+  }
+}
+
+TEST(InnerHead, StandsBeforeTheLastBlock) {
+  for (const std::string family : {"uvit", "dit", "adm"}) {
     const auto last = made(family, -1, false)->blocks() - 1;
     EXPECT_NO_THROW(made(family, last - 1, false));
     EXPECT_THAT(test::message_of<UsageError>([&] { made(family, last, false); }),
                 HasSubstr(cat("guided.inner: the inner head must stand before the last of the blocks 0 to ", last)));
   }
   auto unet = options_of("adm");
-  EXPECT_THAT(test::message_of<UsageError>([&] { build(unet, shape_of(0, false), 1); }),
-              HasSubstr("guided.inner: model adm-tiny has no inner head"));
   unet.name = "sg-unet-fast";
   EXPECT_THAT(test::message_of<UsageError>([&] { build(unet, shape_of(-1, true), 1); }),
               HasSubstr("cannot be told a strength"));
@@ -214,4 +239,19 @@ TEST(Recognising, SeesAnInnerHeadAndAnInputOfTheStrength) {
       EXPECT_EQ(found->shape.strength, strength);
     }
   }
+}
+
+TEST(Recognising, SeesTheInnerHeadOfAnAdmUNet) {
+  ModelOptions options;
+  options.name = "adm-64";
+  options.learn_sigma = true;
+  options.null_label = false;
+  const auto net =
+      build(options, {.size = 64, .condition = ConditionKind::kIndex, .classes = 1000, .inner = 5}, 1, at::kMeta);
+  Tensors tensors;
+  for (const auto& item : net->named_parameters()) tensors.emplace(item.key(), item.value());
+  const auto found = recognise(tensors, "adm");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->options.name, "adm-64");
+  EXPECT_GE(found->shape.inner, 0);
 }

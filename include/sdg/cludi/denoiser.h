@@ -44,13 +44,17 @@ class DenoiserImpl : public torch::nn::Module {
   Tensor forward(const Tensor& z_n, const Tensor& conditions, const Tensor& n, const Tensor& last_estimate,
                  const DropoutDraw* dropout = nullptr) const;
   /// z [..., E] -> [..., K of the head]
-  Tensor logits(const Tensor& z, size_t head = 0) const { return heads_.at(head)->forward(z); }
+  Tensor logits(const Tensor& z, size_t head = 0) const;
   /// An assignment [..., K of the head] as an embedding: sqrt(E) times the direction of the mean of unit centres.
   Tensor embedding(const Tensor& assignment, size_t head = 0) const;
   /// The embeddings of all heads' assignments, weighted by softmax(weights / (0.1 |weights|)); of one head its own.
   Tensor embedding(const std::vector<Tensor>& assignments) const;
   /// Unit centres [K, E] of a head.
   Tensor unit_centers(size_t head = 0) const;
+
+  /// From now on products are computed so; what comes back stays float32. In bf16 and with a gradient, copies of the
+  /// weights are kept until forget_casts(): call it whenever weights have moved.
+  void compute_in(Precision precision) { precision_ = precision; }
 
   size_t heads() const { return heads_.size(); }
   int64_t features() const { return features_; }
@@ -59,8 +63,11 @@ class DenoiserImpl : public torch::nn::Module {
  private:
   Tensor dropped(const Tensor& h, const DropoutDraw* draw, std::string_view place) const;
 
+  PrecisionScope scope(const Tensor& x) const;
+
   ModelOptions options_;
   int64_t features_;
+  Precision precision_ = Precision::kFloat32;
   nn::Linear time0_{nullptr}, time2_{nullptr}, data0_{nullptr}, data2_{nullptr}, data4_{nullptr};
   nn::Linear cluster0_{nullptr}, cluster2_{nullptr}, cluster4_{nullptr}, final_{nullptr};
   nn::LayerNorm cluster3_{nullptr}, norm_{nullptr};

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "sdg/config/fields.h"
+#include "sdg/core/precision.h"
 
 /// CLUDI (Uziel, Chelly, Freifeld & Pakman, "Clustering via self-supervised diffusion", arXiv 2507.04283): clusters of
 /// given features, found by a diffusion model over embeddings of cluster assignments. Paper and public code differ;
@@ -120,6 +121,7 @@ struct AnswerOptions {
 
 /// Defaults are those of the public code (docs/math.md, "CLUDI").
 struct CludiOptions {
+  Precision precision = Precision::kFloat32;
   NoiseOptions noise;
   ModelOptions model;
   DrawOptions draw;

@@ -29,6 +29,7 @@ class AdmUNetImpl : public VelocityModel {
   int64_t default_feature_depth() const override { return trunk_.middle(); }
   int64_t dim() const override { return 4 * options_.width; }
   int64_t extra_tokens() const override { return 0; }
+  bool has_inner() const override { return options_.inner >= 0; }
   bool takes_strength() const override { return options_.strength; }
   int64_t patch_tokens() const override { return trunk_.feature_tokens(trunk_.middle()); }
   int64_t feature_dim(int64_t depth) const override { return trunk_.feature_dim(depth); }

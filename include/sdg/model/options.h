@@ -68,7 +68,7 @@ struct ModelShape {
   int64_t classes = 0;        ///< number of indices, without the null one (kind index)
   int64_t map_channels = 0;   ///< channels of the map (kind map)
   int64_t condition_dim = 0;  ///< width of condition vectors; 0: the network's own. Only family sg takes others.
-  int64_t inner = -1;         ///< block after which an inner head predicts too; -1: none. Transformers only
+  int64_t inner = -1;         ///< block after which an inner head predicts too; -1: none
   bool strength = false;      ///< is the strength of guidance an input. Not of family sg
 };
 }  // namespace sdg::model

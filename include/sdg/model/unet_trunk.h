@@ -26,7 +26,8 @@ struct UNetOptions {
   bool conv_resample = true;                ///< those layers have a convolution
   double dropout = 0;
   bool activation_checkpointing =
-      false;  ///< keep only block inputs for the backward pass: less memory, a third more time
+      false;           ///< keep only block inputs for the backward pass: less memory, a third more time
+  int64_t inner = -1;  ///< block after which inner_head predicts too; -1: none
 };
 
 /// Widths that the network around the trunk decides.
@@ -53,13 +54,14 @@ TORCH_MODULE(UNetBlock);
 
 /// The part that ADM's and Self-Guided Diffusion's U-Nets share: input_blocks, middle_block, output_blocks and out,
 /// registered in the network that holds it, so that the state-dict names are the public ones. Blocks are numbered in
-/// order of computation: input_blocks, the middle one, output_blocks.
+/// order of computation: input_blocks, the middle one, output_blocks. inner_head.{norm,conv} are ours: as `out`, and
+/// where the block's output has fewer places than the image, each place predicts its square of pixels.
 class UNetTrunk {
  public:
   UNetTrunk(torch::nn::Module& owner, const UNetOptions& options, const UNetWidths& widths,
             const at::TensorOptions& where);
 
-  /// x [N, C', S, S] -> velocity [N, C or 2C, S, S] (all channels), features as asked for.
+  /// x [N, C', S, S] -> prediction [N, C or 2C, S, S] (all channels), features and inner [N, C, S, S] as asked for.
   ForwardOutput forward(const Tensor& x, const UNetSignal& signal, const ForwardOptions& options) const;
 
   int64_t blocks() const { return static_cast<int64_t>(blocks_.size()); }
@@ -75,12 +77,13 @@ class UNetTrunk {
     int64_t channels, side;
   };
   void finish(const UNetBlock& block, int64_t channels, int64_t& side);
+  void add_inner_head(torch::nn::Module& owner, const at::TensorOptions& where);
 
   UNetOptions options_;
   std::vector<UNetBlock> blocks_;
   std::vector<Shape> shapes_;  // of the outputs of blocks_
-  nn::GroupNorm out_norm_{nullptr};
-  nn::Conv2d out_conv_{nullptr};
+  nn::GroupNorm out_norm_{nullptr}, inner_norm_{nullptr};
+  nn::Conv2d out_conv_{nullptr}, inner_conv_{nullptr};
   int64_t macs_ = 0;
 };
 
