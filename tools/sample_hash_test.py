@@ -22,6 +22,14 @@ PROGRAM = os.environ.get("SDG", os.path.join(HERE, "build/release/sdg"))
 KINDS = {"png": ["--out"], "webp": ["--format", "webp", "--out"], "npz": ["--npz"]}
 
 
+def target_of(folder, name, kind):
+    return os.path.join(folder, f"{name}.npz" if kind == "npz" else f"{name} as {kind}")
+
+
+def remove(path):
+    shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+
+
 def digest(path):
     total = hashlib.sha256()
     names = sorted(os.listdir(path)) if os.path.isdir(path) else [""]
@@ -65,16 +73,21 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         def draw(name, more, threads, kills=0, ranks=1):
             for kind, flags in KINDS.items():
-                target = os.path.join(folder, f"{name}.{kind}")
+                target = target_of(folder, name, kind)
                 launch = [PROGRAM] + (["launch", "-n", str(ranks)] if ranks > 1 else [])
                 command = launch + draws + ["--count", count] + more + flags + [target]
                 began, interrupted = time.time(), 0
-                for _ in range(kills):
+                for _ in range(4 * kills):
+                    if interrupted == kills:
+                        break
                     process = start(command, threads)
                     time.sleep(chance.uniform(0.2, 0.9) * took["threads 1 " + kind])
-                    interrupted += process.poll() is None
+                    ended = process.poll() is not None
                     process.kill()
                     process.wait()
+                    interrupted += not ended
+                    if ended:  # the set is whole: once more from nothing
+                        remove(target)
                 process = start(command, threads)
                 finish(process, command)
                 took[f"{name} {kind}"] = time.time() - began
@@ -101,11 +114,11 @@ def main():
         cases = [(each, "64") for each in sizes if each] + [(sizes[-1], batch) for batch in ("16", "256") if sizes[-1]]
         for images, batch in cases:
             peaks = []
-            for flags in KINDS.values():
-                target = os.path.join(folder, "memory")
+            for kind, flags in KINDS.items():
+                target = target_of(folder, "memory", kind)
                 command = [PROGRAM] + draws + ["--count", images, "--batch", batch] + flags + [target]
                 peaks.append(finish(start(command, 1), command))
-                shutil.rmtree(target) if os.path.isdir(target) else os.remove(target)
+                remove(target)
             print(f"| {images} images | {batch} | {' | '.join(f'{peak:.0f}' for peak in peaks)} |", flush=True)
 
 

@@ -160,18 +160,21 @@ TEST(CludiTrainer, TheAnswerFollowsItsOptions) {
   cludi::Trainer trainer(rows(), 3, small(), 1);
   advance(trainer, 4);
   const auto before = trainer.answer(rows()).probabilities;
+  const auto answered = [&](const cludi::CludiOptions& options) {  // by what was learned, with other options
+    cludi::Trainer other(rows(), 3, options, 1);
+    other.restore(trainer.state(), 4, "what was learned");
+    return other.answer(rows()).probabilities;
+  };
   using Change = std::function<void(cludi::AnswerOptions&)>;
   for (const auto& change :
        std::vector<Change>{[](auto& o) { o.steps = 2; }, [](auto& o) { o.draws = 5; },
                            [](auto& o) { o.early_stop = 2; }, [](auto& o) { o.mean = cludi::Mean::kProbabilities; },
                            [](auto& o) { o.weights = cludi::Weights::kAverage; }}) {
-    auto answer = small().answer;
-    change(answer);
-    trainer.set_answer(answer);
-    EXPECT_FALSE(at::equal(before, trainer.answer(rows()).probabilities));
+    auto options = small();
+    change(options.answer);
+    EXPECT_FALSE(at::equal(before, answered(options)));
   }
-  trainer.set_answer(small().answer);
-  EXPECT_TRUE(at::equal(before, trainer.answer(rows()).probabilities));
+  EXPECT_TRUE(at::equal(before, answered(small())));
 }
 
 TEST(CludiTrainer, RefusesWhatContradictsItself) {

@@ -29,8 +29,6 @@ class Trainer : public cluster::Learned {
 
   /// What the last step lowered.
   const Losses& last() const { return last_; }
-  /// Options whose declarations let them change after training: how the answer is drawn.
-  void set_answer(const AnswerOptions& answer) { options_.answer = answer; }
 
  private:
   struct Batch {
