@@ -139,6 +139,9 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
                                              stored_conditions(file, trained.path));
   }
   const auto part = cat(config::name(weights), ".");
+  const auto first = file.tensors.lower_bound(part);
+  SDG_CHECK(first != file.tensors.end() && first->first.starts_with(part), trained.path, ": holds no ",
+            weights == Weights::kModel ? "raw weights (model), only their average (ema)" : "average of weights (ema)");
   trained.network.adopt(file.tensors, part, trained.path);
   trained.network.check_finite(part, trained.path);
   trained.network.set_training(false);

@@ -11,6 +11,7 @@
 #include "sdg/checkpoint/run_folder.h"
 #include "sdg/checkpoint/same_data.h"
 #include "sdg/conditions/condition_source.h"
+#include "sdg/conditions/told.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
@@ -70,8 +71,9 @@ class Report {
     checkpoint::check_own_data(trained_, opened_);
     ProgressBar bar("assign", "img/s");
     ids_ = conditions::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());
-    clusters_ = recipe::facts_of(config_).online ? config_.cluster.clusters
-                                                 : std::max(trained_.info.classes, ids_.max().item<int64_t>() + 1);
+    clusters_ = conditions::cluster_count(trained_, ids_);
+    rows_ = ids_;
+    if (by_rows()) rows_ = conditions::tell_of(config_.condition.file, trained_).index_select(0, at::tensor(indices_));
   }
 
   void write(const fs::path& folder) {
@@ -124,6 +126,9 @@ class Report {
     counts_ = sizes.counts;
   }
 
+  // Are images told rows of a file (vectors, maps), which no cluster's number names?
+  bool by_rows() const { return trained_.network.stored && trained_.prior.defined(); }
+
   // How much of the flow loss the conditions take away.
   void told() {
     if (!trained_.prior.defined() || config_.condition.drop == 0) return;
@@ -133,7 +138,7 @@ class Report {
     for (int64_t i = 0; i < n; ++i) rows.push_back(i * every);
     for (const auto row : rows) images.push_back(indices_[static_cast<size_t>(row)]);
     ProgressBar bar("ask", "img/s");
-    const auto gain = study::condition_gain(trained_, dataset_, images, ids_.index_select(0, at::tensor(rows)),
+    const auto gain = study::condition_gain(trained_, dataset_, images, rows_.index_select(0, at::tensor(rows)),
                                             {0.1, 0.3, 0.5, 0.7, 0.9}, device_, bar.callback());
     page_.heading("What the conditions tell the network");
     std::vector<std::vector<std::string>> table{{"time", "told nothing", "its own", "less by", "another's", "less by"}};
@@ -149,10 +154,15 @@ class Report {
     std::printf("%s\n", sentence.c_str());
   }
 
-  Tensor draw(int64_t cluster, int64_t count) const {
+  // Under the cluster, or where images are told rows of a file, under those of these of indices_.
+  Tensor draw(int64_t cluster, const std::vector<int64_t>& members, int64_t count) const {
     generate::Request request{.sample = config_.sample};
     request.sample.count = count;
-    request.cluster = cluster;
+    if (by_rows()) {
+      request.rows = rows_.index_select(0, at::tensor(members));
+    } else {
+      request.cluster = cluster;
+    }
     request.to_images = to_images_;
     return generate::generate(config_, trained_.network, trained_.prior, device_, request).images;
   }
@@ -164,24 +174,28 @@ class Report {
 
   // A row a cluster: real members, a gap, images drawn with that condition.
   void contact_sheets() {
-    page_.heading("Members (left) and images drawn from the cluster (right), largest clusters first");
+    page_.heading(
+        by_rows() ? "Members (left) and images drawn under what each of them was told (right), largest clusters first"
+                  : "Members (left) and images drawn from the cluster (right), largest clusters first");
     const auto n = arguments_.per_cluster;
     const auto* id = ids_.const_data_ptr<int64_t>();
     const auto example = pictures({indices_.front()})[0];
     ProgressBar bar("draw", "clusters/s");
     int64_t done = 0;
     for (const auto cluster : order_) {
-      std::vector<int64_t> members;
+      std::vector<int64_t> members, places;
       for (size_t i = 0; i < indices_.size() && static_cast<int64_t>(members.size()) < n; ++i) {
-        if (id[i] == cluster) members.push_back(indices_[i]);
+        if (id[i] != cluster) continue;
+        members.push_back(indices_[i]);
+        places.push_back(static_cast<int64_t>(i));
       }
       const auto shown = members.empty() ? Tensor() : pictures(members);
       const auto blank = at::full_like(example, 255);
       std::vector<Tensor> cells;
       for (int64_t i = 0; i < n; ++i) cells.push_back(i < static_cast<int64_t>(members.size()) ? shown[i] : blank);
       cells.push_back(blank);
-      if (trained_.prior.defined()) {
-        const auto drawn = draw(cluster, n);
+      if (trained_.prior.defined() && !(by_rows() && places.empty())) {
+        const auto drawn = draw(cluster, places, n);
         for (int64_t i = 0; i < n; ++i) cells.push_back(drawn[i]);
       }
       page_.picture(image::image_grid(at::stack(cells), static_cast<int64_t>(cells.size()), 2, scale()),
@@ -293,7 +307,7 @@ class Report {
   data::Dataset dataset_;
   std::vector<int64_t> indices_;
   report::HtmlPage page_;
-  Tensor ids_;
+  Tensor ids_, rows_;  // clusters of indices_, and what the network is told of each: that, or a row of a file
   int64_t clusters_ = 0;
   std::vector<int64_t> order_, counts_;
 };

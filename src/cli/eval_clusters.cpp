@@ -75,7 +75,7 @@ int execute(const Arguments& arguments) {
   leave_ranks();
   if (!first) return 0;
   const auto& scores = report.scores;
-  const auto clusters = recipe::facts_of(config).own_clusters ? config.cluster.clusters : trained.info.classes;
+  const auto clusters = conditions::cluster_count(trained, report.assignments);
   if (arguments.json) {
     nlohmann::ordered_json out{{"checkpoint", trained.path},
                                {"step", trained.info.step},

@@ -55,7 +55,7 @@ int execute(const Arguments& arguments) {
 Command invert_command() {
   return {"invert", "Walk pictures to their noise and back, and say what is lost.", kExamples, [](CLI::App& app) {
             auto arguments = std::make_shared<Arguments>();
-            declare_sampling(app, arguments->sampling, "sample.count");
+            declare_walking(app, arguments->sampling);
             app.add_option("--pictures", arguments->pictures, "pictures of the size that the network draws")
                 ->required()
                 ->type_name("FILE");

@@ -41,6 +41,8 @@ int execute(const Arguments& arguments) {
   auto plain = request;
   plain.sample.guidance = plain.sample.inner_guidance = 1;
   plain.sample.guidance_convention = sample::Convention::kW;
+  for (const auto& [name, reason] : sample::idle(plain.sample))
+    SDG_CHECK_USAGE(!arguments.sampling.sample.contains(name), sample_flag(name), ": ", reason);
   const auto options = data_options(arguments.data, trained);
   const data::Dataset dataset(data::open_data(options, arguments.data.empty() ? config.config_dir : ""), options);
   const auto indices = network::evaluation_subset(dataset, arguments.images, recipe::seed_of(config));
@@ -75,7 +77,7 @@ Command likelihood_command() {
   return {
       "likelihood", "Bits per dimension of images under a trained network.", kExamples, [](CLI::App& app) {
         auto arguments = std::make_shared<Arguments>();
-        declare_sampling(app, arguments->sampling, "sample.count");
+        declare_walking(app, arguments->sampling);
         app.add_option("--data", arguments->data, "images to look at; default: the training data")->type_name("PATH");
         declare(app, "--images", arguments->images,
                 own<int64_t>({.help = "how many of them, a fixed random choice; default 64", .min = 1}));

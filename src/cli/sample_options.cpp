@@ -82,9 +82,11 @@ std::vector<std::string> sample_flags() {
   return out;
 }
 
-void declare_sample(CLI::App& app, SampleValues& given, const std::string& count) {
+void declare_sample(CLI::App& app, SampleValues& given, const std::string& count,
+                    const std::set<std::string>& without) {
   for (const auto& each : fields_of_sample()) {
     const auto name = each.path;
+    if (without.contains(name)) continue;
     if (is_interval(name)) {
       if (name == "guidance_begin") declare_interval(app, given);
       continue;

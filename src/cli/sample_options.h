@@ -1,6 +1,7 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,9 @@ std::string sample_flag(const std::string& name);
 /// The flags of all of them.
 std::vector<std::string> sample_flags();
 
-/// Declares a flag for each. `count` is the run's option that --count stands for.
-void declare_sample(CLI::App& app, SampleValues& given, const std::string& count);
+/// Declares a flag for each but `without`. `count` is the run's option that --count stands for.
+void declare_sample(CLI::App& app, SampleValues& given, const std::string& count,
+                    const std::set<std::string>& without = {});
 
 /// Lays what was given over the options.
 void lay_over(sample::SampleOptions& options, const SampleValues& given);

@@ -145,6 +145,16 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
                   " is after end ", sample.guidance_end);
   SDG_CHECK_USAGE(chosen.empty() || !generate::draws_unconditionally(request), chosen,
                   ": guidance 0 draws without any condition; --guidance 1 follows it, more follows it more closely");
+  for (const auto* name : {"prior", "prior_temperature"}) {
+    const bool idle = !chosen.empty() || generate::draws_unconditionally(request);
+    SDG_CHECK_USAGE(!idle || !arguments.sample.contains(name), sample_flag(name), ": ",
+                    chosen.empty() ? "guidance 0 draws without any condition" : chosen + " says what is drawn",
+                    ", so that nothing is drawn by its frequency");
+  }
+  const auto& stored = trained.network.stored;
+  SDG_CHECK_USAGE(arguments.cluster.empty() || !stored || stored->weights.defined(),
+                  "--cluster: images of this run are told rows of ", trained.info.config.condition.file,
+                  ", not clusters; --conditions FILE draws under rows of a file");
   for (const auto& [name, reason] : sample::idle(sample))
     SDG_CHECK_USAGE(!arguments.sample.contains(name), sample_flag(name), ": ", reason,
                     sample_flag(name) == "--guidance-interval" ? "; name another with --guidance" : "");
@@ -177,9 +187,10 @@ void declare_device(CLI::App& app, std::string& device) {
   app.add_option("--device", device, "auto, cpu, cuda or cuda:N")->type_name("NAME");
 }
 
-void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::string& count) {
-  declare_source(app, arguments.run, arguments.checkpoint, "draw from");
-  declare_sample(app, arguments.sample, count);
+namespace {
+
+// All but the options of the run, which stand before.
+void declare_conditions(CLI::App& app, SamplingArguments& arguments) {
   auto* cluster =
       app.add_option("--cluster", arguments.cluster,
                      "draw only this cluster, or under the mean of several with their shares: 17:0.5,203:0.5; default: "
@@ -219,6 +230,20 @@ void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::st
   declare_device(app, arguments.device);
 }
 
+}  // namespace
+
+void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::string& count) {
+  declare_source(app, arguments.run, arguments.checkpoint, "draw from");
+  declare_sample(app, arguments.sample, count);
+  declare_conditions(app, arguments);
+}
+
+void declare_walking(CLI::App& app, SamplingArguments& arguments) {
+  declare_source(app, arguments.run, arguments.checkpoint, "walk by");
+  declare_sample(app, arguments.sample, "", {"count", "prior", "prior_temperature", "batch", "precision", "graph"});
+  declare_conditions(app, arguments);
+}
+
 void declare_tuned(CLI::App& app, SamplingArguments& arguments) {
   arguments.tuned = true;
   app.add_flag_callback(
@@ -227,6 +252,14 @@ void declare_tuned(CLI::App& app, SamplingArguments& arguments) {
 }
 
 namespace {
+
+// --guidance 1 leads away from nothing, by whatever network.
+bool asks_for_none(const SamplingArguments& arguments) {
+  sample::SampleOptions plain;
+  plain.guidance = 1;
+  lay_over(plain, arguments.sample);
+  return arguments.sample.contains("guidance") && sample::guidance_of(plain).w == 1;
+}
 
 // What was found for the checkpoint that the arguments mean; with `speak` says so, or why it does not count.
 std::optional<study::Tuned> tuned_for(const SamplingArguments& arguments, const std::filesystem::path& path,
@@ -246,9 +279,12 @@ std::optional<study::Tuned> tuned_for(const SamplingArguments& arguments, const 
   }
   if (speak) {
     std::vector<std::string> parts;
-    for (const auto& [name, value] : out->options) parts.push_back(cat(name, " ", value));
+    for (const auto& [name, value] : out->options)
+      if (!arguments.sample.contains(name)) parts.push_back(cat(name, " ", value));
     if (!out->average.empty() && arguments.weights == checkpoint::Weights::kEma) parts.push_back(out->average);
-    if (!out->guide.empty()) parts.push_back(out->guide);
+    if (!out->guide.empty() && arguments.guide.empty() && !arguments.sample.contains("guide") &&
+        !asks_for_none(arguments))
+      parts.push_back(out->guide);
     say(cat("drawing as tuned (", where, "): ", join(parts), "; --untuned leaves that"));
   }
   return out;
@@ -287,10 +323,14 @@ generate::Request request_of(const SamplingArguments& arguments, const checkpoin
   const auto tuned = tuned_for(arguments, trained.path, false);
   if (tuned) {
     const auto fields = config::Fields::of(request.sample);
+    const auto where = study::tuned_path(checkpoint::RunFolder::of_checkpoint(trained.path).root()).string();
     for (const auto& [name, value] : tuned->options) {
       const auto* field = fields.find(name);
-      SDG_CHECK(field, "sampling.json: unknown option ", name);
-      config::assign(*field, config::parse_value(*field, value));
+      SDG_CHECK(field, where, ": unknown option ", name);
+      const auto parsed = config::try_parse(*field, value);
+      SDG_CHECK(parsed.problem.empty(), where, ": ", name, ": ", parsed.problem,
+                "; sdg tune finds it anew, --untuned draws without");
+      config::assign(*field, parsed.value);
     }
   }
   lay_over(request.sample, arguments.sample);
@@ -304,8 +344,8 @@ generate::Request request_of(const SamplingArguments& arguments, const checkpoin
   if (!arguments.map.empty()) request.map = painted_map(arguments.map, trained);
   if (!arguments.map_from.empty()) request.map = map_seen_in(arguments.map_from, trained, device);
   if (!arguments.cluster_from.empty()) request.cluster = cluster_seen_in(arguments.cluster_from, trained, device);
-  const bool own_guide =
-      tuned && !tuned->guide.empty() && arguments.guide.empty() && request.sample.guide == sample::Guide::kNetwork;
+  const bool own_guide = tuned && !tuned->guide.empty() && arguments.guide.empty() &&
+                         request.sample.guide == sample::Guide::kNetwork && sample::guidance_of(request.sample).w != 1;
   if (!arguments.guide.empty() || own_guide) {
     const auto found = checkpoint::RunFolder::of_checkpoint(trained.path).root() / (tuned ? tuned->guide : "");
     auto guide = std::make_shared<checkpoint::Trained>(

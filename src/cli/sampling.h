@@ -24,6 +24,9 @@ std::vector<std::string> drawing_flags();
 /// --map-from, --guide-checkpoint, --guide-weights, --weights, --autoencoder, --device. `count` is the run's option
 /// that --count stands for.
 void declare_sampling(CLI::App& app, SamplingArguments& arguments, const std::string& count);
+/// The same for commands that walk given images: without how many are drawn, how often under which condition, in which
+/// batches and precision.
+void declare_walking(CLI::App& app, SamplingArguments& arguments);
 
 /// The command draws as tuned; --untuned does not.
 void declare_tuned(CLI::App& app, SamplingArguments& arguments);

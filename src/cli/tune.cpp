@@ -110,7 +110,7 @@ void store(const fs::path& run, const checkpoint::Trained& trained, const TuneDr
   const auto fields = config::Fields::of(sample);
   sample = drawing.sample;
   for (const auto* name : {"guidance", "guidance_begin", "guidance_end", "guide", "inner_guidance"})
-    out.options[name] = config::to_text(config::current_value(*fields.find(name)));
+    out.options[name] = config::as_given(config::current_value(*fields.find(name)));
   const auto relative = [&](const std::string& file) {
     return file.empty() ? std::string() : fs::path(file).lexically_relative(run).generic_string();
   };
@@ -127,6 +127,8 @@ study::SearchOptions options_of(const Arguments& arguments) {
   out.budget.seconds = arguments.seconds;
   if (arguments.images == 0 && arguments.seconds == 0) out.budget.images = kImages;
   out.least = arguments.least;
+  SDG_CHECK_USAGE(out.budget.seconds > 0 || out.budget.images >= 2 * out.least, "--images: ", out.budget.images,
+                  " are not enough for two settings of ", out.least, " (--least); give ", 2 * out.least, " or more");
   out.resamples = arguments.resamples;
   return out;
 }

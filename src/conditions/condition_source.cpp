@@ -1,8 +1,11 @@
 #include "sdg/conditions/condition_source.h"
 
+#include <algorithm>
+
 #include "conditions/sources.h"
 #include "sdg/conditions/pseudo_labels.h"
 #include "sdg/core/error.h"
+#include "sdg/recipe/source.h"
 
 namespace sdg::conditions {
 namespace {
@@ -58,6 +61,12 @@ Tensor condition_ids(const checkpoint::Trained& trained, const data::OpenedData&
                      const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress) {
   return condition_source(trained.info.config.condition.source)
       .ids_of(trained, opened, dataset, indices, device, progress);
+}
+
+int64_t cluster_count(const checkpoint::Trained& trained, const Tensor& ids) {
+  const auto& config = trained.info.config;
+  if (recipe::facts_of(config).own_clusters) return config.cluster.clusters;
+  return std::max(trained.info.classes, ids.max().item<int64_t>() + 1);
 }
 
 }  // namespace sdg::conditions

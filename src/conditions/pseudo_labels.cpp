@@ -61,12 +61,23 @@ Tensor from_text(const std::filesystem::path& path) {
 
 }  // namespace
 
-Tensor read_indices(const std::filesystem::path& path, int64_t images) {
+namespace {
+
+Tensor as_stored(const std::filesystem::path& path) {
   SDG_CHECK(std::filesystem::is_regular_file(path), path.string(), ": no such file of pseudo-labels");
   const auto kind = io::lower_suffix(path);
-  Tensor ids = kind == ".safetensors" ? from_safetensors(path)
-               : kind == ".npy"       ? tensors::read_npy(path)
-                                      : from_text(path);
+  return kind == ".safetensors" ? from_safetensors(path) : kind == ".npy" ? tensors::read_npy(path) : from_text(path);
+}
+
+}  // namespace
+
+int64_t count_indices(const std::filesystem::path& path) {
+  const auto ids = as_stored(path);
+  return ids.dim() == 1 ? ids.size(0) : 0;
+}
+
+Tensor read_indices(const std::filesystem::path& path, int64_t images) {
+  auto ids = as_stored(path);
   SDG_CHECK(at::isIntegralType(ids.scalar_type(), false), path.string(), ": pseudo-labels must be integers, got ",
             ids.scalar_type());
   SDG_CHECK(ids.dim() == 1 && ids.size(0) == images, path.string(), ": expected one index for each of ", images,

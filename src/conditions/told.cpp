@@ -144,7 +144,7 @@ Tensor tell_of(const std::filesystem::path& path, checkpoint::Trained& trained) 
 
 int64_t images_of(const std::filesystem::path& path) {
   SDG_CHECK(std::filesystem::is_regular_file(path), path.string(), ": no such file of conditions");
-  SDG_CHECK(io::lower_suffix(path) == ".safetensors", path.string(), ": expected a safetensors file of conditions");
+  if (io::lower_suffix(path) != ".safetensors") return count_indices(path);
   const auto header = tensors::read_tensor_header(path);
   for (const auto* name : {"ids", "features", "vectors", "patch_vectors", "maps"}) {
     const auto found = header.tensors.find(name);

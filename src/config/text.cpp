@@ -135,4 +135,9 @@ std::string to_text(const Value& value) {
   return std::visit(Writer{}, value);
 }
 
+std::string as_given(const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  return text ? *text : to_text(value);
+}
+
 }  // namespace sdg::config

@@ -202,7 +202,8 @@ Converted convert_public(const tensors::Weights& weights, const std::string& sou
   if (network.prediction != flow::Target::kVelocity)
     out.notes.push_back(cat("this network predicts ", config::name(network.prediction), " on the path ",
                             config::name(info.config.model.path), "; samplers convert it into a velocity"));
-  if (network.head) {
+  const auto& told = info.config.condition;
+  if (network.head && told.token_scale == 1 && told.null_token == recipe::NullToken::kSeparate) {
     out.notes.push_back(
         "as in sgfm, prototypes are taken as tokens of length 1 and the null token as separate: see "
         "condition.token_scale and condition.null_token");

@@ -55,6 +55,7 @@ struct TensorStream::State {
   bool sealed;
   uint64_t data_start = 0, data_end = 0;  // of the file; the count of done rows stands behind until it is finished
   int64_t done = 0;
+  bool finished = false;
   io::Descriptor descriptor;
 
   State(const fs::path& target, const std::map<std::string, Slot>& tensors, std::map<std::string, std::string> metadata)
@@ -72,6 +73,12 @@ struct TensorStream::State {
     for (const auto& entry : in_order) entries.emplace(entry.name, entry);
     if (!go_on()) begin();
   }
+  // Without a row there is nothing to go on with, and nothing that could be in another's way.
+  ~State() {
+    if (done == 0 && !finished) ::unlink(partial.c_str());
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
 
   bool go_on() {
     const off_t size = ::lseek(descriptor.get(), 0, SEEK_END);
@@ -152,6 +159,7 @@ void TensorStream::finish() {
       ::fsync(state_->descriptor.get()) != 0 || ::rename(state_->partial.c_str(), state_->path.c_str()) != 0) {
     io::throw_errno(state_->path, "cannot write");
   }
+  state_->finished = true;
 }
 
 }  // namespace sdg::tensors

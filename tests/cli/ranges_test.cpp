@@ -108,6 +108,11 @@ TEST_F(CommandLine, WhatARunCannotHonourIsRefused) {
   refused("sample --run run --class 3", "--class: this run knows no labels");
   refused("sample --run run --cluster 3 --guidance 0", "--cluster: guidance 0");
   refused("sample --run run --cluster 5", "cluster must be 0 to 4");
+  refused("sample --run run --cluster 3 --prior uniform", "--prior: --cluster says what is drawn");
+  refused("sample --run run --guidance 0 --prior-temperature 2", "--prior-temperature: guidance 0 draws without");
+  refused("likelihood --run run --count 3", "--count");
+  refused("likelihood --run run --guidance-interval 0 0.5", "--guidance-interval: guidance is 1");
+  refused("invert --run run --pictures x.png --prior uniform", "--prior");
   refused("sample --run run --guidance 1 --guidance-interval 0.2 0.8", "--guidance-interval: guidance is 1");
   refused("sample --run run --solver dopri5 --steps 5", "--steps: dopri5");
   refused("sample --run run --solver dopri5 --grid own", "--grid: dopri5");

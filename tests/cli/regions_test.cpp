@@ -7,6 +7,7 @@
 #include "cli/tiny_program.h"
 #include "sdg/image/image.h"
 #include "sdg/regions/refine.h"
+#include "sdg/tensors/npz.h"
 #include "sdg/tensors/tensor_file.h"
 #include "support/tiny_run.h"
 
@@ -216,4 +217,41 @@ TEST_F(Regions, ShippedConfigurationsTellWhatTheyTake) {
     EXPECT_THAT(result.out, HasSubstr("is not there: counted with an index below cluster.clusters"));
     if (name == "imagenet32") EXPECT_THAT(result.out, HasSubstr("75,281,803")) << "as the public code's network";
   }
+}
+
+// Clusters are numbered otherwise than the images: a cluster's number is no row of the file.
+TEST_F(Regions, ThePageOfClustersAsksByWhatImagesWereTold) {
+  auto features = at::zeros({40, 4});
+  auto ids = at::empty({40}, at::kLong);
+  for (int64_t i = 0; i < 40; ++i) {
+    features[i][i % 4] = 1;
+    ids[i] = (i + 1) % 4;
+  }
+  tensors::write_tensors(folder_ / "told.safetensors", {{{"features", features}, {"ids", ids}}, {}});
+  const auto trained = sdg("train --run told " + kUNet +
+                           "--set condition.file=told.safetensors --set condition.told=feat --set train.steps=120 "
+                           "--set train.lr=2e-3 --set condition.drop=0.2 --set train.ema=0.9");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const auto page = sdg("clusters --run told --generated 8 --per-cluster 2");
+  ASSERT_EQ(page.code, 0) << page.err;
+  const auto gain_after = [&](const std::string& words) {
+    const auto at = page.out.find(words);
+    EXPECT_NE(at, std::string::npos) << page.out;
+    return at == std::string::npos ? 0 : std::stod(page.out.substr(at + words.size()));
+  };
+  EXPECT_GT(gain_after("own condition takes away "), 3);
+  EXPECT_LT(gain_after("another image's "), 0);
+  EXPECT_THAT(sdg("eval-clusters --run told").out, HasSubstr("4 of 4 clusters"));
+  expect_failure(sdg("sample --run told --cluster 1 --out s"), 2,
+                 "--cluster: images of this run are told rows of told.");
+}
+
+TEST_F(Regions, IndicesOfATextFileAreFollowedAsTheyWereTrainedOn) {
+  std::string lines;
+  for (int64_t i = 0; i < 40; ++i) lines += std::to_string(i % 4) + "\n";
+  test::write_text(folder_ / "ids.txt", lines);
+  ASSERT_EQ(sdg("train --run told " + kUNet + "--set condition.file=ids.txt").code, 0);
+  const auto drawn = sdg("sample --run told --count 3 --npz a.npz --conditions ids.txt");
+  ASSERT_EQ(drawn.code, 0) << drawn.err;
+  EXPECT_TRUE(at::equal(tensors::read_npz(folder_ / "a.npz").at("arr_1"), at::arange(3)));
 }

@@ -81,6 +81,11 @@ TEST_F(TuneProgram, SearchesWithinItsBudgetDrawsTheCurveAndStoresWhatSampleFollo
           "--guidance 3 --guidance-interval 0.3 1 --count 16 --npz g.npz");
   ASSERT_EQ(by_hand.code, 0) << by_hand.err;
   EXPECT_EQ(guided, test::read_text(folder_ / "g.npz"));
+  // Guidance 1 leads away from no network, the tuned one included.
+  drawn("--guidance 1", "i.npz");
+  EXPECT_THAT(err_, Not(HasSubstr("g.safetensors")));
+  expect_failure(sdg("sample --checkpoint run/tune/a.safetensors --weights model --count 2"), 1,
+                 "a.safetensors: holds no raw weights (model), only their average (ema)");
   const auto measured = sdg("eval --run run --count 32");
   EXPECT_EQ(measured.code, 0) << measured.err;
   EXPECT_THAT(measured.err, HasSubstr("drawing as tuned"));
@@ -88,6 +93,26 @@ TEST_F(TuneProgram, SearchesWithinItsBudgetDrawsTheCurveAndStoresWhatSampleFollo
   ASSERT_EQ(sdg("train --resume run --set train.steps=14").code, 0);
   drawn("", "h.npz");
   EXPECT_THAT(err_, HasSubstr("was found at step 12, the run is at step 14 now: it is not followed"));
+}
+
+TEST_F(TuneProgram, WhatItStoresIsFollowed) {
+  train_run("--set sample.guidance=20 --set train.steps=12 --set condition.change=0.2");
+  const auto done = sdg("tune run --guidance 1,2 --begin 0 --end 1 --images 800 --least 16 --resamples 20");
+  ASSERT_EQ(done.code, 0) << done.err;
+  ASSERT_TRUE(result()["stored"].get<bool>()) << "a strength of 20 is the best";
+  const auto tuned = study::read_tuned(folder_ / "run");
+  ASSERT_TRUE(tuned);
+  EXPECT_EQ(tuned->options.at("guide"), "null");
+  EXPECT_EQ(drawn("", "a.npz"), drawn("--untuned --guidance " + tuned->options.at("guidance"), "b.npz"));
+  // What the command line says is not said to be tuned.
+  drawn("--guidance 1.5", "c.npz");
+  EXPECT_THAT(err_, HasSubstr("drawing as tuned (run/sampling.json): guidance_begin 0, "));
+  auto wrong = *tuned;
+  wrong.options["guide"] = "\"null\"";
+  study::write_tuned(folder_ / "run", wrong);
+  expect_failure(sdg("sample --run run --count 2"), 1, "run/sampling.json: guide: expected one of null");
+  expect_failure(sdg("tune run --images 64"), 2,
+                 "--images: 64 are not enough for two settings of 64 (--least); give 128");
 }
 
 TEST_F(TuneProgram, SearchesTheInnerHeadsStrengthOfRunsWithoutConditionsToo) {
@@ -152,7 +177,6 @@ TEST_F(TuneProgram, RefusesInOneLine) {
   expect_failure(sdg("tune run --guide-step 3"), 2, "--guide-step: this run kept no averages");
   expect_failure(sdg("tune run --inner-guidance 1,2"), 2, "--inner-guidance: this network has no inner head");
   expect_failure(sdg("tune run --begin 0.9 --end 0.5"), 2, "--begin 0.9 is after --end 0.5");
-  expect_failure(sdg("tune run --images 64"), 1, "not enough for two settings");
   expect_failure(sdg("tune nowhere"), 2, "nowhere: no checkpoint there");
   ASSERT_EQ(sdg("train --run none " + test::kTiny + "--set condition.source=none").code, 0);
   expect_failure(sdg("tune none"), 2,

@@ -178,5 +178,23 @@ TEST(InQuotes, LongTextIsCutBetweenCharacters) {
   EXPECT_EQ(in_quotes(std::string(59, 'b') + "üc"), "\"" + std::string(59, 'b') + "…\"");
 }
 
+TEST(Value, AsGivenReadsBackAsTheValueItIs) {
+  struct Options {
+    std::string text = "null";
+    double number = 0.1;
+    bool flag = true;
+    void visit(Fields& fields) {
+      fields("text", text, {.help = ""});
+      fields("number", number, {.help = ""});
+      fields("flag", flag, {.help = ""});
+    }
+  } options;
+  for (const std::string text : {"null", "true", "1e3", "", " a: b", "\"null\"", "plain"}) {
+    options.text = text;
+    for (const auto& field : Fields::of(options).list())
+      EXPECT_EQ(parse_value(field, as_given(current_value(field))), current_value(field)) << field.path << " " << text;
+  }
+}
+
 }  // namespace
 }  // namespace sdg::config

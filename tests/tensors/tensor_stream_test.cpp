@@ -63,6 +63,7 @@ TEST(TensorStream, RefusesWhatAnotherRunBegan) {
   const auto path = folder / "s.safetensors";
   {
     TensorStream stream(path, kSlots, {{"size", "256"}});
+    stream.commit(1);
   }
   EXPECT_THAT(message_of<Error>([&] { TensorStream(path, kSlots, {{"size", "128"}}); }),
               HasSubstr("s.safetensors.partial is of other content"));
@@ -71,6 +72,17 @@ TEST(TensorStream, RefusesWhatAnotherRunBegan) {
   }
   test::write_text(TensorStream::partial_path(path), "cut");
   EXPECT_THAT(message_of<Error>([&] { TensorStream(path, kSlots, {}); }), HasSubstr("other content"));
+}
+
+TEST(TensorStream, LeavesNothingBeforeARowIsDone) {
+  const test::TemporaryFolder folder;
+  {
+    TensorStream stream(folder / "s.safetensors", kSlots, {{"size", "256"}});
+    stream.write("a", 0, values(2));
+  }
+  EXPECT_EQ(test::count_files(folder.path()), 0);
+  const TensorStream other(folder / "s.safetensors", kSlots, {{"size", "128"}});
+  EXPECT_EQ(other.rows_done(), 0);
 }
 
 TEST(TensorStream, TwoWritersDoNotMix) {

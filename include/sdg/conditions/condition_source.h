@@ -33,4 +33,8 @@ const ConditionSource& condition_source(recipe::Source source);
 Tensor condition_ids(const checkpoint::Trained& trained, const data::OpenedData& opened, const data::Dataset& dataset,
                      const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {});
 
+/// How many clusters (or classes) such ids are of: those of the run's head or k-means, else as many as the checkpoint
+/// knows or `ids` say.
+int64_t cluster_count(const checkpoint::Trained& trained, const Tensor& ids);
+
 }  // namespace sdg::conditions

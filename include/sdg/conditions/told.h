@@ -31,7 +31,7 @@ std::string told_key(const ToldConditions& told);
 /// another kind, width or number of classes.
 Tensor tell_of(const std::filesystem::path& path, checkpoint::Trained& trained);
 
-/// How many images a safetensors file of conditions is for; 0 where none of its tensors says.
+/// How many images a file of conditions is for; 0 where none of its tensors says.
 int64_t images_of(const std::filesystem::path& path);
 
 }  // namespace sdg::conditions

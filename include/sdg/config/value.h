@@ -37,6 +37,8 @@ void check_values(const Fields& fields);
 /// YAML text that reads back as exactly this value. Numbers take their shortest form, strings are quoted only when YAML
 /// needs it.
 std::string to_text(const Value& value);
+/// What parse_value() reads back as this value: strings without quotes, all else as to_text().
+std::string as_given(const Value& value);
 
 /// What the field accepts, in words: "whole number of at least 1", "one of auto, cpu, cuda", "true or false".
 std::string accepted(const Field& field);

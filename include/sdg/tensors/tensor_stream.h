@@ -12,7 +12,8 @@ namespace sdg::tensors {
 
 /// A safetensors file that is written row by row: memory stays that of one piece, and a run that was killed goes on
 /// where it was. Until finish() everything is in `path`.partial, which is as large as the whole file and remembers how
-/// many rows are done; a program that describes the same file finds them. Formats that have a checksum
+/// many rows are done; a program that describes the same file finds them. One that ends before a row is done leaves
+/// nothing. Formats that have a checksum
 /// (tensors/verify.h) get it in finish(), which reads the whole file once.
 class TensorStream {
  public:
