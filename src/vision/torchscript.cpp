@@ -78,7 +78,13 @@ class TorchScriptExtractor : public NetworkExtractor {
   }
 
  protected:
-  Tensor batch_layers(const Tensor& images, const std::vector<Layer>&) override { return run(images); }
+  Tensor batch_layers(const Tensor& images, const std::vector<Layer>&) override {
+    auto out = run(images);
+    SDG_CHECK(out.size(1) == dim(), file_, ": the module gives ", out.size(1), " features of images of ",
+              images.size(3), " x ", images.size(2), " and ", dim(),
+              " of others; name a size that all are brought to (", "torchscript:SIZE,bilinear,...)");
+    return out;
+  }
 
  private:
   Tensor run(const Tensor& images) {

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "sdg/core/error.h"
@@ -29,6 +30,10 @@ class Asked(Plain):
 plain, asked = Plain(), Asked()
 torch.jit.script(plain).save(root + '/plain.pt')
 torch.jit.script(asked).save(root + '/asked.pt')
+class Flat(torch.nn.Module):
+    def forward(self, x: torch.Tensor):
+        return x.flatten(1)
+torch.jit.script(Flat()).save(root + '/flat.pt')
 x = load_file(root + '/images.safetensors')['images'].float()
 with torch.no_grad():
     save_file({'plain': plain((F.interpolate(x, (16, 16), mode='bilinear') - 127.5) / 64), 'asked': asked(x, True)}, root + '/out.safetensors')
@@ -57,6 +62,9 @@ TEST(TorchScript, AModuleByPathGivesWhatTorchGivesAndItsNameSaysHow) {
   const auto asked = make_extractor("torchscript:0,none,0,1", (folder / "asked.pt").string(), at::kCPU);
   EXPECT_LT((asked->features(images) - right.at("asked")).abs().max().item<double>(), 1e-5);
   EXPECT_NE(plain->weights_digest(), asked->weights_digest());
+  const auto flat = make_extractor("torchscript:0,none,0,1", (folder / "flat.pt").string(), at::kCPU);
+  EXPECT_THAT(test::message_of<Error>([&] { flat->features(images); }),
+              ::testing::HasSubstr("flat.pt: the module gives 1440 features of images of 24 x 20 and 12288 of others"));
 
   EXPECT_THROW(make_extractor("torchscript:16,none,0,1", (folder / "plain.pt").string(), at::kCPU), UsageError);
   EXPECT_THROW(make_extractor("torchscript:16,bilinear,0", (folder / "plain.pt").string(), at::kCPU), UsageError);
