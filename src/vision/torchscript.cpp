@@ -82,7 +82,7 @@ class TorchScriptExtractor : public NetworkExtractor {
     auto out = run(images);
     SDG_CHECK(out.size(1) == dim(), file_, ": the module gives ", out.size(1), " features of images of ",
               images.size(3), " x ", images.size(2), " and ", dim(),
-              " of others; name a size that all are brought to (", "torchscript:SIZE,bilinear,...)");
+              " of others; name a size that all are brought to (torchscript:SIZE,bilinear,...)");
     return out;
   }
 

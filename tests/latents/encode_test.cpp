@@ -108,12 +108,14 @@ TEST(Encode, TheFileDependsNeitherOnTheBatchNorOnAnInterruption) {
 
 TEST(Encode, AnInterruptedRunIsNotGoneOnWithByAnotherAutoencoder) {
   const test::TemporaryFolder folder;
-  const auto stop = [] { return true; };
-  latents::encode(made_data(), *taesd(), at::kCPU, folder / "l.safetensors", options(), {}, stop);
-  EXPECT_THAT(message_of<Error>([&] {
-                latents::encode(made_data(), *kl(), at::kCPU, folder / "l.safetensors", options(), {}, stop);
-              }),
-              HasSubstr("other content"));
+  int64_t done = 0;
+  latents::encode(
+      made_data(), *taesd(), at::kCPU, folder / "l.safetensors", options(), [&](int64_t now, int64_t) { done = now; },
+      [&] { return done >= 3; });
+  ASSERT_EQ(done, 3);
+  EXPECT_THAT(
+      message_of<Error>([&] { latents::encode(made_data(), *kl(), at::kCPU, folder / "l.safetensors", options()); }),
+      HasSubstr("other content"));
 }
 
 TEST(Encode, HalfPrecisionIsTheRoundedFloat) {
