@@ -34,7 +34,7 @@ struct Arguments {
   std::vector<std::string> runs;
   std::vector<SampleAxis> axes;
   std::optional<int64_t> count, batch;
-  std::optional<sample::Graph> graph;
+  std::optional<Graph> graph;
   ReferenceArguments reference;
   std::string out = "sweep", autoencoder, device = "auto";
 };

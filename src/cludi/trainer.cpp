@@ -169,9 +169,7 @@ double Trainer::advance() {
   const auto loss = lowered.total.item<double>();
   SDG_CHECK(std::isfinite(loss), "cludi: the loss of step ", done_ + 1, " is not finite");
   {
-    // TF32 is chosen when a product is computed, so the backward pass asks for it anew; bf16 follows the forward pass.
-    std::optional<PrecisionScope> backward;
-    if (options_.precision == Precision::kTf32) backward.emplace(options_.precision, features_.device());
+    const BackwardScope backward(options_.precision, features_.device());
     optimizer_->step(lowered.total, learning_rate());
   }
   forget_casts();

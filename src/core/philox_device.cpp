@@ -35,7 +35,8 @@ bool follow_each_other(at::IntArrayRef samples) {
 
 }  // namespace
 
-Tensor counters_on(const at::Device& device, at::IntArrayRef samples) {
+// Those that follow each other, as a batch's do, are made there.
+Tensor counters(at::IntArrayRef samples, const at::Device& device) {
   const auto options = at::TensorOptions(device).dtype(at::kLong);
   if (follow_each_other(samples))
     return at::arange(samples[0], samples[0] + static_cast<int64_t>(samples.size()), options);
@@ -71,11 +72,14 @@ Tensor draw_by_tensors(Draw draw, const Stream& stream, const Tensor& samples, i
 
 Tensor on_device(Draw draw, const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape,
                  const at::Device& device) {
+  return on_device(draw, stream, counters(samples, device), shape);
+}
+
+Tensor on_device(Draw draw, const Stream& stream, const Tensor& counters, at::IntArrayRef shape) {
   const auto count = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-  Shape full{static_cast<int64_t>(samples.size())};
+  Shape full{counters.size(0)};
   full.insert(full.end(), shape.begin(), shape.end());
-  const auto counters = counters_on(device, samples);
-  if (has_cuda_kernels(device)) return draw_by_kernel(draw, key_of(stream), counters, count).view(full);
+  if (has_cuda_kernels(counters.device())) return draw_by_kernel(draw, key_of(stream), counters, count).view(full);
   return draw_by_tensors(draw, stream, counters, count).reshape(full);
 }
 

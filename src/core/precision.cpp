@@ -63,6 +63,10 @@ PrecisionScope::~PrecisionScope() {
   at::autocast::set_autocast_dtype(device_, type_);
 }
 
+BackwardScope::BackwardScope(Precision precision, const at::Device& device) {
+  if (precision == Precision::kTf32) scope_.emplace(precision, device);
+}
+
 void forget_casts() {
   at::autocast::clear_cache();
 }

@@ -72,6 +72,10 @@ Tensor uniform(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef sh
   return device.is_cpu() ? uniform(stream, samples, shape) : on_device(Draw::kUniform, stream, samples, shape, device);
 }
 
+Tensor uniform(const Stream& stream, const Tensor& counters, at::IntArrayRef shape) {
+  return on_device(Draw::kUniform, stream, counters, shape);
+}
+
 std::vector<int64_t> permutation(const Stream& stream, int64_t n) {
   SDG_CHECK(n >= 0, "permutation: n must be at least 0, got ", n);
   const auto key = key_of(stream);

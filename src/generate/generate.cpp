@@ -93,15 +93,6 @@ Generated generated(const Drawing& drawing, const Group& drawn, const RowRange& 
   return out;
 }
 
-MakeRecording recordings_for(const at::Device& device) {
-  auto out = recordings_on(device);
-  SDG_CHECK_USAGE(
-      out, "sample.graph: cuda records on a GPU, ",
-      device.is_cpu() ? "and the device is the CPU" : "by a program that was built with nvcc, which this one was not",
-      "; choose none");
-  return out;
-}
-
 void draw(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
           const at::Device& device, const Request& request, const std::function<void(const Generated&)>& take,
           const Progress& progress) {
@@ -112,7 +103,8 @@ void draw(const recipe::RunConfig& config, const network::Network& network, cons
   Drawing drawing{config, drawn_from, prior, device, request};
   drawing.grid = drawing.find_grid();
   std::optional<RecordedAnswers> recorded;
-  if (request.sample.graph == sample::Graph::kCuda) drawing.recorded = &recorded.emplace(recordings_for(device));
+  if (request.sample.graph == Graph::kCuda)
+    drawing.recorded = &recorded.emplace(recordings_for(device, "sample.graph"));
   drawing.effort = request.effort.get();
   auto& ranks = ranks_of(request);
   const int64_t begin = request.first, end = request.first + request.sample.count;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "learn/number_text.h"
+#include "learn/taken.h"
 #include "sdg/core/error.h"
 #include "sdg/learn/step_result.h"
 
@@ -53,15 +54,22 @@ void AlignmentObjective::before_pass(Shard& shard) {
   shard.keep_graph = true;
 }
 
-void AlignmentObjective::after_pass(Shard& shard) {
+std::vector<Tensor> AlignmentObjective::after_pass(Shard& shard) {
   const auto& tokens = shard.output.all_features.at(asked_[static_cast<size_t>(shard.number)]);  // [n, T, D]
   const auto places = tokens.slice(1, state_.student.model->extra_tokens());                     // [n, L, D]
   const auto features = features_(shard);                                                        // [n, L or 1, Z]
   const auto losses = network::alignment_losses(state_.student.projector, places, features);     // [n]
   const auto loss = losses.sum() * (state_.config.align.weight / static_cast<double>(shard.batch));
-  sum_.add(
-      shard.number, shard.no_waiting ? Figure::of(loss) : Figure(loss.item<double>()),
-      torch::autograd::grad({loss}, state_.model_parameters, {}, /*retain_graph=*/true, false, /*allow_unused=*/true));
+  auto out =
+      torch::autograd::grad({loss}, state_.model_parameters, {}, /*retain_graph=*/true, false, /*allow_unused=*/true);
+  out.push_back(loss.detach());
+  return out;
+}
+
+void AlignmentObjective::take(const Shard& shard, std::vector<Tensor> computed) {
+  const auto loss = figure_of(shard, computed.back());
+  computed.pop_back();
+  sum_.add(shard, loss, std::move(computed));
 }
 
 Contribution AlignmentObjective::join(StepResult& result) {

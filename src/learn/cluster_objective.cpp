@@ -3,10 +3,12 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "learn/head_guard.h"
 #include "learn/number_text.h"
+#include "learn/taken.h"
 #include "sdg/cluster/softmax_assignment.h"
 #include "sdg/cluster/window_loss.h"
 #include "sdg/core/error.h"
@@ -63,7 +65,6 @@ bool ClusterObjective::needs_teacher() const {
 // Which images of the shard are looked at.
 void ClusterObjective::choose(const Shard& shard) {
   auto& part = part_of(shard);
-  part.index = shard.index;
   if (!kept_.defined()) return;
   part.index.clear();
   const double share = options().refresh;
@@ -115,6 +116,18 @@ void ClusterObjective::before_pass(Shard& shard) {
       shard.ids = part.ids;
     }
   }
+}
+
+std::vector<Tensor> ClusterObjective::after_pass(Shard& shard) {
+  const auto& part = part_of(shard);
+  return {part.teacher_scores, part.teacher_embedding, part.features, part.t, part.ids};
+}
+
+void ClusterObjective::take(const Shard& shard, std::vector<Tensor> computed) {
+  auto& part = part_of(shard);
+  if (!kept_.defined()) part.index = shard.index;
+  const std::array members{&part.teacher_scores, &part.teacher_embedding, &part.features, &part.t, &part.ids};
+  for (size_t i = 0; i < members.size(); ++i) *members[i] = kept(shard, computed[i]);
 }
 
 Tensor ClusterObjective::own_joined(Tensor Part::* member) const {

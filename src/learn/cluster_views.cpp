@@ -28,7 +28,6 @@ class TwoViews : public ClusterObjective {
                           : network::features_at(state_.config, state_.teacher, x, eps, part.t);
     }
   }
-  void after_pass(Shard& /*shard*/) override {}
 
  protected:
   bool needs_teacher() const override { return true; }
@@ -50,12 +49,13 @@ class OneView : public ClusterObjective {
     shard.forward.feature_depth = network::feature_depth(state_.config, *state_.student.model);
     shard.keep_graph |= options().backbone > 0;
   }
-  void after_pass(Shard& shard) override {
+  std::vector<Tensor> after_pass(Shard& shard) override {
     auto& part = part_of(shard);
     const auto& tokens = shard.output.features;  // [n, T, D]
     part.features = network::pool_tokens(state_.config, options().backbone > 0 ? tokens : tokens.detach(),
                                          state_.student.model->extra_tokens());
     part.t = shard.point.t;
+    return ClusterObjective::after_pass(shard);
   }
 
  protected:

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "learn/number_text.h"
+#include "learn/taken.h"
 #include "sdg/core/error.h"
 #include "sdg/learn/step_result.h"
 
@@ -29,15 +30,22 @@ void DispersiveObjective::before_pass(Shard& shard) {
   shard.keep_graph = true;
 }
 
-void DispersiveObjective::after_pass(Shard& shard) {
+std::vector<Tensor> DispersiveObjective::after_pass(Shard& shard) {
   const auto number = static_cast<size_t>(shard.number);
   const auto& tokens = shard.output.all_features.at(asked_[number]);                // [n, T, D]
   const auto z = tokens.slice(1, state_.student.model->extra_tokens()).flatten(1);  // [n, F]
   const double share = static_cast<double>(z.size(0)) / static_cast<double>(shard.batch);
   const auto loss = dispersive_loss(z) * (state_.config.train.dispersive * share);
-  sum_.add(
-      shard.number, shard.no_waiting ? Figure::of(loss) : Figure(loss.item<double>()),
-      torch::autograd::grad({loss}, state_.model_parameters, {}, /*retain_graph=*/true, false, /*allow_unused=*/true));
+  auto out =
+      torch::autograd::grad({loss}, state_.model_parameters, {}, /*retain_graph=*/true, false, /*allow_unused=*/true);
+  out.push_back(loss.detach());
+  return out;
+}
+
+void DispersiveObjective::take(const Shard& shard, std::vector<Tensor> computed) {
+  const auto loss = figure_of(shard, computed.back());
+  computed.pop_back();
+  sum_.add(shard, loss, std::move(computed));
 }
 
 Contribution DispersiveObjective::join(StepResult& result) {

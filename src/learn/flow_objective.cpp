@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "learn/number_text.h"
+#include "learn/taken.h"
 #include "sdg/core/error.h"
 #include "sdg/flow/path.h"
 #include "sdg/learn/step_result.h"
@@ -26,29 +27,36 @@ void FlowObjective::before_pass(Shard& shard) {
   shard.forward.inner = inner_weight() > 0;
 }
 
-void FlowObjective::after_pass(Shard& shard) {
+// The loss, the inner head's, and the gradient of their sum.
+std::vector<Tensor> FlowObjective::after_pass(Shard& shard) {
   const auto batch = static_cast<double>(shard.batch);
   const auto sum_of = [&](const Tensor& prediction) {
     auto losses = flow::velocity_loss(prediction, shard.point.target);  // [n]
     if (shard.point.weight.defined()) losses = losses * shard.point.weight;
     return losses.sum();
   };
-  const auto share_of = [&](const Tensor& sum) {
-    return shard.no_waiting ? Figure::of(sum.detach().to(at::kDouble) / batch) : Figure(sum.item<double>() / batch);
-  };
+  const auto share_of = [&](const Tensor& sum) { return sum.detach().to(at::kDouble) / batch; };
   const auto sum = sum_of(shard.output.prediction);
-  const auto loss = share_of(sum);
-  if (loss.known() && !std::isfinite(loss))
-    finite_data_[static_cast<size_t>(shard.number)] = shard.x.isfinite().all().item<bool>() ? 1 : 0;
+  std::vector<Tensor> out{share_of(sum), {}};
   auto scaled = sum / batch;
   if (shard.output.inner.defined()) {
     const auto inner = sum_of(shard.output.inner);
-    inner_[static_cast<size_t>(shard.number)] = share_of(inner);
+    out[1] = share_of(inner);
     scaled = scaled + inner * (inner_weight() / batch);
   }
-  sum_.add(
-      shard.number, loss,
-      torch::autograd::grad({scaled}, state_.model_parameters, {}, shard.keep_graph, false, /*allow_unused=*/true));
+  const auto gradients =
+      torch::autograd::grad({scaled}, state_.model_parameters, {}, shard.keep_graph, false, /*allow_unused=*/true);
+  out.insert(out.end(), gradients.begin(), gradients.end());
+  return out;
+}
+
+void FlowObjective::take(const Shard& shard, std::vector<Tensor> computed) {
+  const auto number = static_cast<size_t>(shard.number);
+  const auto loss = figure_of(shard, computed[0]);
+  if (loss.known() && !std::isfinite(loss)) finite_data_[number] = shard.x.isfinite().all().item<bool>() ? 1 : 0;
+  if (computed[1].defined()) inner_[number] = figure_of(shard, computed[1]);
+  computed.erase(computed.begin(), computed.begin() + 2);
+  sum_.add(shard, loss, std::move(computed));
 }
 
 Contribution FlowObjective::join(StepResult& result) {

@@ -45,10 +45,9 @@ Tensor GuidedTarget::strength(const Shard& shard) const {
 }
 
 void GuidedTarget::aim(Shard& shard, const model::Condition& condition) const {
-  using recipe::LearnGuidance;
-  if (!learns(LearnGuidance::kGft) && !learns(LearnGuidance::kMg)) return;
+  if (!active()) return;
   const at::NoGradGuard no_grad;
-  if (state_.config.guided.learn == LearnGuidance::kGft) {
+  if (learns(recipe::LearnGuidance::kGft)) {
     const auto without = predicted(state_.student, shard, model::Condition::null());
     shard.point = aimed_with_strength(std::move(shard.point), without, condition.strength);
     return;

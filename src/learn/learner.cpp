@@ -1,11 +1,11 @@
 #include "sdg/learn/learner.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "sdg/cluster/label_prior.h"
 #include "sdg/core/device.h"
 #include "sdg/core/error.h"
+#include "sdg/core/log.h"
 #include "sdg/core/precision.h"
 #include "sdg/learn/alignment_objective.h"
 #include "sdg/learn/cluster_objective.h"
@@ -119,6 +119,7 @@ Learner::Learner(const recipe::RunConfig& config, const at::Device& device, cons
   const auto patches = network::patch_level(config) ? state_.student.model->patch_tokens() : 0;
   if (!state_.teacher.stored) prior_ = ConditionPrior(facts.online ? config.cluster.clusters : classes, patches);
   if (ids.defined()) set_ids(ids);
+  if (config.train.graph == Graph::kCuda) record_passes(recordings_for(device, "train.graph"));
 }
 
 void Learner::set_ids(const Tensor& ids) {
@@ -153,22 +154,25 @@ Shard Learner::shard_of(const data::Batch& batch, int64_t number, int64_t first,
   return shard;
 }
 
-model::Condition Learner::condition_of(Shard& shard) const {
-  if (!conditioned()) return network::unconditional_for(state_.config);
-  const auto drop = shard.draws.drop.to(state_.device);
-  if (!recipe::facts_of(state_.config).indices)
-    return network::condition_for(state_.config, state_.teacher, shard.ids, drop);
+// What is told of images that have an index is known before they are looked at.
+void Learner::look_up(Shard& shard) const {
+  shard.told = network::unconditional_for(state_.config);
+  if (!conditioned() || !recipe::facts_of(state_.config).indices) return;
   auto rows = ids_.index_select(0, at::tensor(shard.index));
   if (state_.teacher.stored)
     rows = state_.teacher.stored->rows_for(rows, {seed_of(state_.config), rng::Purpose::kNeighbour, 0}, shard.sample);
   shard.ids = to_device(rows, state_.device);
   // Stored conditions are looked up where they lie.
-  return network::condition_for(state_.config, state_.teacher, state_.teacher.stored ? rows : shard.ids, drop);
+  const auto drop = shard.draws.drop.to(state_.device);
+  shard.told = network::condition_for(state_.config, state_.teacher, state_.teacher.stored ? rows : shard.ids, drop);
 }
 
-void Learner::pass(Shard& shard, const std::vector<Objective*>& objectives) const {
+// The shard through the networks, forward and backward.
+RecordedPasses::Computed Learner::compute(Shard& shard, const std::vector<Objective*>& objectives) const {
   for (auto* objective : objectives) objective->before_pass(shard);
-  auto condition = condition_of(shard);
+  auto condition = shard.told;
+  if (conditioned() && !recipe::facts_of(state_.config).indices)
+    condition = network::condition_for(state_.config, state_.teacher, shard.ids, shard.draws.drop.to(state_.device));
   const bool told = condition.mode == model::Condition::Mode::kGiven;
   if (told) condition.strength = guided_.strength(shard);
   const auto& network = state_.student;
@@ -178,13 +182,27 @@ void Learner::pass(Shard& shard, const std::vector<Objective*>& objectives) cons
                                          train.loss_on, train.loss_floor, train.snr_cap);
   if (told) guided_.aim(shard, condition);
   shard.output = network.forward(shard.point.input, shard.point.time, condition, shard.forward);
+  RecordedPasses::Computed out;
   {
-    // TF32 is chosen when a product is computed, so the backward pass asks for it anew; bf16 follows the forward pass.
-    std::optional<PrecisionScope> backward;
-    if (train.precision == Precision::kTf32) backward.emplace(train.precision, state_.device);
-    for (auto* objective : objectives) objective->after_pass(shard);
+    const BackwardScope backward(train.precision, state_.device);
+    for (auto* objective : objectives) out.push_back(objective->after_pass(shard));
   }
   shard.output = {};  // the graph goes with it, but for what an objective has kept
+  return out;
+}
+
+void Learner::pass(Shard& shard, const std::vector<Objective*>& objectives) {
+  look_up(shard);
+  const auto compute_it = [&](Shard& it) { return compute(it, objectives); };
+  auto computed = recorded_ ? (*recorded_)(shard, {conditioned(), state_.clustering(), guided_.active()}, compute_it)
+                            : compute_it(shard);
+  for (size_t i = 0; i < objectives.size(); ++i) objectives[i]->take(shard, std::move(computed[i]));
+}
+
+void Learner::record_passes(MakeRecording make) {
+  const auto why_not = why_not_recorded(state_.config);
+  if (!why_not.empty()) return log::warning(cat("train.graph: passes are not recorded: ", why_not));
+  recorded_ = std::make_unique<RecordedPasses>(std::move(make));
 }
 
 StepResult Learner::step(const data::Batch& batch) {
@@ -201,12 +219,18 @@ StepResult Learner::step(const data::Batch& batch) {
   for (auto* objective : objectives) objective->begin(static_cast<int64_t>(ids.size()));
   Undo undo(objectives);
   const CastsOfTheStep casts(state_.config.train.precision);
-  in_parallel(state_.device, static_cast<int64_t>(ids.size()), [&](int64_t number) {
+  const auto count = static_cast<int64_t>(ids.size());
+  const auto pass_one = [&](int64_t number) {
     const int64_t first = number * shard_size;
     auto shard = shard_of(batch, number, first, std::min(shard_size, size - first), state_.shards.images);
     pass(shard, objectives);
     ids[static_cast<size_t>(number)] = shard.ids;
-  });
+  };
+  if (recorded_) {
+    for (int64_t number = 0; number < count; ++number) pass_one(number);
+  } else {
+    in_parallel(state_.device, count, pass_one);
+  }
 
   StepResult result;
   result.conditioned = conditioned();

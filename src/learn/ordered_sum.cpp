@@ -9,6 +9,7 @@
 
 #include <utility>
 
+#include "learn/taken.h"
 #include "sdg/core/error.h"
 
 namespace sdg::learn {
@@ -96,6 +97,13 @@ void OrderedSum::add(int64_t number, const Figure& loss, std::vector<Tensor> gra
     ++next_;
   }
   adding_ = false;
+}
+
+void OrderedSum::add(const Shard& shard, const Figure& loss, std::vector<Tensor> gradients) {
+  if (shard.lent && whole_shards_) {
+    for (auto& gradient : gradients) gradient = kept(shard, gradient);
+  }
+  add(shard.number, loss, std::move(gradients));
 }
 
 void OrderedSum::include(const Part& part) {

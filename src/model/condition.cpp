@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
 
@@ -18,9 +20,11 @@ Tensor resolve_index(const Condition& condition, int64_t classes, int64_t null_r
             condition.value.scalar_type());
   // On an accelerator the look-up itself checks the range: reading the extremes here would wait for the device.
   if (condition.value.is_cpu() && count > 0) {
-    const auto low = condition.value.min().item<int64_t>(), high = condition.value.max().item<int64_t>();
-    SDG_CHECK(low >= 0 && high < std::max(classes, null_row + 1), where, ": indices must lie in 0..", classes - 1,
-              ", got ", low, "..", high);
+    const auto values = condition.value.contiguous();
+    const auto* first = values.const_data_ptr<int64_t>();
+    const auto [low, high] = std::minmax_element(first, first + count);
+    SDG_CHECK(*low >= 0 && *high < std::max(classes, null_row + 1), where, ": indices must lie in 0..", classes - 1,
+              ", got ", *low, "..", *high);
   }
   if (!condition.drop.defined()) return condition.value;
   check_shape(condition.drop, {count}, cat(where, ": condition.drop"));

@@ -58,7 +58,10 @@ ResBlockImpl::ResBlockImpl(const ResBlockOptions& options, const at::TensorOptio
 
 Tensor ResBlockImpl::dropped(const Tensor& h, const DropoutDraw& draw) const {
   const rng::Stream stream{draw.seed ^ rng::hash(name_), rng::Purpose::kDropout, 0};
-  const auto kept = rng::uniform(stream, draw.samples, h.sizes().slice(1), h.device()).ge(options_.dropout);
+  const auto shape = h.sizes().slice(1);
+  const auto u = draw.counters.defined() ? rng::uniform(stream, draw.counters, shape)
+                                         : rng::uniform(stream, draw.samples, shape, h.device());
+  const auto kept = u.ge(options_.dropout);
   return h * kept.to(h.scalar_type()) / (1 - options_.dropout);
 }
 

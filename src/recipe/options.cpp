@@ -150,6 +150,14 @@ void TrainOptions::visit(config::Fields& fields) {
                   "LibTorch has none. A CPU always does (docs/gpu.md).",
           .resume = config::Resume::kFree,
           .later = true});
+  fields("graph", &graph,
+         {.help = "cuda records what a pass of images through the networks queues on a GPU, forward and backward, and "
+                  "replays it from then on: the host queues one launch where it queued thousands. Where a pass cannot "
+                  "be recorded, that is said, and it is made as without. It needs a GPU and a program built with "
+                  "CUDA's headers, and was never run on one (docs/gpu.md).",
+          .resume = config::Resume::kFree,
+          .only_speed = true,
+          .later = true});
   fields("log_every", &log_every,
          {.help = "Steps between lines of metrics.jsonl.", .unit = "steps", .min = 1, .resume = config::Resume::kFree});
   fields("picture_every", &picture_every,

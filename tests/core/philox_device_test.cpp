@@ -41,9 +41,9 @@ TEST(PhiloxByTensors, UniformsAreTheCpusBitForBitAndNormalsWithinAMillionth) {
 
 TEST(PhiloxByTensors, CountersOfABatchFollowEachOther) {
   const auto device = at::Device("cpu");
-  EXPECT_TRUE(at::equal(rng::counters_on(device, {7, 8, 9}), at::tensor({7, 8, 9}, at::kLong)));
-  EXPECT_TRUE(at::equal(rng::counters_on(device, {7, 9, 8}), at::tensor({7, 9, 8}, at::kLong)));
-  EXPECT_EQ(rng::counters_on(device, {}).numel(), 0);
+  EXPECT_TRUE(at::equal(rng::counters({7, 8, 9}, device), at::tensor({7, 8, 9}, at::kLong)));
+  EXPECT_TRUE(at::equal(rng::counters({7, 9, 8}, device), at::tensor({7, 9, 8}, at::kLong)));
+  EXPECT_EQ(rng::counters({}, device).numel(), 0);
 }
 
 // The meta device holds no numbers: what would read one from there throws.

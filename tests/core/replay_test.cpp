@@ -94,8 +94,10 @@ TEST(Replay, SaysOnceWhatCannotBeRecordedAndCallsItEachTime) {
     }
   });
   ASSERT_EQ(said.size(), 1U);
-  EXPECT_THAT(said[0], StartsWith("the sum cannot be recorded, and is called each time: aten::item: operation not "
-                                  "permitted while recording"));
+  EXPECT_THAT(
+      said[0],
+      StartsWith("the sum cannot be recorded, and is called each time: aten::_local_scalar_dense: operation not "
+                 "permitted while recording"));
 }
 
 TEST(Replay, OfNoDeviceCallsTheFunction) {

@@ -78,7 +78,7 @@ TEST_F(Recorded, CallsTheNetworkOnlyUntilItIsRecorded) {
 }
 
 TEST_F(Recorded, OnACpuIsRefused) {
-  request_.sample.graph = sample::Graph::kCuda;
+  request_.sample.graph = Graph::kCuda;
   EXPECT_EQ(test::message_of<UsageError>([&] { generate::generate(config_, network_, prior_, at::kCPU, request_); }),
             "sample.graph: cuda records on a GPU, and the device is the CPU; choose none");
 }

@@ -102,7 +102,7 @@ TEST_F(OnTheDevice, WordsAndUniformsAreTheCpusAndNormalsWithinAMillionth) {
       EXPECT_LE((rng::normal(stream, samples, {count}, device_).cpu() - normals).abs().max().item<double>(), 1e-6);
       // The kernel's slow twin.
       const auto by_tensors =
-          rng::draw_by_tensors(rng::Draw::kNormal, stream, rng::counters_on(device_, samples), count).cpu();
+          rng::draw_by_tensors(rng::Draw::kNormal, stream, rng::counters(samples, device_), count).cpu();
       EXPECT_LE((by_tensors - normals).abs().max().item<double>(), 1e-6);
     }
   }
@@ -143,6 +143,28 @@ TEST_P(EveryBackbone, TrainsTwentyStepsAsOnTheCpu) {
   }
 }
 
+TEST_P(EveryBackbone, TrainsTwentyStepsFromRecordedPasses) {
+  if (!recordings_on(device_)) GTEST_SKIP() << "built without nvcc: nothing can be recorded";
+  for (const std::string source : {"none", "online"}) {
+    auto config = config_of(GetParam(), source);
+    learn::Learner plain(config, device_, {}, 0, 40);
+    config.train.graph = Graph::kCuda;
+    learn::Learner recorded(config, device_, {}, 0, 40);
+    shake(plain.student());
+    shake(recorded.student());
+    std::vector<std::string> said;
+    log::set_sink([&](log::Level, std::string_view text) { said.emplace_back(text); });
+    for (int64_t step = 0; step < 20; ++step) {
+      const auto expected = plain.step(batch_of(config, step)), found = recorded.step(batch_of(config, step));
+      EXPECT_NEAR(found.flow_loss, expected.flow_loss, 1e-3 * expected.flow_loss) << source << ", step " << step;
+      if (source == "online" && step < 10) EXPECT_NEAR(found.cluster_loss, expected.cluster_loss, 0.01) << step;
+    }
+    recorded.settle();
+    log::set_sink({});
+    EXPECT_THAT(said, ::testing::IsEmpty());  // it was recorded
+  }
+}
+
 TEST_P(EveryBackbone, DrawsTheImagesOfTheCpu) {
   const auto config = config_of(GetParam(), "none");
   auto here = network::build_network(config, 0, at::kCPU), there = network::build_network(config, 0, device_);
@@ -172,9 +194,9 @@ TEST_P(EveryBackbone, DrawsTheSameImagesFromAGraph) {
   request.latents = true;
   for (const auto precision : {Precision::kFloat32, Precision::kBf16}) {
     request.sample.precision = precision;
-    request.sample.graph = sample::Graph::kNone;
+    request.sample.graph = Graph::kNone;
     const auto expected = generate::generate(config, network, prior, device_, request).latents;
-    request.sample.graph = sample::Graph::kCuda;
+    request.sample.graph = Graph::kCuda;
     std::vector<std::string> said;
     log::set_sink([&](log::Level, std::string_view text) { said.emplace_back(text); });
     const auto found = generate::generate(config, network, prior, device_, request).latents;

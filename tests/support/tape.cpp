@@ -15,7 +15,8 @@
 namespace sdg::test {
 namespace {
 
-constexpr auto kKey = c10::DispatchKey::TESTING_ONLY_GenericMode;  // before all others: composite operations as a whole
+// After gradients and autocast, which are the host's: what they keep and ask for are operations like others.
+constexpr auto kKey = c10::DispatchKey::Fake;
 
 struct Operation {
   c10::OperatorHandle handle;
@@ -87,6 +88,7 @@ class Tape : public Recording {
   }
 
   void replay() override {
+    const at::AutoDispatchBelowADInplaceOrView below;
     for (const auto& operation : operations_) {
       torch::jit::Stack stack = operation.arguments;
       operation.handle.callBoxed(stack);
@@ -119,6 +121,6 @@ size_t operations_taped() {
 
 }  // namespace sdg::test
 
-TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, library) {
+TORCH_LIBRARY_IMPL(_, Fake, library) {
   library.fallback(torch::CppFunction::makeFromBoxedFunction<&sdg::test::take_down>());
 }

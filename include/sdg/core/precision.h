@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <optional>
 #include <string>
 
 #include <torch/types.h>
@@ -38,6 +39,16 @@ class PrecisionScope {
   at::DeviceType device_;
   bool enabled_ = false, cached_ = false, tf32_ = false;  // as it was before
   at::ScalarType type_ = at::kFloat;
+};
+
+/// While it lives, this thread takes the gradient of what was computed on `device` in that precision: TF32 is chosen
+/// when a product is computed, so it is asked for anew; bf16 follows the forward pass.
+class BackwardScope {
+ public:
+  BackwardScope(Precision precision, const at::Device& device);
+
+ private:
+  std::optional<PrecisionScope> scope_;
 };
 
 /// Drops all kept bf16 copies. No thread may be inside a scope that keeps them.

@@ -21,13 +21,16 @@ using MakeRecording = std::function<std::unique_ptr<Recording>()>;
 
 /// Makes recordings on `device`; empty where there are none: on a CPU, and in a program built without CUDA's headers.
 MakeRecording recordings_on(const at::Device& device);
+/// The same for who needs them: throws UsageError that begins with the option's name where there are none.
+MakeRecording recordings_for(const at::Device& device, const std::string& option);
 
 /// A function of tensors that is called again and again with tensors of the same shapes. The first call is made as it
 /// stands, the second recorded, all further ones replayed; tensors of other shapes begin anew. What cannot be recorded
 /// is said by one warning, and called as it stands from then on.
 ///
 /// Whatever changes from call to call must be an input: what the function takes from elsewhere, a number of the host
-/// above all, is as it was when recorded. No gradients. Not for several threads at once.
+/// above all, is as it was when recorded. What comes out has no graph of gradients, which may be taken inside. Not for
+/// several threads at once.
 class Replay {
  public:
   using Work = std::function<std::vector<Tensor>(const std::vector<Tensor>&)>;
@@ -35,8 +38,11 @@ class Replay {
   Replay(std::string what, Work work, MakeRecording make);
   /// New tensors, which later calls leave alone.
   std::vector<Tensor> operator()(const std::vector<Tensor>& inputs);
+  /// The same without a copy: the tensors may be written again by the next call, or be the inputs' own.
+  std::vector<Tensor> lend(const std::vector<Tensor>& inputs);
 
  private:
+  bool replayed(const std::vector<Tensor>& inputs);
   bool fits(const std::vector<Tensor>& inputs) const;
   bool record();
 

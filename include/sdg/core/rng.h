@@ -60,6 +60,11 @@ Tensor uniform(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef sh
 Tensor normal(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape, const at::Device& device);
 Tensor uniform(const Stream& stream, at::IntArrayRef samples, at::IntArrayRef shape, const at::Device& device);
 
+/// What `samples` are on `device`, int64 [n], for draws that may be recorded (core/replay.h): no number of the host
+/// decides them. Uniforms as above, bit for bit, [n, shape...] where the counters lie.
+Tensor counters(at::IntArrayRef samples, const at::Device& device);
+Tensor uniform(const Stream& stream, const Tensor& counters, at::IntArrayRef shape);
+
 /// A random permutation of 0..n-1, int64.
 std::vector<int64_t> permutation(const Stream& stream, int64_t n);
 

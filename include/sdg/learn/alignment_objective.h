@@ -38,7 +38,8 @@ class AlignmentObjective : public Objective {
   bool active() const override { return state_.config.align.weight > 0; }
   void begin(int64_t shards) override;
   void before_pass(Shard& shard) override;
-  void after_pass(Shard& shard) override;
+  std::vector<Tensor> after_pass(Shard& shard) override;
+  void take(const Shard& shard, std::vector<Tensor> computed) override;
   Contribution join(StepResult& result) override;
 
  private:

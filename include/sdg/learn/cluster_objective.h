@@ -35,6 +35,8 @@ class ClusterObjective : public Objective {
   bool active() const override { return state_.clustering(); }
   void begin(int64_t shards) override;
   void before_pass(Shard& shard) override;
+  std::vector<Tensor> after_pass(Shard& shard) override;
+  void take(const Shard& shard, std::vector<Tensor> computed) override;
   Contribution join(StepResult& result) override;
   void keep(const data::Batch& batch, StepResult& result) override;
   void settled(size_t undone) override;

@@ -22,7 +22,8 @@ class DispersiveObjective : public Objective {
   std::string name() const override { return "dispersive"; }
   void begin(int64_t shards) override;
   void before_pass(Shard& shard) override;
-  void after_pass(Shard& shard) override;
+  std::vector<Tensor> after_pass(Shard& shard) override;
+  void take(const Shard& shard, std::vector<Tensor> computed) override;
   Contribution join(StepResult& result) override;
 
  private:

@@ -13,6 +13,9 @@ class GuidedTarget {
   /// `state` must outlive this.
   explicit GuidedTarget(const LearnerState& state) : state_(state) {}
 
+  /// Does it in the step that comes next?
+  bool active() const { return learns(recipe::LearnGuidance::kGft) || learns(recipe::LearnGuidance::kMg); }
+
   /// What the shard's images are told of the strength, b [n]: Draws::strength, and 1 where the condition is dropped.
   /// Undefined where the network is told none.
   Tensor strength(const Shard& shard) const;

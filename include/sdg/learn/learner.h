@@ -14,6 +14,7 @@
 #include "sdg/learn/objective.h"
 #include "sdg/learn/optimizer.h"
 #include "sdg/learn/power_averages.h"
+#include "sdg/learn/recorded_passes.h"
 #include "sdg/learn/step_result.h"
 #include "sdg/tensors/tensor_file.h"
 
@@ -65,6 +66,8 @@ class Learner {
   void settle();
   /// For tests: from now on as on a device. Without an effect over ranks, which wait for each other anyway.
   void wait_for_nothing();
+  /// Passes of shards are recorded from now on (train.graph), by `make`; where they cannot be, one warning says so.
+  void record_passes(MakeRecording make);
   bool waits() const { return !state_.no_waiting; }
 
   int64_t steps_done() const { return state_.steps_done; }
@@ -98,8 +101,9 @@ class Learner {
   bool conditioned() const;
   bool keeps_ids() const;
   Shard shard_of(const data::Batch& batch, int64_t number, int64_t first, int64_t count, int64_t whole) const;
-  model::Condition condition_of(Shard& shard) const;
-  void pass(Shard& shard, const std::vector<Objective*>& objectives) const;
+  void look_up(Shard& shard) const;
+  RecordedPasses::Computed compute(Shard& shard, const std::vector<Objective*>& objectives) const;
+  void pass(Shard& shard, const std::vector<Objective*>& objectives);
   std::string bad_step(const std::string& what) const;
   std::string bad_gradient(const Tensor& gradient, const std::vector<Objective*>& objectives,
                            const std::vector<Contribution>& contributions) const;
@@ -116,6 +120,7 @@ class Learner {
   size_t unsettled_ = 0;  // steps since it was read
   std::vector<std::unique_ptr<Objective>> objectives_;  // the flow's first
   GuidedTarget guided_{state_};
+  std::unique_ptr<RecordedPasses> recorded_;  // null: passes are made as they stand
 };
 
 }  // namespace sdg::learn

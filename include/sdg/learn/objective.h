@@ -25,9 +25,11 @@ struct Shard {
   Tensor x;                       ///< [n, C, S, S] data, on the device
   Draws draws;                    ///< of these images
   Tensor ids;                     ///< int64 [n] or [n, L]: conditions given; undefined where there are none
+  model::Condition told;          ///< what is told of images that have an index; else known in the pass
   model::ForwardOptions forward;  ///< objectives that want features of the one pass ask for them here
   bool no_waiting = false;        ///< losses stay on the device, finite or not
   bool keep_graph = false;        ///< the pass's graph is needed once more, after the shards
+  bool lent = false;              ///< what was computed is written over by the next pass
   flow::TrainingPoint point;      ///< where the network is asked
   model::ForwardOutput output;    ///< its answer there, with the trained network's graph
 };
@@ -44,9 +46,13 @@ struct Contribution {
 ///
 ///   begin         once                      what of the last step is left is forgotten
 ///   before_pass   each shard, its thread    own looks at the images; wishes for the network's pass
-///   after_pass    each shard, its thread    the shard's loss and gradient
+///   after_pass    each shard, its thread    computes the shard's loss and gradient
+///   take          each shard, its thread    takes what was computed
 ///   join          once                      what needs the whole batch; the objective's loss and gradient
 ///   keep or undo  once                      the step counts and state moves on, or nothing of it has happened
+///
+/// What before_pass and after_pass compute may be recorded and then replayed without a call (RecordedPasses). So they
+/// read no number of the device, and what of them lasts is what after_pass answers.
 ///
 /// On a device the host does not wait for a step to learn whether it was finite. Then join does not look, keep is told
 /// by StepResult::bad, a scalar on the device under which state stays as it was, and once that is read settled() says
@@ -64,7 +70,10 @@ class Objective {
 
   virtual void begin(int64_t shards) = 0;
   virtual void before_pass(Shard& /*shard*/) {}
-  virtual void after_pass(Shard& /*shard*/) = 0;
+  /// Some of the tensors may be undefined, the same of every shard.
+  virtual std::vector<Tensor> after_pass(Shard& shard) = 0;
+  /// What after_pass computed of the shard: it, or of shards that are lent a copy, is to be kept.
+  virtual void take(const Shard& shard, std::vector<Tensor> computed) = 0;
   /// Puts its figures into `result`. Throws Error where the loss is not finite or cannot be had.
   virtual Contribution join(StepResult& result) = 0;
   virtual void keep(const data::Batch& /*batch*/, StepResult& /*result*/) {}

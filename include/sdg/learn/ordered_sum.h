@@ -40,6 +40,8 @@ class OrderedSum {
   /// What shard `number` of this rank adds: numbers count from 0 without gaps, each comes once, on any thread.
   /// `gradients` are those of the first of the flat tensor's parameters; undefined ones count as zero.
   void add(int64_t number, const Figure& loss, std::vector<Tensor> gradients);
+  /// The same of gradients that were computed of `shard`: of one that is lent copies wait.
+  void add(const Shard& shard, const Figure& loss, std::vector<Tensor> gradients);
   /// After all shards, on all ranks together: the sum, of the part of the flat tensor that this rank steps
   /// (LearnerState::stepped). What belongs to parameters that no gradient was given for is zero.
   Contribution take();

@@ -34,6 +34,7 @@ struct Condition {
 struct DropoutDraw {
   uint64_t seed = 0;
   std::vector<int64_t> samples;  ///< [N]
+  Tensor counters = {};          ///< int64 [N], the same where the network lies: then masks are made of these, there
 };
 
 struct ForwardOptions {

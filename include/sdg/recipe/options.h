@@ -4,6 +4,7 @@
 #include <string>
 
 #include "sdg/config/fields.h"
+#include "sdg/core/graph.h"
 #include "sdg/core/precision.h"
 #include "sdg/flow/loss_space.h"
 
@@ -103,6 +104,7 @@ struct TrainOptions {
   int64_t shard = 32, micro_batch = 0;
   bool shard_state = false;
   bool deterministic = false;
+  Graph graph = Graph::kNone;
   int64_t log_every = 20, picture_every = 500, save_every = 500;
   int64_t keep = 2;
   void visit(config::Fields& fields);

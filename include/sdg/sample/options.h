@@ -4,6 +4,7 @@
 #include <string>
 
 #include "sdg/config/fields.h"
+#include "sdg/core/graph.h"
 #include "sdg/core/precision.h"
 
 namespace sdg::sample {
@@ -90,15 +91,6 @@ constexpr auto names_of(Between) {
 enum class Clip { kNone, kClamp, kDynamic };
 constexpr auto names_of(Clip) {
   return std::array{"none", "clamp", "dynamic"};
-}
-
-/// What of the network's evaluations is queued on a GPU.
-enum class Graph {
-  kNone,  ///< each kernel by itself
-  kCuda,  ///< all at once, as recorded in a CUDA graph
-};
-constexpr auto names_of(Graph) {
-  return std::array{"none", "cuda"};
 }
 
 /// What clusters are drawn by.
