@@ -103,14 +103,17 @@ cp "$run/cuda/metrics.jsonl" "$out/digits20-cuda.jsonl" 2>/dev/null
 
 # 2. How fast is a step? Plain PyTorch, eager and compiled, beside it.
 latents=(--set data.size=32 --set data.channels=4 --set cluster.pooling=mean --set cluster.queue=0 --set device=cuda)
-# The sampler's step is in the bench of digits, called each time and from a CUDA graph.
+# Passes of training and the sampler's step, called each time and from CUDA graphs.
 for graph in none cuda; do
-  part 40 "bench-digits-graph-$graph" "$sdg" bench --config "$here/configs/digits.yaml" --set device=cuda --set "sample.graph=$graph" --rounds 10
+  part 40 "bench-digits-graph-$graph" "$sdg" bench --config "$here/configs/digits.yaml" --set device=cuda --set "train.graph=$graph" \
+    --set "sample.graph=$graph" --rounds 10
 done
-for precision in bf16 tf32 float32; do
+for way in bf16 bf16-graph tf32 float32; do
+  graph=none
+  [[ $way == *-graph ]] && graph=cuda
   for model in uvit-L/2 dit-XL/2; do
-    part 45 "bench-${model%/*}-$precision" "$sdg" bench --config "$here/configs/digits.yaml" "${latents[@]}" --rounds 5 \
-      --set "model.name=$model" --set train.batch=128 --set "train.precision=$precision"
+    part 45 "bench-${model%/*}-$way" "$sdg" bench --config "$here/configs/digits.yaml" "${latents[@]}" --rounds 5 \
+      --set "model.name=$model" --set train.batch=128 --set "train.precision=${way%-graph}" --set "train.graph=$graph"
   done
 done
 for kind in "" --compile; do

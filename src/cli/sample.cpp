@@ -141,9 +141,11 @@ int draw(const Arguments& arguments, const checkpoint::Trained& trained, const g
                       content_of(trained, request, decoder, device)};
   const Stopwatch watch;
   try {
-    const auto before = npz       ? draw_npz(output, trained, request, device)
-                        : latents ? draw_latents(output, trained, request, device)
-                                  : draw_folder(output, trained, request, device);
+    const auto before =
+        npz       ? draw_npz(output, trained, request, device)
+        : latents ? draw_latents(output, trained, request,
+                                 latents::card_of_drawn(trained.info, arguments.sampling.autoencoder, device), device)
+                  : draw_folder(output, trained, request, device);
     const auto passed = watch.passed();
     say(cat("wrote ", request.sample.count, " images to ", where,
             npz || latents ? std::string() : cat(" and their grid to ", grid_path(where))));
@@ -200,13 +202,13 @@ Command sample_command() {
                         ->type_name("FILE")
                         ->excludes(out)
                         ->excludes(overwrite);
-        auto* latents =
-            app.add_option("--latents", arguments->latents,
-                           "runs trained on latents: write them, undecoded, to one safetensors file instead")
-                ->type_name("FILE")
-                ->excludes(out)
-                ->excludes(overwrite)
-                ->excludes(npz);
+        auto* latents = app.add_option("--latents", arguments->latents,
+                                       "runs trained on latents: write them, undecoded, to one safetensors file "
+                                       "instead, which sdg decode reads")
+                            ->type_name("FILE")
+                            ->excludes(out)
+                            ->excludes(overwrite)
+                            ->excludes(npz);
         auto* format =
             declare(app, "--format", arguments->format,
                     own<Format>({.help = "of the pictures in DIR: png, or webp, which is smaller and as exact"}))

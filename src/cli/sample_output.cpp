@@ -60,10 +60,12 @@ std::string text_of(const generate::Request& request, const std::string& network
 int64_t draw_rows(const std::string& where, const Output& output,
                   const std::map<std::string, tensors::TensorStream::Slot>& slots, const checkpoint::Trained& trained,
                   generate::Request request, const at::Device& device,
-                  const std::function<std::map<std::string, Tensor>(const generate::Generated&)>& rows_of) {
+                  const std::function<std::map<std::string, Tensor>(const generate::Generated&)>& rows_of,
+                  std::map<std::string, std::string> metadata = {}) {
   const auto count = request.sample.count;
   SDG_CHECK(!fs::is_directory(output.where), output.where, ": expected a file, got a folder");
-  tensors::TensorStream stream(where, slots, {{"content", output.content}});
+  metadata["content"] = output.content;
+  tensors::TensorStream stream(where, slots, metadata);
   const auto before = stream.rows_done();
   int64_t done = before;
   if (done > 0) say(cat(output.where, ": going on after ", done, " images of an earlier run"));
@@ -188,17 +190,20 @@ int64_t draw_npz(const Output& output, const checkpoint::Trained& trained, const
 }
 
 int64_t draw_latents(const Output& output, const checkpoint::Trained& trained, generate::Request request,
-                     const at::Device& device) {
+                     const data::LatentCard& card, const at::Device& device) {
   const auto count = request.sample.count;
   const auto& data = trained.info.config.data;
   request.latents = true;
   request.to_images = [](const Tensor& x) { return at::zeros({x.size(0), 1, 1, 1}, at::kByte); };  // no pictures
-  return draw_rows(output.where, output,
-                   {{"latents", {at::kFloat, {count, data.channels, data.size, data.size}}},
-                    {"conditions", {at::kLong, condition_shape(trained, count)}}},
-                   trained, request, device, [&](const generate::Generated& piece) -> std::map<std::string, Tensor> {
-                     return {{"latents", piece.latents}, {"conditions", conditions_of(piece, trained)}};
-                   });
+  return draw_rows(
+      output.where, output,
+      {{"mean", {at::kFloat, {count, data.channels, data.size, data.size}}},
+       {"conditions", {at::kLong, condition_shape(trained, count)}}},
+      trained, request, device,
+      [&](const generate::Generated& piece) -> std::map<std::string, Tensor> {
+        return {{"mean", piece.latents / card.scale + card.shift}, {"conditions", conditions_of(piece, trained)}};
+      },
+      to_metadata(card));
 }
 
 }  // namespace sdg::cli

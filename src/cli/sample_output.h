@@ -30,9 +30,9 @@ int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, ge
 /// arr_0 uint8 [N, S, S, 3] and, where each image has one, arr_1 its condition.
 int64_t draw_npz(const Output& output, const checkpoint::Trained& trained, const generate::Request& request,
                  const at::Device& device);
-/// safetensors: `latents` float [N, C, S, S] as drawn, in the network's units, and `conditions` int64 [N] (or [N, L]).
+/// A file of latents as sdg encode writes them: `mean` float [N, C, S, S], raw, and `conditions` int64 [N] (or [N, L]).
 int64_t draw_latents(const Output& output, const checkpoint::Trained& trained, generate::Request request,
-                     const at::Device& device);
+                     const data::LatentCard& card, const at::Device& device);
 
 /// Beside the folder, which holds the images and nothing else: samples -> samples-grid.png
 std::string grid_path(const std::string& folder);

@@ -107,6 +107,29 @@ ToImages to_images_of(const checkpoint::CheckpointInfo& info, const std::string&
   return decode_with(std::move(decoder), device);
 }
 
+data::LatentCard card_of_drawn(const checkpoint::CheckpointInfo& info, const std::string& files,
+                               const at::Device& device) {
+  const auto decoder = autoencoder_of(info, files, device);
+  SDG_ASSERT(decoder, "a network of pixels draws no latents");
+  const auto& space = decoder->space();
+  data::LatentCard card = info.latents.value_or(data::LatentCard());
+  card.images = card.images_fingerprint = card.provenance = "";
+  if (!info.latents) {
+    card.channels = space.channels;
+    card.size = info.config.data.size;
+    card.factor = space.factor;
+    card.image_channels = space.image_channels;
+    card.scale = space.scale;
+    card.shift = space.shift;
+    card.kind = decoder->kind();
+    card.encoder_id = decoder->encoder_id();
+    card.decoder_id = decoder->decoder_id();
+  }
+  const auto& named = files.empty() ? info.config.data.autoencoder : files;
+  if (!named.empty()) card.autoencoder = named;
+  return card;
+}
+
 Tensor encode_picture(const model::Autoencoder& encoder, const Tensor& pixels) {
   const c10::InferenceMode inference;
   const auto latents = encoder.space().to_model(encoder.encode(pixels.unsqueeze(0)).mean);

@@ -13,8 +13,9 @@ namespace {
 auto tensors_of(Shard& shard, Tensor& dropout) {
   auto& draws = shard.draws;
   auto& told = shard.told;
-  return std::array{&shard.x,         &draws.eps,      &draws.t,    &draws.drop, &draws.strength, &draws.shift, &draws.teacher_eps,
-                    &draws.head_eps, &draws.head_t, &shard.ids, &told.value, &told.drop,      &told.map,    &dropout};
+  return std::array{&shard.x,     &draws.eps,         &draws.t,        &draws.drop,   &draws.strength,
+                    &draws.shift, &draws.teacher_eps, &draws.head_eps, &draws.head_t, &shard.ids,
+                    &told.value,  &told.drop,         &told.map,       &dropout};
 }
 
 // A step's kept bf16 copies of weights must be made in the recording, and anew in each replay.

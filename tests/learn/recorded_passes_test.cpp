@@ -85,15 +85,20 @@ TEST_F(Recorded, PassesTrainAsThoseMadeAsTheyStand) {
   using Change = std::function<void(recipe::RunConfig&)>;
   const std::map<std::string, std::pair<std::string, Change>> ways{
       {"two views", {"online", [](auto&) {}}},
-      {"one view", {"online", [](auto& c) { test::named(c.cluster.views, "one"), test::named(c.cluster.balance, "batch"); }}},
+      {"one view",
+       {"online", [](auto& c) { test::named(c.cluster.views, "one"), test::named(c.cluster.balance, "batch"); }}},
       {"maps of clusters", {"online", [](auto& c) { test::named(c.cluster.level, "patch"); }}},
       {"no conditions", {"none", [](auto&) {}}},
       {"labels", {"label", [](auto&) {}}},
-      {"an inner head and learned guidance", {"online", [](auto& c) { c.guided.inner = 1, test::named(c.guided.learn, "gft"); }}},
+      {"an inner head and learned guidance",
+       {"online", [](auto& c) { c.guided.inner = 1, test::named(c.guided.learn, "gft"); }}},
       {"guidance of the average", {"label", [](auto& c) { test::named(c.guided.learn, "mg"), c.guided.start = 0.5; }}},
-      {"a U-Net with dropout", {"online", [](auto& c) { c.model.name = "adm-tiny", c.model.dim = 32, c.model.patch = 0, c.model.dropout = 0.3; }}},
+      {"a U-Net with dropout",
+       {"online",
+        [](auto& c) { c.model.name = "adm-tiny", c.model.dim = 32, c.model.patch = 0, c.model.dropout = 0.3; }}},
       {"checkpointed", {"online", [](auto& c) { c.model.activation_checkpointing = true; }}},
-      {"aligned with itself, dispersive", {"none", [](auto& c) { c.align.extractor = "self", c.train.dispersive = 0.3; }}},
+      {"aligned with itself, dispersive",
+       {"none", [](auto& c) { c.align.extractor = "self", c.train.dispersive = 0.3; }}},
       {"weighted losses", {"none", [](auto& c) { test::named(c.train.loss_on, "min_snr"); }}},
   };
   for (const auto& [name, way] : ways) {
@@ -158,7 +163,8 @@ TEST_F(Recorded, PassesOfARunThatTheHostDecidesAreMadeAsTheyStandAndThatIsSaid) 
     asked.step(test::made_batch(step));
   }
   log::set_sink({});
-  EXPECT_THAT(said, ElementsAre("train.graph: passes are not recorded: cluster.refresh below 1 keeps clusters on the host"));
+  EXPECT_THAT(said,
+              ElementsAre("train.graph: passes are not recorded: cluster.refresh below 1 keeps clusters on the host"));
   EXPECT_EQ(test::operations_taped(), taped);
   expect_same_state(plain, asked, "refresh");
 }
@@ -179,7 +185,8 @@ TEST_F(Recorded, PassesAreMostOfAStep) {
   };
   static std::atomic<int64_t> calls;
   auto whole = config();
-  whole.train.shard = 8;  // one pass, as on a device
+  whole.train.shard = 8;   // one pass, as on a device
+  whole.model.depth = 21;  // of U-ViT-L; widths change no count
   learn::Learner learner(whole, at::kCPU, {}, 0, 40);
   learner.wait_for_nothing();
   int64_t step = 0;
@@ -200,7 +207,7 @@ TEST_F(Recorded, PassesAreMostOfAStep) {
   learner.step(test::made_batch(step++));  // as it stands
   learner.step(test::made_batch(step++));  // recorded
   const auto left = calls_of_a_step();
-  std::printf("[ host calls ] three blocks, two views: %d operations a step, %d with recorded passes\n", static_cast<int>(all),
-              static_cast<int>(left));
-  EXPECT_LT(left, all / 2);
+  std::printf("[ host calls ] 21 blocks, two views: %d operations a step, %d with recorded passes\n",
+              static_cast<int>(all), static_cast<int>(left));
+  EXPECT_LT(left, all / 5);
 }

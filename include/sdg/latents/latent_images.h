@@ -37,6 +37,11 @@ ToImages to_images_of(const checkpoint::CheckpointInfo& info, const std::string&
 std::shared_ptr<const model::Autoencoder> autoencoder_of(const checkpoint::CheckpointInfo& info,
                                                          const std::string& files, const at::Device& device);
 
+/// Of latents that the network draws: the card of those it was trained on, without their images, or of the autoencoder
+/// that decodes them (autoencoder_of). Not for a network of pixels.
+data::LatentCard card_of_drawn(const checkpoint::CheckpointInfo& info, const std::string& files,
+                               const at::Device& device);
+
 /// One image, float [C', S', S'] in [-1, 1], as the network sees it: the mean of its latents in model units, float [C,
 /// S, S] on the CPU.
 Tensor encode_picture(const model::Autoencoder& encoder, const Tensor& pixels);

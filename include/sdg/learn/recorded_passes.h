@@ -39,7 +39,7 @@ class RecordedPasses {
   };
   struct Recorded {
     Replay replay;
-    bool ids = false;                     // are they among what comes out
+    bool ids = false;                      // are they among what comes out
     std::vector<std::vector<bool>> there;  // which of the tensors of each objective are
   };
   std::vector<Tensor> compute_now(const Kind& kind, const std::vector<Tensor>& inputs);
