@@ -39,6 +39,10 @@ PrototypeHeadImpl::PrototypeHeadImpl(const PrototypeHeadOptions& options) : opti
                                                           BatchNorm1d(options_.hidden), ReLU(),
                                                           torch::nn::Linear(options_.hidden, options_.dim)));
   prototypes = register_module("prototypes", nn::Linear(options_.dim, options_.clusters, /*with_bias=*/false));
+  if (!options_.centroids) return;
+  auto& members = nn::add_scope(*this, "members");
+  members_sum = members.register_buffer("sum", at::zeros({options_.clusters, options_.dim}));
+  members_weight = members.register_buffer("weight", at::zeros({options_.clusters}));
 }
 
 HeadOutput PrototypeHeadImpl::forward(const Tensor& features, Reducer& reducer) {
@@ -61,6 +65,24 @@ HeadOutput PrototypeHeadImpl::forward(const Tensor& features, Reducer& reducer) 
 void PrototypeHeadImpl::normalize_prototypes() {
   const at::NoGradGuard no_grad;
   prototypes->weight.copy_(unit_rows(prototypes->weight));
+}
+
+void PrototypeHeadImpl::follow_members(const Tensor& embedding, const Tensor& ids, Reducer& reducer,
+                                       const Tensor& bad) {
+  constexpr double kDecay = 0.99;  // older members come from an embedding that has moved since
+  const at::NoGradGuard no_grad;
+  const auto add = [&](Tensor& kept, const Tensor& rows) {
+    const auto now = kept * kDecay + reducer.all_reduce(at::zeros_like(kept).index_add_(0, ids, rows));
+    kept.copy_(bad.defined() ? at::where(bad, kept, now) : now);
+  };
+  add(members_sum, embedding.detach());
+  add(members_weight, at::ones({ids.size(0)}, members_weight.options()));
+}
+
+Tensor PrototypeHeadImpl::centroids() const {
+  constexpr double kForgotten = 1e-6;  // some 1,400 steps without a member
+  const auto weight = members_weight.unsqueeze(1);
+  return at::where(weight.gt(kForgotten), members_sum / weight.clamp_min(kForgotten), prototypes->weight.detach());
 }
 
 void initialize(PrototypeHeadImpl& head, uint64_t seed) {

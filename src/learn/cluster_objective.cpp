@@ -59,7 +59,7 @@ void ClusterObjective::begin(int64_t shards) {
 }
 
 bool ClusterObjective::needs_teacher() const {
-  return state_.conditioned() || state_.config.condition.stable > 0;
+  return state_.conditioned() || state_.config.condition.stable > 0 || state_.student.head->options().centroids;
 }
 
 // Which images of the shard are looked at.
@@ -284,6 +284,7 @@ void ClusterObjective::keep(const data::Batch& /*batch*/, StepResult& result) {
     const auto of_all = of_all_ranks(at::tensor(index, at::kLong), rows).contiguous();
     const auto ids = of_all_ranks(own_joined(&Part::ids), rows);
     index.assign(of_all.const_data_ptr<int64_t>(), of_all.const_data_ptr<int64_t>() + of_all.numel());
+    follow_members(ids, result);
     watch_agreement(index, ids, result);
     remember(index, ids);
   }
@@ -299,6 +300,19 @@ void ClusterObjective::settled(size_t undone) {
 void ClusterObjective::undo() {
   guard_.reset();
   parts_.clear();
+}
+
+// `ids` are of all ranks.
+void ClusterObjective::follow_members(const Tensor& ids, const StepResult& result) {
+  auto& head = state_.student.head;
+  if (!head->options().centroids) return;
+  const auto own = own_joined(&Part::teacher_embedding);
+  if (gathered_) {
+    const auto all = of_all_ranks(own, rows_of(&Part::teacher_embedding));
+    head->follow_members(all, ids.flatten().to(own.device()), Reducer::local(), result.bad);
+  } else {
+    head->follow_members(own, own_joined(&Part::ids).flatten(), state_.reducer, result.bad);
+  }
 }
 
 // Conditions begin with the next step once clusters hold still.

@@ -141,8 +141,9 @@ Network build_network(const recipe::RunConfig& config, int64_t classes, const at
   if (recipe::facts_of(config).online && !device.is_meta()) {
     const int64_t dim = network.model->dim();
     const int64_t hidden = config.cluster.hidden > 0 ? config.cluster.hidden : dim / 2;
-    network.head = cluster::PrototypeHead(cluster::PrototypeHeadOptions{
-        feature_dim(config, *network.model), hidden, dim, config.cluster.clusters, config.cluster.standardize});
+    network.head = cluster::PrototypeHead(
+        cluster::PrototypeHeadOptions{feature_dim(config, *network.model), hidden, dim, config.cluster.clusters,
+                                      config.cluster.standardize, config.condition.token == recipe::Token::kCentroid});
     cluster::initialize(*network.head, recipe::seed_of(config));
     network.head->to(device);
   }
@@ -232,7 +233,8 @@ model::Condition condition_for(const recipe::RunConfig& config, const Network& t
   if (teacher.stored) return teacher.stored->of(ids, drop);
   if (!teacher.head) return model::Condition::given(ids, drop);
   const at::NoGradGuard no_grad;
-  const auto weight = teacher.head->prototypes->weight;
+  const auto weight =
+      config.condition.token == recipe::Token::kCentroid ? teacher.head->centroids() : teacher.head->prototypes->weight;
   auto shape = ids.sizes().vec();
   shape.push_back(weight.size(1));
   const auto rows = weight.index_select(0, ids.flatten()).view(shape);  // [N, D] or [N, L, D]

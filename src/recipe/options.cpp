@@ -229,13 +229,17 @@ void ConditionOptions::visit(config::Fields& fields) {
                   "without it needs; patch drops each alone, as in the paper's code.",
           .resume = config::Resume::kSaid});
   fields("token", &token,
-         {.help = "Source online: scaled brings a prototype to the length token_scale before it becomes a token; raw "
-                  "takes it as it is, about length 1, as in the paper's code."});
-  fields("token_scale", &token_scale,
-         {.help = "Source online: length that a prototype has as a token. 0 is sqrt(D), the length of the other "
-                  "tokens.",
-          .min = 0,
-          .instead = "the network has learned to read prototypes of this length: choose another --run"});
+         {.help = "Source online: scaled brings a cluster's prototype to the length token_scale before it becomes a "
+                  "token; raw takes it as it is, about length 1, as in the paper's code. centroid takes the mean "
+                  "embedding of the cluster's images, as the teacher lately saw them, scaled: clusters that are alike "
+                  "are then told alike, and many clusters are learned sooner (docs/clusters.md)."});
+  fields(
+      "token_scale", &token_scale,
+      {.help =
+           "Source online: length that a prototype or centroid has as a token. 0 is sqrt(D), the length of the other "
+           "tokens.",
+       .min = 0,
+       .instead = "the network has learned to read prototypes of this length: choose another --run"});
   fields("run", &run,
          {.help = "Source kmeans: the finished run whose features are clustered.",
           .instead = "the pseudo-labels are made once, when the run begins: choose another --run"});

@@ -83,6 +83,9 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
                   "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
                   config.cluster.window_end);
+  SDG_CHECK_USAGE(
+      condition.token != Token::kCentroid || !facts.online || config.train.teacher == Teacher::kAverage,
+      "condition.token: centroid needs an average that follows from the first step (train.teacher average)");
   SDG_CHECK_USAGE(condition.stable == 0 || !facts.online || config.train.teacher == Teacher::kAverage,
                   "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
                   "without meaning anything; set one of the two otherwise");

@@ -80,6 +80,39 @@ TEST(PrototypeHead, FillsInTheWidthsThatWereLeftOpen) {
   EXPECT_EQ(head->options().dim, 12);
 }
 
+// Against sums in double, one row after another.
+TEST(PrototypeHead, CentroidsAreTheMeanOfLateMembers) {
+  auto options = kOptions;
+  options.centroids = true;
+  cluster::PrototypeHead head(options);
+  cluster::initialize(*head, 3);
+  EXPECT_TRUE(at::equal(head->centroids(), head->prototypes->weight)) << "nobody has members yet";
+  std::vector<std::vector<double>> sum(5, std::vector<double>(6, 0));
+  std::vector<double> weight(5, 0);
+  for (int64_t step = 0; step < 30; ++step) {
+    const auto rows = rng::normal({8}, rng::consecutive(7 * step, 7), {6});
+    auto ids = at::zeros({7}, at::kLong);
+    for (int64_t i = 0; i < 7; ++i) ids[i] = (3 * i + step) % 4;  // the last cluster has none
+    for (size_t k = 0; k < 5; ++k) {
+      weight[k] *= 0.99;
+      for (auto& each : sum[k]) each *= 0.99;
+    }
+    for (int64_t i = 0; i < 7; ++i) {
+      const auto k = static_cast<size_t>(ids[i].item<int64_t>());
+      weight[k] += 1;
+      for (int64_t j = 0; j < 6; ++j) sum[k][static_cast<size_t>(j)] += rows[i][j].item<double>();
+    }
+    head->follow_members(rows, ids);
+    head->follow_members(rows * NAN, ids, Reducer::local(), at::ones({}, at::kBool));  // a bad step
+  }
+  const auto found = head->centroids();
+  for (size_t k = 0; k < 4; ++k) {
+    for (size_t j = 0; j < 6; ++j)
+      EXPECT_NEAR(found[static_cast<int64_t>(k)][static_cast<int64_t>(j)].item<double>(), sum[k][j] / weight[k], 1e-5);
+  }
+  EXPECT_TRUE(at::equal(found[4], head->prototypes->weight[4]));
+}
+
 TEST(Initialize, IsAFunctionOfTheSeed) {
   torch::manual_seed(1);
   auto first = head_of(7);

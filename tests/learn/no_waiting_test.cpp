@@ -20,6 +20,7 @@ recipe::RunConfig config_with(const std::string& views) {
   auto config = test::tiny_config("unused");
   test::named(config.cluster.views, views);
   test::named(config.cluster.balance, "batch");
+  test::named(config.condition.token, "centroid");
   config.cluster.queue = 20;
   config.cluster.window_begin = 0.1;
   return config;

@@ -87,6 +87,7 @@ TEST_F(Recorded, PassesTrainAsThoseMadeAsTheyStand) {
       {"two views", {"online", [](auto&) {}}},
       {"one view",
        {"online", [](auto& c) { test::named(c.cluster.views, "one"), test::named(c.cluster.balance, "batch"); }}},
+      {"centroids", {"online", [](auto& c) { test::named(c.condition.token, "centroid"); }}},
       {"maps of clusters", {"online", [](auto& c) { test::named(c.cluster.level, "patch"); }}},
       {"no conditions", {"none", [](auto&) {}}},
       {"labels", {"label", [](auto&) {}}},

@@ -73,6 +73,7 @@ TEST(RunConfig, OverridesComeLastAndInOrder) {
 TEST(RunConfig, RulesBetweenOptionsAreChecked) {
   EXPECT_THAT(refusal({"condition.source=kmeans"}), HasSubstr("condition.run"));
   EXPECT_THAT(refusal({"cluster.window_begin=0.5", "cluster.window_end=0.5"}), HasSubstr("cluster.window_begin"));
+  EXPECT_THAT(refusal({"condition.token=centroid", "train.teacher=change"}), HasSubstr("condition.token: centroid"));
   EXPECT_THAT(refusal({"train.bacth=3"}), HasSubstr("did you mean train.batch"));
 }
 

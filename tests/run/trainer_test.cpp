@@ -226,6 +226,7 @@ TEST_F(Training, EveryWayOfClusteringGoesOnAsIfItHadNeverStopped) {
   const std::vector<std::pair<std::string, std::function<void(recipe::RunConfig&)>>> ways{
       {"queue", [](auto& config) { config.cluster.queue = 13; }},
       {"backbone", [](auto& config) { config.cluster.backbone = 1; }},
+      {"centroids", [](auto& config) { config.condition.token = recipe::Token::kCentroid; }},
       {"softmax", [](auto& config) { config.cluster.assign = cluster::Assign::kSoftmax; }},
       {"one view", [](auto& config) { config.cluster.views = cluster::Views::kOne; }},
       {"one view, whole batch",

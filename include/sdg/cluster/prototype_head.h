@@ -22,6 +22,7 @@ struct PrototypeHeadOptions {
                     ///< feature_dim
   int64_t clusters = 0;      ///< K
   bool standardize = false;  ///< first bring every feature to mean 0 and variance 1 over the batch (public code: no)
+  bool centroids = false;    ///< keep the mean embedding of each cluster's members (public code: no)
 };
 
 struct HeadOutput {
@@ -33,19 +34,27 @@ struct HeadOutput {
 /// "Prototype head"). In train mode BatchNorm needs the statistics of at least two rows: one row throws Error. In eval
 /// mode any N works. Over ranks the statistics are those of all ranks' rows, with the gradient through them; a rank's N
 /// may be 0. State-dict names: projection_head.{0,1,3}.*, prototypes.weight [K, p]; with standardize also the
-/// statistics feature_norm.{running_mean,running_var,num_batches_tracked}.
+/// statistics feature_norm.{running_mean,running_var,num_batches_tracked}; with centroids members.{sum [K, p],weight
+/// [K]}.
 class PrototypeHeadImpl : public torch::nn::Module {
  public:
   explicit PrototypeHeadImpl(const PrototypeHeadOptions& options);
   HeadOutput forward(const Tensor& features, Reducer& reducer = Reducer::local());
   /// Divides each prototype by its length, in place, without gradient.
   void normalize_prototypes();
+  /// With `centroids`: members of clusters, embedding [N, p] with ids int64 [N], come in, and those of earlier steps
+  /// count 1 % less. Of all ranks' rows. Nothing happens where `bad`, a bool scalar, is true.
+  void follow_members(const Tensor& embedding, const Tensor& ids, Reducer& reducer = Reducer::local(),
+                      const Tensor& bad = {});
+  /// [K, p] the members' mean of each cluster, shorter than 1; the prototype of one that had none for long.
+  Tensor centroids() const;
   /// With hidden and dim filled in.
   const PrototypeHeadOptions& options() const { return options_; }
 
   std::shared_ptr<torch::nn::BatchNorm1dImpl> feature_norm;    // null without standardize
   std::shared_ptr<torch::nn::SequentialImpl> projection_head;  // Linear, BatchNorm1d, ReLU, Linear
   nn::Linear prototypes{nullptr};
+  Tensor members_sum, members_weight;  // undefined without centroids
 
  private:
   PrototypeHeadOptions options_;

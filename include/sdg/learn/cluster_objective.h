@@ -90,6 +90,7 @@ class ClusterObjective : public Objective {
   Tensor backbone_gradient(const Tensor& of_features);
   void set_gradient(const Tensor& loss, const Tensor& features, Contribution& out);
   void choose(const Shard& shard);
+  void follow_members(const Tensor& ids, const StepResult& result);
   void watch_agreement(const std::vector<int64_t>& index, const Tensor& ids, StepResult& result);
   void remember(const std::vector<int64_t>& index, const Tensor& ids);
 

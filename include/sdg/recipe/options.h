@@ -53,10 +53,14 @@ constexpr auto names_of(DropPer) {
   return std::array{"image", "patch"};
 }
 
-/// The length of a prototype that becomes a token.
-enum class Token { kScaled, kRaw };
+/// What of a cluster becomes a token, and how long.
+enum class Token {
+  kScaled,    ///< its prototype, of the length token_scale
+  kRaw,       ///< its prototype as it is
+  kCentroid,  ///< the mean embedding of its images, of the length token_scale
+};
 constexpr auto names_of(Token) {
-  return std::array{"scaled", "raw"};
+  return std::array{"scaled", "raw", "centroid"};
 }
 
 /// Is the token of unconditional training the null token of guidance too?
