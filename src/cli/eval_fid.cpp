@@ -11,6 +11,7 @@
 #include "sdg/config/names.h"
 #include "sdg/core/device.h"
 #include "sdg/evaluate/measure.h"
+#include "sdg/evaluate/score.h"
 
 namespace sdg::cli {
 namespace {
@@ -127,6 +128,8 @@ int execute(const Arguments& arguments, const CLI::App& app) {
     return 0;
   }
   check_sizes(measured.statistics, measured.text, measured.stored, reference);
+  evaluate::warn_of_few(measured.text, measured.statistics.count, extractor->dim());
+  evaluate::warn_of_few(reference.text, reference.statistics.count, extractor->dim());
   const double distance = metrics::frechet_distance(measured.statistics, reference.statistics);
   if (!arguments.save_statistics.empty()) metrics::write_statistics(arguments.save_statistics, measured.statistics);
   print(arguments, *extractor, distance, measured, reference, from_images ? nullptr : &*run);

@@ -49,10 +49,10 @@ void write_grid(const Output& output, int64_t count) {
 }
 
 // What a picture is, for whoever finds it alone. Of an image alone, so that its file is the same among few or many.
-std::string text_of(const generate::Request& request, const std::string& network, int64_t index,
+std::string text_of(const generate::Request& request, const std::string& network, int64_t index, const char* told,
                     const Tensor& cluster) {
   std::string text = cat("sdg sample: image ", index);
-  if (cluster.numel() == 1 && cluster.item<int64_t>() >= 0) text += cat(", cluster ", cluster.item<int64_t>());
+  if (cluster.numel() == 1 && cluster.item<int64_t>() >= 0) text += cat(", ", told, " ", cluster.item<int64_t>());
   return text + cat(", ", sample::to_text(request.sample), "; network ", network);
 }
 
@@ -139,12 +139,14 @@ int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, ge
     ProgressBar bar("sample", "img/s");
     int64_t index = before;
     const auto network = generate::content_digest(trained);
+    const bool by_rows = trained.network.stored && trained.info.config.condition.told != recipe::Told::kCentroid;
+    const char* told = by_rows ? "row" : "cluster";
     BackgroundWork writers(std::max(2, available_cores()), 256);
     generate::generate(
         trained.info.config, trained.network, trained.prior, device, request,
         [&](const generate::Generated& piece) {
           for (int64_t i = 0; i < piece.images.size(0) && !caught_signal(); ++i, ++index) {
-            auto text = text_of(request, network, index, piece.clusters[i]);
+            auto text = text_of(request, network, index, told, piece.clusters[i]);
             writers.add([&folder, name = file_name(index, output), image = piece.images[i], text = std::move(text)] {
               folder.write(name, image, text);
             });

@@ -1,9 +1,12 @@
 #include "sdg/conditions/offline_kmeans.h"
 
+#include <cmath>
+
 #include "sdg/checkpoint/audit.h"
 #include "sdg/cluster/standardizer.h"
 #include "sdg/core/error.h"
 #include "sdg/core/log.h"
+#include "sdg/core/unit_rows.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/metrics/neighbours.h"
 #include "sdg/tensors/npz.h"
@@ -14,7 +17,7 @@ namespace sdg::conditions {
 Tensor prepared(const Tensor& features, const OfflineKmeans& options) {
   auto x = features;
   if (options.standardize) x = cluster::Standardizer::fit(x).apply(x);
-  return options.l2 ? x / x.norm(2, {1}, true).clamp_min(1e-12) : x;
+  return options.l2 ? unit_rows(x) : x;
 }
 
 PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& options, const Progress& progress,
@@ -25,6 +28,9 @@ PseudoLabels cluster_features(const Tensor& features, const OfflineKmeans& optio
     log::warning(cat("features: ", count, " of ", x.size(0), " rows are zero (the first is row ",
                      zero.to(at::kInt).argmax().item<int64_t>(), "): they have no direction"));
   const auto result = cluster::kmeans(x, options.kmeans, progress, reducer);
+  SDG_CHECK(
+      std::isfinite(result.inertia),
+      "features: squares of their distances are too large for k-means; standardise them, or bring them to length 1");
   PseudoLabels out{result.assignments.cpu(), options.kmeans.clusters, result.inertia, result.iterations,
                    result.centroids.cpu()};
   if (options.keep_features) out.features = x.to(at::kFloat).cpu();
@@ -43,8 +49,11 @@ tensors::TensorFile pseudo_label_file(const PseudoLabels& labels, const PseudoLa
   if (labels.features.defined()) file.tensors["features"] = labels.features;
   if (labels.neighbours.defined()) file.tensors["neighbours"] = labels.neighbours;
   file.metadata = {{"format", "sdg-pseudo-labels-2"},  // with a checksum; files of before have no format
-                   {"made_from", origin.made_from},   {"label_free", origin.label_free},
-                   {"tapped", origin.tapped},         {"clusters", std::to_string(labels.clusters)},
+                   {"made_from", origin.made_from},
+                   {"label_free", origin.label_free},
+                   {"tapped", origin.tapped},
+                   {"clusters", std::to_string(labels.clusters)},
+                   {"method", "kmeans"},
                    {"inertia", cat(labels.inertia)}};
   if (!origin.provenance.empty()) file.metadata[checkpoint::kProvenanceKey] = to_json(origin.provenance);
   if (origin.images.known()) file.metadata["data_fingerprint"] = data::to_text(origin.images);

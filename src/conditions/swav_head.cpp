@@ -10,6 +10,7 @@
 #include "sdg/cluster/sinkhorn.h"
 #include "sdg/core/error.h"
 #include "sdg/core/rng.h"
+#include "sdg/core/unit_rows.h"
 
 namespace sdg::conditions {
 
@@ -36,10 +37,6 @@ void SwavOptions::visit(config::Fields& fields) {
 }
 
 namespace {
-
-Tensor unit_rows(const Tensor& x) {
-  return x / x.norm(2, {-1}, true).clamp_min(1e-12);
-}
 
 cluster::PrototypeHead head_for(const Tensor& features, int64_t clusters, const SwavOptions& options) {
   return cluster::PrototypeHead(cluster::PrototypeHeadOptions{

@@ -95,7 +95,9 @@ Search look_for(const std::string& name, const fs::path& config_dir) {
   std::vector<fs::path> folders;
   if (!config_dir.empty()) folders.push_back(config_dir);
   folders.emplace_back();
-  for (auto& folder : shipped_folders()) folders.push_back(std::move(folder));
+  for (auto& folder : shipped_folders()) {
+    if (std::find(folders.begin(), folders.end(), folder) == folders.end()) folders.push_back(std::move(folder));
+  }
   for (auto& folder : folders) {
     if (fs::exists(folder / path, failure)) return {folder / path, ""};
     if (folder.empty()) folder = working_folder();

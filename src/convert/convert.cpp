@@ -59,13 +59,17 @@ recipe::RunConfig implied_config(const model::Recognised& network) {
   config.condition.source = condition == model::ConditionKind::kIndex    ? recipe::Source::kLabel
                             : condition == model::ConditionKind::kVector ? recipe::Source::kOnline
                                                                          : recipe::Source::kNone;
-  if (network.head) {  // sgfm: prototypes of length 1 as tokens, and a null token of their own
+  if (network.head) {
     config.cluster.clusters = network.head->clusters;
     config.cluster.hidden = network.head->hidden;
     config.cluster.standardize = network.head->standardize;
     config.cluster.pooling = network.head->features == network.dim ? cluster::Pooling::kCls : cluster::Pooling::kFlat;
-    config.condition.token_scale = 1;
-    config.condition.null_token = recipe::NullToken::kSeparate;
+    if (network.head->centroids) {
+      config.condition.token = recipe::Token::kCentroid;
+    } else {  // sgfm: prototypes of length 1 as tokens, and a null token of their own
+      config.condition.token_scale = 1;
+      config.condition.null_token = recipe::NullToken::kSeparate;
+    }
     config.condition.change = 0;
   }
   return config;

@@ -38,7 +38,7 @@ class Strict {
   }
   bool may_start_anew(const std::string& name) const {
     return model::is_condition_name(name) || model::is_projector_name(name) || model::is_inner_head_name(name) ||
-           model::is_strength_name(name) || (is_head_name(name) && !file_has_head_);
+           model::is_strength_name(name) || name.starts_with("members.") || (is_head_name(name) && !file_has_head_);
   }
   static bool may_stay_unused(const std::string& name) {
     return model::is_condition_name(name) || model::is_projector_name(name) || model::is_inner_head_name(name) ||

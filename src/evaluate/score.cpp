@@ -11,14 +11,15 @@
 #include "sdg/metrics/memorisation.h"
 
 namespace sdg::evaluate {
-namespace {
 
-void warn_of_few(const Side& side, int64_t dim) {
-  if (side.pooled.count == 0 || side.pooled.count > dim) return;
-  log::warning(cat(side.text, ": ", side.pooled.count, " images for ", dim,
+void warn_of_few(const std::string& text, int64_t images, int64_t features) {
+  if (images == 0 || images > features) return;
+  log::warning(cat(text, ": ", images, " images for ", features,
                    " features: their covariance has no full rank, and the Fréchet distance depends on the number of "
                    "images more than on the images"));
 }
+
+namespace {
 
 Score frechet_score(const std::string& name, const metrics::Gaussian& a, const metrics::Gaussian& b) {
   const auto found = metrics::frechet(a, b);
@@ -85,9 +86,9 @@ std::vector<Score> scores_of(Metric metric, const Side& a, const Side& b, const 
 
 std::vector<Score> score(const std::vector<Metric>& metrics, const Side& measured, const Side& reference,
                          const vision::FeatureExtractor& extractor, const ScoreOptions& options) {
-  warn_of_few(measured, extractor.dim());
+  warn_of_few(measured.text, measured.pooled.count, extractor.dim());
   const bool referred = std::any_of(metrics.begin(), metrics.end(), [](Metric m) { return needs_of(m).reference; });
-  if (referred) warn_of_few(reference, extractor.dim());
+  if (referred) warn_of_few(reference.text, reference.pooled.count, extractor.dim());
   std::vector<Score> out;
   for (const auto metric : metrics) {
     for (auto& one : scores_of(metric, measured, reference, options)) {

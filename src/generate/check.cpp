@@ -89,7 +89,9 @@ void check(const recipe::RunConfig& config, const network::Network& network, con
   SDG_CHECK_USAGE(!by_network || request.guide, "guide network: name it with --guide-checkpoint");
   SDG_CHECK_USAGE(by_network || !request.guide, "--guide-checkpoint: needs guide network and a guidance other than 1");
   const bool by_other = guides && sample.guide == sample::Guide::kOther;
-  SDG_CHECK_USAGE(!by_other || (prior.defined() && !network.stored && clusters >= 2),
+  SDG_CHECK_USAGE(!by_other || !network.stored,
+                  "guide other: this run is told rows of a file, of which others may be alike");
+  SDG_CHECK_USAGE(!by_other || (prior.defined() && clusters >= 2),
                   "guide other: needs a run with two clusters or classes at least");
 }
 

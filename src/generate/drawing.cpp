@@ -119,8 +119,9 @@ model::Condition Drawing::given(const recipe::RunConfig& of, const network::Netw
   for (const auto& [cluster, share] : request.mixture) {
     const auto row =
         network::condition_for(of, which, at::full({clusters.size(0)}, cluster, clusters.options()).to(device));
-    SDG_CHECK_USAGE(row.value.defined() && row.value.is_floating_point() && !row.map.defined(),
-                    "a mixture of clusters needs conditions that are vectors (condition.source online)");
+    SDG_CHECK_USAGE(
+        row.value.defined() && row.value.is_floating_point() && !row.map.defined(),
+        "a mixture of clusters needs conditions that are vectors (condition.source online, or a file's centroids)");
     const auto norm = row.value.norm(2, {-1}, true);
     mean = mean.defined() ? at::add(mean, row.value, share) : row.value * share;
     length = length.defined() ? at::add(length, norm, share) : norm * share;

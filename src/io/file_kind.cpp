@@ -127,6 +127,7 @@ std::string other_kind(std::span<const std::byte> begin) {
 std::string unpack_advice(std::span<const std::byte> begin, const std::filesystem::path& path) {
   const auto text = text_of(begin);
   if (is_zip(text)) {
+    if (lower_suffix(path) == ".npz") return "";  // of arrays, which no program that unpacks makes files of images of
     return cat("; unpack it first: unzip ", quoted(path), " -d ", quoted(path.parent_path() / path.stem()));
   }
   const auto* packing = packing_of(text);

@@ -6,6 +6,7 @@
 #include "metrics/lbfgs_impl.h"
 #include "sdg/core/error.h"
 #include "sdg/core/shape.h"
+#include "sdg/core/unit_rows.h"
 
 namespace sdg::metrics {
 namespace {
@@ -20,11 +21,6 @@ void check_rows(const Tensor& features, const Tensor& labels, const std::string&
   SDG_CHECK(features.isfinite().all().item<bool>(), who, ": features must be finite");
 }
 
-Tensor unit_rows(const Tensor& x) {
-  const auto wide = x.to(at::kFloat);
-  return wide / wide.norm(2, {1}, true).clamp_min(1e-12);
-}
-
 Tensor knn(const Tensor& features, const Tensor& labels, const Tensor& queries, const KnnOptions& options,
            bool leave_one_out) {
   const at::NoGradGuard no_grad;
@@ -35,11 +31,11 @@ Tensor knn(const Tensor& features, const Tensor& labels, const Tensor& queries, 
   const int64_t n = features.size(0), k = std::min(options.neighbours, n - (leave_one_out ? 1 : 0));
   SDG_CHECK(k >= 1, "k-NN: leaving one out of ", n, " rows leaves nothing");
   const int64_t classes = labels.max().item<int64_t>() + 1;
-  const auto keys = unit_rows(features).t();  // [F, N]
+  const auto keys = unit_rows(features.to(at::kFloat)).t();  // [F, N]
   const int64_t rows = std::max<int64_t>(1, kBlock / std::max(n, classes));
   std::vector<Tensor> named;
   for (int64_t begin = 0; begin < queries.size(0); begin += rows) {
-    auto cosine = unit_rows(queries.slice(0, begin, begin + rows)).mm(keys);  // [m, N]
+    auto cosine = unit_rows(queries.slice(0, begin, begin + rows).to(at::kFloat)).mm(keys);  // [m, N]
     if (leave_one_out)
       cosine.narrow(1, begin, cosine.size(0)).diagonal().fill_(-std::numeric_limits<float>::infinity());
     const auto [value, index] = cosine.topk(k, 1);  // [m, k]

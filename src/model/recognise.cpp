@@ -70,7 +70,7 @@ void read_head(Recognised& out, const Tensors& tensors) {
   if (!has_dims(tensors, "prototypes.weight", 2) || !has_dims(tensors, "projection_head.0.weight", 2)) return;
   const auto first = tensors.at("projection_head.0.weight");
   out.head = {tensors.at("prototypes.weight").size(0), first.size(0), first.size(1),
-              tensors.contains("feature_norm.running_mean")};
+              tensors.contains("feature_norm.running_mean"), tensors.contains("members.sum")};
 }
 
 void predict_noise(Recognised& out, flow::Path path) {
@@ -263,7 +263,7 @@ const std::vector<Recogniser>& recognisers() {
 }
 
 const std::vector<std::string>& head_names() {
-  static const std::vector<std::string> names = {"projection_head.", "prototypes.", "feature_norm."};
+  static const std::vector<std::string> names = {"projection_head.", "prototypes.", "feature_norm.", "members."};
   return names;
 }
 

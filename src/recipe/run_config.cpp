@@ -177,6 +177,15 @@ void shorten_warmup(RunConfig& config) {
   train.warmup = train.steps;
 }
 
+// The two options are easily taken for each other.
+void say_where_centroids_are_told(const ConditionOptions& condition) {
+  const auto source = condition.source;
+  const bool other = source == Source::kFile || source == Source::kKmeans || source == Source::kRecluster;
+  if (condition.token != Token::kCentroid || !other || condition.told == Told::kCentroid) return;
+  log::warning(cat("condition.token: centroid is for condition.source online and changes nothing here (source ",
+                   config::name(source), "); centroids of a file are told by condition.told=centroid"));
+}
+
 }  // namespace
 
 std::vector<std::string> config_names(const std::string& list) {
@@ -202,6 +211,7 @@ RunConfig load_config(const std::string& name, const std::vector<std::string>& o
   resolve_autoencoder(config);
   expand_paths(config);
   shorten_warmup(config);
+  say_where_centroids_are_told(config.condition);
   check_config(config);
   return config;
 }

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "sdg/core/error.h"
+#include "sdg/model/recognise.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
@@ -62,6 +63,27 @@ TEST_F(InitialWeights, OfAnotherConditionNeedNoPermission) {
       EXPECT_EQ(taken.provenance.verdict() == checkpoint::Verdict::kNo, from == "label");
       EXPECT_EQ(taken.fresh.empty() && taken.unused.empty(), from == to);
     }
+  }
+}
+
+TEST_F(InitialWeights, MayHaveMembersOfClustersOnOneSideAlone) {
+  const auto built = [&](const std::string& token) {
+    auto config = test::tiny_config(data_);
+    config.model.name = "dit-tiny/2";
+    test::named(config.condition.token, token);
+    return network::build_network(config, 0, at::kCPU);
+  };
+  for (const auto* from : {"scaled", "centroid"}) {
+    const auto whole = built(from).tensors("");
+    tensors::write_tensors(folder_ / "w.safetensors", {whole, {}});
+    const auto found = model::recognise(whole);
+    ASSERT_TRUE(found && found->head);
+    EXPECT_TRUE(found->unexpected.empty()) << from;
+    EXPECT_EQ(found->head->centroids, whole.contains("members.sum"));
+    auto network = built(std::string(from) == "scaled" ? "centroid" : "scaled");
+    const auto taken = convert::start_from(network, folder_ / "w.safetensors");
+    const auto& alone = whole.contains("members.sum") ? taken.unused : taken.fresh;
+    EXPECT_THAT(alone, ::testing::ElementsAre("members.sum", "members.weight"));
   }
 }
 

@@ -77,6 +77,24 @@ TEST(RunConfig, RulesBetweenOptionsAreChecked) {
   EXPECT_THAT(refusal({"train.bacth=3"}), HasSubstr("did you mean train.batch"));
 }
 
+TEST(RunConfig, CentroidsThatNobodyTellsAreSaid) {
+  std::vector<std::string> warnings;
+  log::set_sink([&](log::Level, std::string_view message) { warnings.emplace_back(message); });
+  const auto load = [](const std::vector<std::string>& more) {
+    std::vector<std::string> all{"condition.token=centroid"};
+    all.insert(all.end(), more.begin(), more.end());
+    recipe::load_config(SDG_SOURCE_DIR "/configs/digits.yaml", all);
+  };
+  load({});
+  load({"condition.source=label"});
+  load({"condition.source=file", "condition.file=x.safetensors", "condition.told=centroid"});
+  EXPECT_TRUE(warnings.empty());
+  load({"condition.source=recluster"});
+  log::set_sink({});
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings[0], HasSubstr("condition.token: centroid is for condition.source online"));
+}
+
 TEST(RunConfig, AWarmUpLongerThanTheRunIsShortenedToItWithAWarning) {
   std::vector<std::string> warnings;
   log::set_sink([&](log::Level level, std::string_view message) {

@@ -27,4 +27,7 @@ struct Score {
 std::vector<Score> score(const std::vector<Metric>& metrics, const Side& measured, const Side& reference,
                          const vision::FeatureExtractor& extractor, const ScoreOptions& options = {});
 
+/// Says by a warning that a covariance of so many images of `text` has no full rank; 0 images are none.
+void warn_of_few(const std::string& text, int64_t images, int64_t features);
+
 }  // namespace sdg::evaluate

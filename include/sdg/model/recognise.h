@@ -16,6 +16,7 @@ using Tensors = std::map<std::string, Tensor>;
 struct RecognisedHead {
   int64_t clusters = 0, hidden = 0, features = 0;  ///< prototypes, hidden width, width of its input
   bool standardize = false;                        ///< does it bring features to mean 0 and variance 1 first (ours)
+  bool centroids = false;                          ///< does it keep the mean of each cluster's members (ours)
 };
 
 struct Recognised {
