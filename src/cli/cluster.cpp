@@ -156,8 +156,9 @@ Outcome cluster_them(const Arguments& arguments, const conditions::FeatureCluste
 std::set<std::string> wanted_of(const Arguments& arguments) {
   const auto parts = parts_of(arguments.exported);
   for (const auto& name : parts)
-    SDG_CHECK_USAGE(name == "ids" || name == "probabilities" || name == "prototypes" || name == "embeddings",
-                    "--export: expected some of ids, probabilities, prototypes, embeddings, got ", name);
+    SDG_CHECK_USAGE(
+        name == "ids" || name == "probabilities" || name == "prototypes" || name == "embeddings" || name == "centroids",
+        "--export: expected some of ids, probabilities, prototypes, embeddings, centroids, got ", name);
   return {parts.begin(), parts.end()};
 }
 
@@ -239,10 +240,13 @@ int execute(const Arguments& arguments) {
   const double seconds = Seconds(std::chrono::steady_clock::now() - start).count();
   if (outcome.signal != 0) return 128 + outcome.signal;
   if (options.method == ClusterMethod::kHead) options.clusters = outcome.answer.prototypes.size(0);
+  Tensor centroids;
+  if (wanted.empty() || wanted.contains("centroids")) centroids = conditions::centroids_to_tell(outcome.answer);
   keep_only(wanted, options.clusters, outcome.answer);
-  tensors::write_tensors(arguments.out,
-                         conditions::answer_file(outcome.answer, std::string(config::name(options.method)),
-                                                 options.clusters, input.origin));
+  auto file = conditions::answer_file(outcome.answer, std::string(config::name(options.method)), options.clusters,
+                                      input.origin);
+  if (centroids.defined()) file.tensors["centroids"] = centroids;
+  tensors::write_tensors(arguments.out, file);
   print(arguments, options, outcome, input, seconds);
   say(cat("wrote ", arguments.out,
           ": train on it with --set condition.source=file --set condition.file=", arguments.out));
@@ -265,7 +269,8 @@ void declare_own(CLI::App& app, Arguments& arguments) {
       ->take_all();
   app.add_option("--out", arguments.out, "file to write; condition.source file takes it")->type_name("FILE");
   app.add_option("--export", arguments.exported,
-                 "what to write of ids, probabilities, prototypes, embeddings, with commas; default: all")
+                 "what to write of ids, probabilities, prototypes, embeddings, centroids (the mean embedding of each "
+                 "cluster, for condition.told=centroid), with commas; default: all")
       ->type_name("NAME,...");
   app.add_option("--state", arguments.state,
                  "where a learning method stores itself, and goes on from; default: beside --out, .state.safetensors")

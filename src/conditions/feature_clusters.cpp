@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <unordered_set>
 
 #include "sdg/cludi/trainer.h"
@@ -9,6 +10,7 @@
 #include "sdg/core/error.h"
 #include "sdg/core/finite.h"
 #include "sdg/core/log.h"
+#include "sdg/core/unit_rows.h"
 #include "sdg/io/digest.h"
 
 namespace sdg::conditions {
@@ -79,6 +81,13 @@ cluster::Answer kmeans_answer(const Tensor& features, const FeatureClustering& o
   const auto ids = found.assignments.cpu();
   if (figures) *figures = {ids, options.clusters, found.inertia, found.iterations};
   return {ids, Tensor(), found.centroids.cpu(), x.cpu()};
+}
+
+Tensor centroids_to_tell(const cluster::Answer& answer) {
+  const auto& rows = answer.embeddings;
+  const auto sums = at::zeros_like(answer.prototypes).index_add_(0, answer.ids, rows);
+  const auto counts = at::bincount(answer.ids, {}, sums.size(0)).unsqueeze(1);
+  return unit_rows(at::where(counts.gt(0), sums, answer.prototypes)) * std::sqrt(static_cast<double>(sums.size(1)));
 }
 
 Tensor sure_probabilities(const Tensor& ids, int64_t clusters) {

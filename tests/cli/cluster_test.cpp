@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "cli/tiny_program.h"
@@ -72,6 +73,21 @@ TEST_F(Cluster, ClustersOfCludiGuideATraining) {
   ASSERT_EQ(trained.code, 0) << trained.err;
   EXPECT_THAT(sdg("audit guided").out, HasSubstr("ids.safetensors"));
   EXPECT_EQ(sdg("sample --run guided --cluster 3 --guidance 2 --count 4 --out drawn").code, 0);
+}
+
+TEST_F(Cluster, CentroidsAreMeanEmbeddingsOfTheLengthOfTokens) {
+  cluster("--clusters 10 --method sinkhorn --out c.safetensors");
+  const auto file = tensors::read_tensors(folder_ / "c.safetensors");
+  const auto &ids = file.at("ids"), &rows = file.at("embeddings");
+  int64_t with_rows = 0;
+  for (int64_t k = 0; k < 10; ++k) {
+    const auto own = rows.index_select(0, ids.eq(k).nonzero().squeeze(1));
+    with_rows += own.size(0) > 0 ? 1 : 0;
+    const auto mean = (own.size(0) > 0 ? own.to(at::kDouble).mean(0) : file.at("prototypes")[k].to(at::kDouble));
+    const auto expected = mean / mean.norm() * std::sqrt(static_cast<double>(rows.size(1)));
+    EXPECT_LT((file.at("centroids")[k] - expected).abs().max().item<double>(), 1e-5) << k;
+  }
+  EXPECT_GT(with_rows, 2);
 }
 
 TEST_F(Cluster, GoesOnWhereItStoppedBitForBit) {

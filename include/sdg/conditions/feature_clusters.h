@@ -49,6 +49,11 @@ cluster::Answer kmeans_answer(const Tensor& features, const FeatureClustering& o
 /// [N, K] float32: 1 at each row's cluster, 0 elsewhere.
 Tensor sure_probabilities(const Tensor& ids, int64_t clusters);
 
+/// [K, P] the mean embedding of each cluster's rows, of a cluster without rows the prototype, all of the length
+/// sqrt(P), the tokens' own: for condition.told centroid, as condition.token centroid tells clusters that are found in
+/// the run.
+Tensor centroids_to_tell(const cluster::Answer& answer);
+
 /// The learning methods (cludi, sinkhorn) as they begin.
 std::unique_ptr<cluster::Learned> learner_for(const Tensor& features, const FeatureClustering& options);
 

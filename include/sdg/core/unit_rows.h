@@ -5,8 +5,8 @@
 
 namespace sdg {
 
-/// x [..., D] with rows of length 1, whatever their scale: also where squares of their numbers are too large or too small
-/// for the type. Rows of zeros stay.
+/// x [..., D] with rows of length 1, whatever their scale: also where squares of their numbers are too large or too
+/// small for the type. Rows of zeros stay.
 inline Tensor unit_rows(const Tensor& x) {
   const auto length = x.norm(2, {-1}, /*keepdim=*/true);
   const auto largest = x.abs().amax({-1}, /*keepdim=*/true);
