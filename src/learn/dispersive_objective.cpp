@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "learn/number_text.h"
-#include "learn/taken.h"
 #include "sdg/core/error.h"
 #include "sdg/learn/step_result.h"
 
@@ -43,9 +42,7 @@ std::vector<Tensor> DispersiveObjective::after_pass(Shard& shard) {
 }
 
 void DispersiveObjective::take(const Shard& shard, std::vector<Tensor> computed) {
-  const auto loss = figure_of(shard, computed.back());
-  computed.pop_back();
-  sum_.add(shard, loss, std::move(computed));
+  sum_.add_with_loss(shard, std::move(computed));
 }
 
 Contribution DispersiveObjective::join(StepResult& result) {

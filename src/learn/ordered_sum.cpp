@@ -106,6 +106,12 @@ void OrderedSum::add(const Shard& shard, const Figure& loss, std::vector<Tensor>
   add(shard.number, loss, std::move(gradients));
 }
 
+void OrderedSum::add_with_loss(const Shard& shard, std::vector<Tensor> computed) {
+  const auto loss = figure_of(shard, computed.back());
+  computed.pop_back();
+  add(shard, loss, std::move(computed));
+}
+
 void OrderedSum::include(const Part& part) {
   const at::NoGradGuard no_grad;
   sum_.loss = sum_.loss.plus(part.loss);

@@ -42,6 +42,8 @@ class OrderedSum {
   void add(int64_t number, const Figure& loss, std::vector<Tensor> gradients);
   /// The same of gradients that were computed of `shard`: of one that is lent copies wait.
   void add(const Shard& shard, const Figure& loss, std::vector<Tensor> gradients);
+  /// The same of gradients with their loss, a scalar, behind them.
+  void add_with_loss(const Shard& shard, std::vector<Tensor> computed);
   /// After all shards, on all ranks together: the sum, of the part of the flat tensor that this rank steps
   /// (LearnerState::stepped). What belongs to parameters that no gradient was given for is zero.
   Contribution take();
