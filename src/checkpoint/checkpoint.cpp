@@ -149,6 +149,8 @@ Trained load_trained(const std::filesystem::path& checkpoint, const at::Device& 
   if (trained.network.head) {
     for (auto& parameter : trained.network.head->parameters()) parameter.requires_grad_(false);
   }
+  if (trained.network.head && file.metadata.contains("rest_step"))
+    trained.network.rested = file.at("kept_clusters", trained.path);
   const auto prior = file.tensors.find("prior");
   const auto change = file.metadata.find("change_step");
   const auto conditions_from =

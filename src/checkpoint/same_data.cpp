@@ -33,7 +33,8 @@ data::Changes changes_to_older(const CheckpointInfo& before, const data::Fingerp
 
 bool by_position(const recipe::RunConfig& config) {
   const auto facts = recipe::facts_of(config);
-  return facts.indices && !facts.labels;
+  const bool kept = facts.online && (config.cluster.refresh < 1 || config.cluster.end < 1);
+  return kept || (facts.indices && !facts.labels);
 }
 
 }  // namespace

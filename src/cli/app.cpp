@@ -40,10 +40,29 @@ void check_command_name(const std::string& name) {
       cat("unknown command ", name, meant.empty() ? "" : "; did you mean " + meant + "?", "; see sdg --help"));
 }
 
+// Of the first word that the command took for no option of its own.
+std::string suggestion(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const auto* option : command.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back(name);
+  }
+  for (const auto& word : command.remaining()) {
+    if (!word.starts_with("--")) continue;
+    const auto meant = config::closest(word.substr(2, word.find('=') - 2), names);
+    return meant.empty() ? "" : cat("; did you mean --", meant, "?");
+  }
+  return "";
+}
+
 int parse_error(const CLI::App& app, const CLI::ParseError& error) {
   if (!is_first_rank()) return error.get_exit_code() == 0 ? 0 : kUsage;
   if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-  return report(cat(error.what(), "; see sdg --help"), kUsage);
+  const auto parsed = app.get_subcommands();
+  if (parsed.empty()) return report(cat(error.what(), "; see sdg --help"), kUsage);
+  const auto& command = *parsed.front();
+  return report(
+      cat(command.get_name(), ": ", error.what(), suggestion(command), "; see sdg ", command.get_name(), " --help"),
+      kUsage);
 }
 
 int code_of(const std::exception& error) {
@@ -66,6 +85,17 @@ const std::vector<Command>& commands() {
 
 namespace {
 
+// In the order that CLI11 takes. The -- that torchrun wants before its command is understood by launch too.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (!words.empty() && words.front() == "launch") {
+    const auto dashes = std::find(words.begin(), words.end(), "--");
+    if (dashes != words.end()) words.erase(dashes);
+  }
+  std::reverse(words.begin(), words.end());
+  return words;
+}
+
 int run_command(int argc, char** argv) {
   // Parallelism comes from work split over core/parallel.h: kernels with a pool of their own would spin against it.
   at::set_num_threads(1);
@@ -84,7 +114,7 @@ int run_command(int argc, char** argv) {
   }
   try {
     if (argc > 1) check_command_name(argv[1]);
-    app.parse(argc, argv);
+    app.parse(words_of(argc, argv));
   } catch (const CLI::ParseError& error) {
     return parse_error(app, error);
   } catch (const UsageError& error) {

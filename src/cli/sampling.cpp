@@ -66,6 +66,9 @@ Tensor clusters_seen_in(const std::string& flag, const std::string& text, const 
     SDG_CHECK_USAGE(!trained.info.latents, flag,
                     ": this run was trained on latents; name the number of a training "
                     "image, or encode the file first");
+    SDG_CHECK_USAGE(!trained.network.rested.defined(), flag,
+                    ": the clusters of this run rest (cluster.end), and the network has moved on since: it cannot tell "
+                    "that of another picture; name the number of a training image");
     options.path = text;
     options.format = data::Format::kImage;
     index = 0;

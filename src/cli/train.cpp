@@ -102,6 +102,7 @@ std::string note_of(const run::StepReport& report) {
                   report.result.conditioned ? ", guiding" : "");
     note += text;
   }
+  if (report.result.resting) note += cat("  clusters rest", report.result.conditioned ? ", guiding" : "");
   if (report.measured) {
     std::snprintf(text, sizeof text, "%.3f", report.measured->value);
     note += cat("  ", report.measured->name, " ", text, report.measured->lowest ? " (lowest)" : "");

@@ -120,7 +120,7 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
   fields("refresh", &options.refresh,
          {.help = "Share of each batch that the teacher and the head look at. The other images keep the cluster of "
                   "their last look, and one that never had a look gets one once conditions are given. A share saves as "
-                  "much of clustering's FLOP; what it costs in quality was not measured yet.",
+                  "much of clustering's FLOP.",
           .unit = "fraction",
           .min = 0.01,
           .max = 1,
@@ -140,6 +140,16 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
           .min = 0,
           .max = 1,
           .resume = config::Resume::kSaid});
+  fields(
+      "end", &options.end,
+      {.help = "After this share of the steps the clusters rest: each image keeps the one of its last look (one that "
+               "had none gets a look when it comes), the head stays as it is, and a step costs what it costs with "
+               "labels. 1: never.",
+       .unit = "share of steps",
+       .min = 0,
+       .max = 1,
+       .resume = config::Resume::kSaid,
+       .later = true});
 }
 }  // namespace
 

@@ -13,6 +13,10 @@ cluster::Answer online_answer(const checkpoint::Trained& trained, const Tensor& 
   const auto& config = trained.info.config;
   SDG_CHECK_USAGE(head, trained.path, ": has no head: its condition.source is ", config::name(config.condition.source));
   SDG_CHECK_USAGE(!network::patch_level(config), trained.path, ": its head clusters patches, not images");
+  SDG_CHECK_USAGE(
+      !trained.network.rested.defined(), trained.path,
+      ": its clusters rest (cluster.end), and the features have moved on since: the head's answers would be "
+      "others. `sdg clusters` writes those of the training images");
   const auto width = head->options().feature_dim;
   SDG_CHECK(features.dim() == 2 && features.size(1) == width, trained.path, ": its head takes features of width ",
             width, ", got ", to_string(features.sizes()));

@@ -13,7 +13,8 @@ Beginnings::Beginnings(const recipe::RunConfig& config)
     : conditions_possible_(recipe::facts_of(config).conditions),
       online_(recipe::facts_of(config).online),
       head_(network::cluster_step(config)),
-      conditions_(network::change_step(config)) {}
+      conditions_(network::change_step(config)),
+      rest_(network::rest_step(config)) {}
 
 void Beginnings::begin_now(int64_t steps_done) {
   conditions_ = steps_done;
@@ -22,6 +23,7 @@ void Beginnings::begin_now(int64_t steps_done) {
 
 void Beginnings::save(tensors::TensorFile& file, int64_t steps_done) const {
   file.metadata["cluster_step"] = std::to_string(head_);
+  if (resting(steps_done)) file.metadata["rest_step"] = std::to_string(rest_);
   file.metadata["change_step"] = std::to_string(conditions_);
   file.metadata["change_came"] = steps_done > conditions_ || came_early_ ? "yes" : "no";
 }
@@ -37,6 +39,8 @@ void Beginnings::load(const tensors::TensorFile& file, const std::string& where,
     }
   };
   if (const auto from = stored("cluster_step"); from >= 0 && from < steps_done) head_ = from;
+  // Rest of a run that goes on without cluster.end is over.
+  if (const auto from = stored("rest_step"); rest_ >= 0 && from >= 0) rest_ = from;
   const auto came = file.metadata.find("change_came");
   if (came != file.metadata.end() && came->second == "yes") {
     conditions_ = stored("change_step");

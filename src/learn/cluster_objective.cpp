@@ -47,7 +47,8 @@ ClusterObjective::ClusterObjective(LearnerState& state, int64_t images)
       gathered_(worth_gathering(state)),
       queue_(queue_rows(state.config, patches_of(state)), state.student.head->options().dim, state.device),
       agreement_(images, patches_of(state)) {
-  if (options().refresh < 1) kept_ = at::full({images, patches_of(state)}, -1, at::kInt);
+  const bool patches = network::patch_level(state.config);
+  if (options().refresh < 1 || options().end < 1) kept_ = KeptClusters(images, patches ? patches_of(state) : 0);
 }
 
 ClusterObjective::~ClusterObjective() = default;
@@ -65,15 +66,14 @@ bool ClusterObjective::needs_teacher() const {
 // Which images of the shard are looked at.
 void ClusterObjective::choose(const Shard& shard) {
   auto& part = part_of(shard);
-  if (!kept_.defined()) return;
+  if (!kept_.keeps()) return;
   part.index.clear();
-  const double share = options().refresh;
-  const auto* kept = kept_.const_data_ptr<int>();
+  const double share = state_.resting() ? 0 : options().refresh;
   const auto upto = [&](int64_t sample) { return std::floor(static_cast<double>(sample) * share); };
   std::vector<int64_t> rows;
   for (size_t i = 0; i < shard.index.size(); ++i) {
     const bool due = upto(shard.sample[i] + 1) > upto(shard.sample[i]);
-    const bool wanted = state_.conditioned() && kept[shard.index[i] * kept_.size(1)] < 0;
+    const bool wanted = state_.conditioned() && !kept_.has(shard.index[i]);
     if (!due && !wanted) continue;
     rows.push_back(static_cast<int64_t>(i));
     part.index.push_back(shard.index[i]);
@@ -104,12 +104,10 @@ void ClusterObjective::before_pass(Shard& shard) {
   }
   part.ids = part.teacher_scores.argmax(1);
   if (network::patch_level(state_.config)) part.ids = part.ids.view({x.size(0), patches_of(state_)});
-  if (!kept_.defined()) {
+  if (!kept_.keeps()) {
     shard.ids = part.ids;
   } else if (state_.conditioned()) {
-    auto ids = kept_.index_select(0, at::tensor(shard.index)).to(at::kLong);  // [n, L]
-    if (!network::patch_level(state_.config)) ids = ids.squeeze(1);
-    shard.ids = ids.to(state_.device);
+    shard.ids = kept_.of(shard.index).to(state_.device);  // [n] or [n, L]
     if (part.looked.defined()) {
       shard.ids.index_copy_(0, part.looked.to(state_.device), part.ids);
     } else {
@@ -125,7 +123,7 @@ std::vector<Tensor> ClusterObjective::after_pass(Shard& shard) {
 
 void ClusterObjective::take(const Shard& shard, std::vector<Tensor> computed) {
   auto& part = part_of(shard);
-  if (!kept_.defined()) part.index = shard.index;
+  if (!kept_.keeps()) part.index = shard.index;
   const std::array members{&part.teacher_scores, &part.teacher_embedding, &part.features, &part.t, &part.ids};
   for (size_t i = 0; i < members.size(); ++i) *members[i] = kept(shard, computed[i]);
 }
@@ -175,9 +173,10 @@ Tensor ClusterObjective::losses_of(const Tensor& scores, const cluster::Sinkhorn
 }
 
 Contribution ClusterObjective::join(StepResult& result) {
+  if (state_.resting()) return {};
   auto& head = state_.student.head;
   // A small share of a small batch may hold too few rows for the head's statistics.
-  if (kept_.defined() && head_ranks().sum(joined(&Part::features).size(0)) < 2) return {};
+  if (kept_.keeps() && head_ranks().sum(joined(&Part::features).size(0)) < 2) return {};
   guard_ = std::make_unique<HeadGuard>(head);
   Contribution out;
   try {
@@ -284,11 +283,17 @@ void ClusterObjective::keep(const data::Batch& /*batch*/, StepResult& result) {
     const auto of_all = of_all_ranks(at::tensor(index, at::kLong), rows).contiguous();
     const auto ids = of_all_ranks(own_joined(&Part::ids), rows);
     index.assign(of_all.const_data_ptr<int64_t>(), of_all.const_data_ptr<int64_t>() + of_all.numel());
-    follow_members(ids, result);
+    if (!state_.resting()) follow_members(ids, result);
     watch_agreement(index, ids, result);
-    remember(index, ids);
+    if (kept_.keeps()) kept_.remember(index, ids);
   }
+  show_rested(state_.steps_done + 1);
   parts_.clear();
+}
+
+// Whoever asks the teacher for clusters is answered with those that conditions are.
+void ClusterObjective::show_rested(int64_t steps_done) {
+  state_.teacher.rested = state_.beginnings.resting(steps_done) ? kept_.all() : Tensor();
 }
 
 void ClusterObjective::settled(size_t undone) {
@@ -331,19 +336,10 @@ void ClusterObjective::watch_agreement(const std::vector<int64_t>& index, const 
   }
 }
 
-void ClusterObjective::remember(const std::vector<int64_t>& index, const Tensor& ids) {
-  if (!kept_.defined()) return;
-  const auto width = kept_.size(1);
-  const auto clusters = ids.to(at::kCPU).reshape({-1, width}).to(at::kInt).contiguous();
-  const auto* rows = clusters.const_data_ptr<int>();
-  for (size_t i = 0; i < index.size(); ++i, rows += width)
-    std::copy(rows, rows + width, kept_.data_ptr<int>() + index[i] * width);
-}
-
 void ClusterObjective::save(tensors::TensorFile& file) const {
   file.tensors["agreement.memory"] = agreement_.memory();
   file.tensors["agreement.figures"] = agreement_.figures();
-  if (kept_.defined()) file.tensors["kept_clusters"] = kept_;
+  kept_.save(file);
   if (queue_.capacity() == 0) return;
   file.tensors["queue"] = queue_.data();
   file.tensors["queue_seen"] = at::scalar_tensor(queue_.seen(), at::kLong);
@@ -352,7 +348,8 @@ void ClusterObjective::save(tensors::TensorFile& file) const {
 void ClusterObjective::load(const tensors::TensorFile& file, const std::string& where) {
   if (file.tensors.count("agreement.memory"))
     agreement_.restore(file.at("agreement.memory", where), file.at("agreement.figures", where));
-  if (kept_.defined() && file.tensors.count("kept_clusters")) restore(kept_, file, "kept_clusters", where);
+  kept_.load(file, where);
+  show_rested(state_.steps_done);
   if (queue_.capacity() > 0 && file.tensors.count("queue"))
     queue_.restore(file.at("queue", where), file.at("queue_seen", where).item<int64_t>());
 }

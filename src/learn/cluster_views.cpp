@@ -16,6 +16,7 @@ class TwoViews : public ClusterObjective {
 
   void before_pass(Shard& shard) override {
     ClusterObjective::before_pass(shard);
+    if (state_.resting()) return;
     auto& part = part_of(shard);
     const auto x = looked_at(shard, shard.x);
     const auto eps = looked_at(shard, shard.draws.head_eps);
@@ -46,10 +47,12 @@ class OneView : public ClusterObjective {
 
   void before_pass(Shard& shard) override {
     ClusterObjective::before_pass(shard);
+    if (state_.resting()) return;
     shard.forward.feature_depth = network::feature_depth(state_.config, *state_.student.model);
     shard.keep_graph |= options().backbone > 0;
   }
   std::vector<Tensor> after_pass(Shard& shard) override {
+    if (state_.resting()) return ClusterObjective::after_pass(shard);
     auto& part = part_of(shard);
     const auto& tokens = shard.output.features;  // [n, T, D]
     part.features = network::pool_tokens(state_.config, options().backbone > 0 ? tokens : tokens.detach(),

@@ -33,6 +33,23 @@ class Undo {
   std::vector<Objective*> objectives_;
 };
 
+// Where clusters rest, the optimizer's momentum and decay would go on moving the head.
+class HeadAtRest {
+ public:
+  /// `values` of the head, or nothing.
+  explicit HeadAtRest(const Tensor& values) : values_(values) {
+    if (values.defined()) before_ = values.clone();
+  }
+  ~HeadAtRest() {
+    if (values_.defined()) values_.copy_(before_);
+  }
+  HeadAtRest(const HeadAtRest&) = delete;
+  HeadAtRest& operator=(const HeadAtRest&) = delete;
+
+ private:
+  Tensor values_, before_;
+};
+
 network::Network training_network(const recipe::RunConfig& config, int64_t classes, const at::Device& device,
                                   const std::shared_ptr<const network::StoredConditions>& stored,
                                   const AlignmentTarget* target) {
@@ -234,6 +251,7 @@ StepResult Learner::step(const data::Batch& batch) {
 
   StepResult result;
   result.conditioned = conditioned();
+  result.resting = state_.resting();
   if (ids.front().defined()) result.ids = at::cat(ids);
   std::vector<Contribution> contributions;
   try {
@@ -271,9 +289,10 @@ StepResult Learner::step(const data::Batch& batch) {
 
 void Learner::step_weights(StepResult& result, const std::vector<Contribution>& contributions) {
   result.lr = learning_rate(state_.config.train, state_.steps_done, state_.student.model->dim());
+  auto& values = state_.flat.values();
+  const HeadAtRest head(state_.resting() ? values.slice(0, state_.model_size) : Tensor());
   if (state_.no_waiting) return update_unless_bad(result, contributions);
   const auto own = state_.stepped();
-  auto& values = state_.flat.values();
   result.grad_norm = optimizer_.step(values.narrow(0, own.begin, own.size()), result.gradient, result.lr);
   if (state_.sharded) gather_slices(values, values.narrow(0, own.begin, own.size()), state_.slices, state_.reducer);
 }
@@ -337,10 +356,10 @@ void Learner::load(const tensors::TensorFile& file, const std::string& where) {
   restore(optimizer_.steps_done, file, "optimizer.step", where);
   averages_.load(state_, file, where);
   prior_.load(file, where);
-  for (const auto& objective : objectives_) objective->load(file, where);
-  if (keeps_ids() && file.tensors.count("ids")) set_ids(file.tensors.at("ids"));
   state_.steps_done = std::stoll(file.metadata.at("step"));
   state_.beginnings.load(file, where, state_.steps_done);
+  for (const auto& objective : objectives_) objective->load(file, where);
+  if (keeps_ids() && file.tensors.count("ids")) set_ids(file.tensors.at("ids"));
 }
 
 // Indices that training itself makes are part of its state.

@@ -87,6 +87,7 @@ RecordedPasses::Computed RecordedPasses::operator()(Shard& shard, const Stage& s
 std::string why_not_recorded(const recipe::RunConfig& config) {
   const bool online = recipe::facts_of(config).online;
   if (online && config.cluster.refresh < 1) return "cluster.refresh below 1 keeps clusters on the host";
+  if (online && config.cluster.end < 1) return "cluster.end keeps clusters on the host";
   if (online && config.cluster.backbone > 0) return "cluster.backbone takes gradients after the passes";
   if (config.align.with_another()) return "align.extractor asks another network";
   return {};

@@ -34,6 +34,39 @@ Tensor chunk_features(const recipe::RunConfig& config, const Network& network, c
   return features_at(config, network, x, eps, t);
 }
 
+Tensor ask_head(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
+                const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
+                Reducer& reducer) {
+  auto head = network.head;  // a handle: forward is not const in LibTorch
+  const bool patches = patch_level(config);
+  const auto none = patches ? at::empty({0, network.model->patch_tokens()}, at::kLong) : at::empty({0}, at::kLong);
+  return by_chunks(indices, none, device, progress, reducer, [&](const std::vector<int64_t>& chunk) {
+    const at::NoGradGuard no_grad;
+    const auto ids = head->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
+    return patches ? ids.view({static_cast<int64_t>(chunk.size()), -1}) : ids;  // [n] or [n, L]
+  });
+}
+
+// Those that rest, and of images that never had a look what the head says.
+Tensor rested_clusters(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
+                       const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
+                       Reducer& reducer) {
+  SDG_CHECK(dataset.size() == network.rested.size(0), "clusters rest for the ", network.rested.size(0),
+            " training images, got a data set of ", dataset.size());
+  auto ids = network.rested.index_select(0, at::tensor(indices, at::kLong)).to(at::kLong);  // [n, L or 1]
+  std::vector<int64_t> rows, missing;
+  for (size_t i = 0; i < indices.size(); ++i) {
+    if (ids[static_cast<int64_t>(i)][0].item<int64_t>() >= 0) continue;
+    rows.push_back(static_cast<int64_t>(i));
+    missing.push_back(indices[i]);
+  }
+  if (!rows.empty()) {
+    const auto said = ask_head(config, network, dataset, missing, device, progress, reducer);
+    ids.index_copy_(0, at::tensor(rows, at::kLong), said.view({-1, ids.size(1)}));
+  }
+  return patch_level(config) ? ids : ids.squeeze(1);
+}
+
 }  // namespace
 
 Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device) {
@@ -44,14 +77,8 @@ Tensor assign_clusters(const recipe::RunConfig& config, const Network& network, 
                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress,
                        Reducer& reducer) {
   SDG_CHECK(network.head, "assign_clusters: this network has no prototypes");
-  auto head = network.head;  // a handle: forward is not const in LibTorch
-  const bool patches = patch_level(config);
-  const auto none = patches ? at::empty({0, network.model->patch_tokens()}, at::kLong) : at::empty({0}, at::kLong);
-  return by_chunks(indices, none, device, progress, reducer, [&](const std::vector<int64_t>& chunk) {
-    const at::NoGradGuard no_grad;
-    const auto ids = head->forward(chunk_features(config, network, dataset, chunk, device)).scores.argmax(1).cpu();
-    return patches ? ids.view({static_cast<int64_t>(chunk.size()), -1}) : ids;  // [n] or [n, L]
-  });
+  if (network.rested.defined()) return rested_clusters(config, network, dataset, indices, device, progress, reducer);
+  return ask_head(config, network, dataset, indices, device, progress, reducer);
 }
 
 std::vector<int64_t> evaluation_subset(int64_t size, int64_t limit, uint64_t seed) {

@@ -44,7 +44,7 @@ int64_t activation_bytes(const recipe::RunConfig& config, const model::VelocityM
   return config.model.activation_checkpointing ? values * kFloat + largest * inside : values * inside;
 }
 
-// FLOP of a step over the whole batch.
+// FLOP of a step over the whole batch, on average over the run.
 double step_flop(const recipe::RunConfig& config, const model::VelocityModel& model, int64_t head) {
   const double images = static_cast<double>(config.train.batch), pass = 2 * static_cast<double>(model.macs());
   constexpr double kBackward = 2;  // in forward passes
@@ -62,8 +62,9 @@ double step_flop(const recipe::RunConfig& config, const model::VelocityModel& mo
   const double own_look = !two ? 0 : cluster.backbone > 0 ? look * (1 + kBackward) : look;
   const double rows = patch_level(config) ? static_cast<double>(model.patch_tokens()) : 1;
   const double head_pass = 2 * static_cast<double>(head) * rows;
-  flop += images * cluster.refresh * (look + own_look + head_pass);
-  flop += images * (two ? cluster.refresh : 1) * head_pass * (1 + kBackward);
+  const double share = cluster.end - cluster.start;  // of the steps
+  flop += share * images * cluster.refresh * (look + own_look + head_pass);
+  flop += share * images * (two ? cluster.refresh : 1) * head_pass * (1 + kBackward);
   return flop;
 }
 
@@ -147,7 +148,7 @@ Cost estimate_cost(const recipe::RunConfig& config, const Machine& machine, cons
   cost.shard_bytes = whole * (under_way + (head > 0 && config.cluster.backbone > 0 ? 1 : 0));
   if (train.precision == Precision::kBf16) cost.cast_bytes = (cost.parameters - head) * kHalf;
   cost.activation_bytes = cost.at_once * activation_bytes(config, model);
-  if (head > 0 && config.cluster.refresh < 1)
+  if (head > 0 && (config.cluster.refresh < 1 || config.cluster.end < 1))
     cost.kept_bytes =
         cost.images * (patch_level(config) ? model.patch_tokens() : 1) * static_cast<int64_t>(sizeof(int));
   cost.step_flop = step_flop(config, model, head);

@@ -255,6 +255,11 @@ int64_t cluster_step(const recipe::RunConfig& config) {
   return std::llround(config.cluster.start * static_cast<double>(config.train.steps));
 }
 
+int64_t rest_step(const recipe::RunConfig& config) {
+  if (!recipe::facts_of(config).online || config.cluster.end >= 1) return -1;
+  return std::llround(config.cluster.end * static_cast<double>(config.train.steps));
+}
+
 int64_t guided_step(const recipe::RunConfig& config) {
   return std::llround(config.guided.start * static_cast<double>(config.train.steps));
 }

@@ -6,6 +6,9 @@
 #include "sdg/config/names.h"
 #include "sdg/config/write.h"
 #include "sdg/core/error.h"
+#include "sdg/core/rng.h"
+#include "sdg/data/dataset.h"
+#include "sdg/network/assign.h"
 #include "support/python.h"
 #include "support/tiny_run.h"
 
@@ -48,6 +51,32 @@ TEST_F(Checkpoint, HasNoPriorBeforeConditionsBegin) {
   EXPECT_FALSE(checkpoint::load_trained(trained("online", 4), at::kCPU).prior.defined());
   EXPECT_TRUE(checkpoint::load_trained(trained("online", 5), at::kCPU).prior.defined());
   EXPECT_FALSE(checkpoint::load_trained(trained("none"), at::kCPU).prior.defined());
+}
+
+TEST_F(Checkpoint, OfARunWhoseClustersRestAnswersWithTheKeptOnes) {
+  auto config = test::tiny_config(data_);
+  config.cluster.end = 0.5;
+  const auto path = test::train_quietly(config, folder_ / "rests").checkpoint;
+  const auto kept = tensors::read_tensors(path).at("kept_clusters").squeeze(1).to(at::kLong);
+  ASSERT_GE(kept.min().item<int64_t>(), 0);
+  const auto read = checkpoint::load_trained(path, at::kCPU);
+  const auto opened = data::open_data(config.data, "");
+  const data::Dataset dataset(opened, config.data);
+  const std::vector<int64_t> some{3, 39, 0, 17};
+  EXPECT_TRUE(at::equal(network::assign_clusters(config, read.network, dataset, some, at::kCPU),
+                        kept.index_select(0, at::tensor(some))));
+  auto asked = read.network;  // the head, were it asked
+  asked.rested = Tensor();
+  const auto all = rng::consecutive(0, dataset.size());
+  const auto said = network::assign_clusters(config, asked, dataset, all, at::kCPU);
+  EXPECT_FALSE(at::equal(said, kept)) << "tests nothing";
+  // One that never had a look is answered by the head.
+  asked.rested = read.network.rested.clone();
+  asked.rested[17] = -1;
+  EXPECT_EQ(network::assign_clusters(config, asked, dataset, some, at::kCPU)[3].item<int64_t>(),
+            said[17].item<int64_t>());
+  EXPECT_FALSE(checkpoint::load_trained(test::train_quietly(config, folder_ / "begun", 4).checkpoint, at::kCPU)
+                   .network.rested.defined());
 }
 
 TEST_F(Checkpoint, OfALabelRunSaysThatLabelsWereReadAndKeepsTheirShares) {

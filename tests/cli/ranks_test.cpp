@@ -158,6 +158,7 @@ TEST_F(Ranks, ThatCannotWorkTogetherSaySoInOneLine) {
   test::expect_failure(sdg("launch -n 3 train --run run " + kRanks + "--set train.batch=2"), 2,
                        "train.batch: 2 images for 3 ranks");
   test::expect_failure(sdg("launch -n 2 train --no-such-option"), 2, "--no-such-option");
+  test::expect_failure(sdg("launch -n 2 -- train --no-such-option"), 2, "train: ");  // as torchrun has it
   test::expect_failure(sdg("launch -n 2 audit --run run"), 2, "sdg audit is done by one process, and 2 were started");
   test::expect_failure(sdg("launch -n 2"), 2, "no command to start");
   EXPECT_FALSE(fs::exists(folder_ / "run"));

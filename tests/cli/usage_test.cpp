@@ -35,6 +35,8 @@ TEST_F(Program, AMisspeltOptionIsAnsweredWithTheRightOne) {
   expect_failure(sdg("train --set train.bacth=3"), 2, "did you mean train.batch?");
   expect_failure(sdg("train --set train.batch=many"), 2, "train.batch");
   expect_failure(sdg("train --config digitz.yaml"), 2, "digits");
+  expect_failure(sdg("sample --guidence 2"), 2, "did you mean --guidance?; see sdg sample --help");
+  expect_failure(sdg("sample --stpes=25"), 2, "did you mean --steps?");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
 }
 

@@ -169,6 +169,13 @@ TEST(LearnerRanks, WithARefreshedShare) {
   expect_the_same_training(config, {{6, 6}, {1, 11}, {5, 1, 4, 2}});
 }
 
+TEST(LearnerRanks, WithClustersThatRest) {
+  auto config = config_of("two");
+  config.cluster.end = 0.5;
+  test::named(config.condition.token, "centroid");
+  expect_the_same_training(config, {{6, 6}, {1, 11}, {5, 1, 4, 2}});
+}
+
 // Of few images in the window most ranks have none at some step, and some steps have none at all.
 TEST(LearnerRanks, WithOneViewInANarrowWindow) {
   auto config = config_of("one");

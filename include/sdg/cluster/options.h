@@ -65,6 +65,7 @@ struct ClusterOptions {
   bool early_exit = true;
   double refresh = 1;
   double start = 0;
+  double end = 1;
   Averaging averaging = Averaging::kBatch;
   Assign assign = Assign::kSinkhorn;
   Balance balance = Balance::kWindow;

@@ -6,7 +6,8 @@
 
 namespace sdg::learn {
 
-/// From which step on the head learns, and from which on the network gets conditions. Steps count from 0.
+/// From which step on the head learns, from which on the network gets conditions, and from which on clusters rest.
+/// Steps count from 0.
 class Beginnings {
  public:
   explicit Beginnings(const recipe::RunConfig& config);
@@ -14,6 +15,9 @@ class Beginnings {
   /// Does the step after `steps_done` give conditions, and does it train the head?
   bool conditioned(int64_t steps_done) const { return conditions_possible_ && steps_done >= conditions_; }
   bool clustering(int64_t steps_done) const { return online_ && steps_done >= head_; }
+
+  /// Do clusters rest in that step (cluster.end)?
+  bool resting(int64_t steps_done) const { return online_ && rest_ >= 0 && steps_done >= rest_; }
 
   int64_t head() const { return head_; }
   /// As far as known: with condition.stable it may still come earlier.
@@ -29,6 +33,7 @@ class Beginnings {
  private:
   bool conditions_possible_, online_;
   int64_t head_, conditions_;
+  int64_t rest_;  // -1: never
   bool came_early_ = false;
 };
 

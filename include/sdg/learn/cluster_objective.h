@@ -7,6 +7,7 @@
 #include "sdg/cluster/row_queue.h"
 #include "sdg/cluster/sinkhorn.h"
 #include "sdg/learn/agreement.h"
+#include "sdg/learn/kept_clusters.h"
 #include "sdg/learn/learner_state.h"
 #include "sdg/learn/objective.h"
 
@@ -20,7 +21,8 @@ class HeadGuard;
 ///
 /// With cluster.refresh below 1 teacher and head look at that share of each batch, spread evenly over the global
 /// sample counters; the other images keep the cluster of their last look. Once conditions are given, an image that
-/// never had a look gets one.
+/// never had a look gets one. So it is for all images once clusters rest (cluster.end); then head and centroids stay as
+/// they are, and there is nothing to learn.
 ///
 /// The head needs the whole batch (its BatchNorm, Sinkhorn) and is small: one thread, after the shards. Over ranks each
 /// gathers all rows and does the whole head's work as one rank would, to the bit, where they are few enough
@@ -91,8 +93,8 @@ class ClusterObjective : public Objective {
   void set_gradient(const Tensor& loss, const Tensor& features, Contribution& out);
   void choose(const Shard& shard);
   void follow_members(const Tensor& ids, const StepResult& result);
+  void show_rested(int64_t steps_done);
   void watch_agreement(const std::vector<int64_t>& index, const Tensor& ids, StepResult& result);
-  void remember(const std::vector<int64_t>& index, const Tensor& ids);
 
   bool gathered_;
   std::vector<Part> parts_;
@@ -102,7 +104,7 @@ class ClusterObjective : public Objective {
   cluster::RowQueue queue_;           // of embeddings, cluster.queue
   std::vector<int64_t> seen_before_;  // rows it had seen before each step that is not settled
   Agreement agreement_;
-  Tensor kept_;  // int32 [images, L or 1], -1 without a look yet; undefined where all images are looked at
+  KeptClusters kept_;  // where not all images are always looked at
 };
 
 /// cluster.views two: the head learns from a second look, through other noise and at a time of the window, so that only

@@ -49,6 +49,7 @@ struct LearnerState {
 
   bool conditioned() const { return beginnings.conditioned(steps_done); }
   bool clustering() const { return beginnings.clustering(steps_done); }
+  bool resting() const { return beginnings.resting(steps_done); }
 };
 
 /// Lets go of all of the average but this rank's slice, where that is what a rank keeps.

@@ -22,6 +22,7 @@ struct StepResult {
   double lr = 0;
   bool conditioned = false;  ///< did the network get conditions
   Figure agreement = -1;     ///< see Agreement::value; below 0 while unknown
+  bool resting = false;      ///< clusters rest (cluster.end)
   bool stable_now = false;   ///< clusters hold still as condition.stable asks: conditions begin with the next step
   std::optional<cluster::SinkhornResult> sinkhorn;  ///< of the batch
   Tensor ids;       ///< int64 [B] (patch level [B, L]): the teacher's clusters, or the given indices

@@ -12,7 +12,8 @@ namespace sdg::network {
 /// Images of `indices` as float32 [-1, 1], or latents (their means) in model units, on the device.
 Tensor load_images(const data::Dataset& dataset, at::IntArrayRef indices, const at::Device& device);
 
-/// Cluster of each image by the head's scores (source online), int64 [indices.size()]. Over ranks, all of which call
+/// Cluster of each image (source online), int64 [indices.size()] or [indices.size(), L]: by the head's scores, or where
+/// clusters rest, those of the training images, which `dataset` must be then. Over ranks, all of which call
 /// this and get all, each looks at some of the same chunks of images, so that not a bit differs.
 Tensor assign_clusters(const recipe::RunConfig& config, const Network& network, const data::Dataset& dataset,
                        const std::vector<int64_t>& indices, const at::Device& device, const Progress& progress = {},

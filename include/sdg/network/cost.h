@@ -43,18 +43,19 @@ struct Cost {
   int64_t shard_bytes = 0;       ///< gradients of shards under way, and with cluster.backbone of the clustering loss
   int64_t cast_bytes = 0;        ///< bf16 copies of weights
   int64_t activation_bytes = 0;  ///< kept for the backward pass of the images that are under way at once; an estimate
-  int64_t kept_bytes = 0;        ///< clusters kept for each image (cluster.refresh), in the memory of the host
+  int64_t kept_bytes = 0;  ///< clusters kept for each image (cluster.refresh, cluster.end), in the memory of the host
   int64_t tracked_bytes = 0;     ///< the two averages of average.track
   int64_t snapshots = 0;         ///< of these that are on disk at the end of the run
   int64_t snapshot_spacing = 0;  ///< steps between them
   int64_t snapshot_bytes = 0;    ///< of all of them, on disk
   int64_t at_once = 0;           ///< images of a rank under way at once
   int64_t ranks = 1;
-  double step_flop = 0;  ///< of all ranks: matrix products and attention of networks and head, backward included
-  double days = 0;       ///< of the whole run; 0 where the speed is unknown
-  double tflops = 0;     ///< of a rank, which `days` assumes
-  std::string card;      ///< from which that was taken, and how; empty where it was given
-  int64_t images = 0;    ///< of the data set; 0 where it is not at hand
+  double step_flop =
+      0;            ///< of all ranks: matrix products and attention of networks and head, backward included, on average
+  double days = 0;  ///< of the whole run; 0 where the speed is unknown
+  double tflops = 0;   ///< of a rank, which `days` assumes
+  std::string card;    ///< from which that was taken, and how; empty where it was given
+  int64_t images = 0;  ///< of the data set; 0 where it is not at hand
   double steps_per_epoch = 0;
   std::string note;  ///< why the data could not be counted
   int64_t bytes() const { return state_bytes + tracked_bytes + shard_bytes + cast_bytes + activation_bytes; }

@@ -20,6 +20,7 @@ struct Network {
   flow::PredictionTable predictions;               ///< from the model's answers to velocities
   std::shared_ptr<const StoredConditions> stored;  ///< where conditions are rows of these; null elsewhere
   Precision precision = Precision::kFloat32;       ///< in which the model computes
+  Tensor rested;            ///< where clusters rest, int32 [images, L or 1]: of each training image, -1 without one
   bool keep_casts = false;  ///< bf16 copies of its weights last until forget_casts(), where there is a gradient
 
   /// The model at a point of its own path, in `precision`; what comes out has the type of x_t.
@@ -108,6 +109,9 @@ int64_t cluster_step(const recipe::RunConfig& config);
 
 /// First step in which training may put guidance into the network (guided.start), where conditions have begun.
 int64_t guided_step(const recipe::RunConfig& config);
+
+/// First step in which clusters rest; -1: none (cluster.end).
+int64_t rest_step(const recipe::RunConfig& config);
 
 /// First step that trains with conditions (0 for label, kmeans and file, train.steps for source none), unless clusters
 /// hold still earlier (condition.stable).
