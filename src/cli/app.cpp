@@ -12,6 +12,7 @@
 #include "cli/help_format.h"
 #include "cli/joined_ranks.h"
 #include "cli/log_file.h"
+#include "cli/outputs.h"
 #include "cli/process.h"
 #include "cli/terminal.h"
 #include "sdg/config/suggest.h"
@@ -124,6 +125,7 @@ int run_command(int argc, char** argv) {
     for (const auto& [sub, runner] : runners) {
       if (!sub->parsed()) continue;
       if (sub->get_option_no_throw("--patience") == nullptr) check_alone(sub->get_name());
+      check_outputs(*sub);
       return runner();
     }
   } catch (const std::exception& error) {

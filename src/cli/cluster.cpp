@@ -110,7 +110,7 @@ Outcome learn(const Arguments& arguments, const conditions::FeatureClustering& o
       save();
       say(cat("stopped after step ", learner->done(), "; the same command goes on"));
       Outcome stopped;
-      stopped.signal = enough ? SIGTERM : caught_signal();
+      stopped.signal = enough ? SIGINT : caught_signal();
       return stopped;
     }
     loss = learner->advance();
@@ -227,12 +227,31 @@ int help_options(bool markdown) {
   return 0;
 }
 
+// Options of a method that is not asked have no effect.
+void check_method(const Arguments& arguments, const conditions::FeatureClustering& options) {
+  const auto method = std::string(config::name(options.method));
+  SDG_CHECK_USAGE(!arguments.preset || options.method == ClusterMethod::kCludi,
+                  "--preset: is of --method cludi, and the method is ", method);
+  for (const auto& text : arguments.set) {
+    const auto dot = text.find('.');
+    SDG_CHECK_USAGE(dot == std::string::npos || text.substr(0, dot) == method, "--set ", text, ": the method is ",
+                    method);
+  }
+  const bool learns = options.method == ClusterMethod::kCludi || options.method == ClusterMethod::kSinkhorn;
+  SDG_CHECK_USAGE(learns || arguments.state.empty(), "--state: ", method, " stores nothing to go on from");
+  SDG_CHECK_USAGE(learns || arguments.stop_after == 0, "--stop-after: ", method, " does not stop and go on");
+}
+
 int execute(const Arguments& arguments) {
   if (arguments.help_options || arguments.markdown) return help_options(arguments.markdown);
   SDG_CHECK_USAGE(fs::path(arguments.out).extension() == ".safetensors",
                   "--out: the name must end in .safetensors, got ", arguments.out);
   const auto wanted = wanted_of(arguments);
-  if (arguments.from.empty()) cludi::check(options_of(arguments, 0, 10).cludi);  // before any work
+  if (arguments.from.empty()) {  // before any work
+    const auto options = options_of(arguments, 0, 10);
+    cludi::check(options.cludi);
+    check_method(arguments, options);
+  }
   const auto input = read_input(arguments.source, Reducer::local());
   auto options = options_of(arguments, input.values.size(1), input.clusters);
   const auto start = std::chrono::steady_clock::now();

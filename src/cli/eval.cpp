@@ -65,7 +65,10 @@ evaluate::Protocol protocol_of(const Arguments& arguments, const std::vector<eva
                                        pooled.size.empty() ? "unknown" : pooled.size, reference);
   for (const auto metric : metrics) {
     if (metric == evaluate::Metric::kKernel)
-      out.emplace_back("kid", cat(arguments.score.subsets, " subsets of ", arguments.score.subset_size));
+      out.emplace_back("kid",
+                       cat(arguments.score.subsets, " subsets of ",
+                           std::min({arguments.score.subset_size, measured.rows.size(0),
+                                     reference.rows.defined() ? reference.rows.size(0) : measured.rows.size(0)})));
     if (metric == evaluate::Metric::kScore) out.emplace_back("is", cat(arguments.score.splits, " splits"));
     if (metric == evaluate::Metric::kLimit) out.emplace_back("infinity", cat(arguments.score.points, " points"));
     if (metric == evaluate::Metric::kInterval)

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 
 #include "cli/command.h"
 #include "cli/given_picture.h"
@@ -9,6 +10,7 @@
 #include "sdg/core/error.h"
 #include "sdg/evaluate/pictures.h"
 #include "sdg/image/image.h"
+#include "sdg/sample/guidance.h"
 
 namespace sdg::cli {
 namespace {
@@ -24,9 +26,15 @@ constexpr const char* kExamples =
     "  sdg invert --pictures a.png b.png --cluster 3 --out back.png with the picture, its noise, and what comes back\n";
 
 int execute(const Arguments& arguments) {
+  SDG_CHECK_USAGE(arguments.out.empty() || std::filesystem::path(arguments.out).extension() == ".png",
+                  "--out: the name must end in .png, got ", arguments.out);
   const auto device = parse_device(arguments.sampling.device);
   const auto trained = load(arguments.sampling, device);
   const auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device);
+  const bool guides = !generate::draws_unconditionally(request) && sample::guidance_of(request.sample).w != 1;
+  SDG_CHECK_USAGE(!trained.prior.defined() || names_condition(request) || !guides ||
+                      !arguments.sampling.sample.contains("guidance"),
+                  "--guidance: pictures are walked without a condition unless --cluster, --class or --map names one");
   SDG_CHECK_USAGE(!request.to_images, "invert: compares pixels, and this run draws latents");
   const auto space = picture_space("--pictures", trained, "", device);
   std::vector<Tensor> rows;

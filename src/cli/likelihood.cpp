@@ -39,10 +39,12 @@ int execute(const Arguments& arguments) {
   SDG_CHECK_USAGE(request.sample.inner_guidance == 1 || !arguments.sampling.sample.contains("inner_guidance"),
                   "--inner-guidance: a guided velocity is that of no density; take 1");
   auto plain = request;
+  const bool told = trained.prior.defined() && !generate::draws_unconditionally(request) && names_condition(request);
   plain.sample.guidance = plain.sample.inner_guidance = 1;
   plain.sample.guidance_convention = sample::Convention::kW;
   for (const auto& [name, reason] : sample::idle(plain.sample))
     SDG_CHECK_USAGE(!arguments.sampling.sample.contains(name), sample_flag(name), ": ", reason);
+  if (!told) plain.sample.guidance = 0;
   const auto options = data_options(arguments.data, trained);
   const data::Dataset dataset(data::open_data(options, arguments.data.empty() ? config.config_dir : ""), options);
   const auto indices = network::evaluation_subset(dataset, arguments.images, recipe::seed_of(config));
@@ -60,13 +62,15 @@ int execute(const Arguments& arguments) {
                                {"checkpoint", trained.path},
                                {"step", trained.info.step},
                                {"divergence", arguments.exact ? "exact" : "hutchinson"},
-                               {"probes", arguments.exact ? 0 : arguments.probes}};
+                               {"probes", arguments.exact ? 0 : arguments.probes},
+                               {"conditional", told}};
     out["options"] = generate::to_json(plain.sample);
+    out["options"].erase("count");  // of drawn images
     std::printf("%s\n", io::json_text(out).c_str());
   } else {
-    std::printf("%.4f bits per dimension, standard error %.4f  (%lld images, %s; %s)\n", mean, error,
+    std::printf("%.4f bits per dimension, standard error %.4f  (%lld images, %s, %s; %s)\n", mean, error,
                 static_cast<long long>(bits.size(0)), arguments.exact ? "exact divergence" : "estimated divergence",
-                sample::steps_text(plain.sample).c_str());
+                told ? "under the condition named" : "without a condition", sample::steps_text(plain.sample).c_str());
   }
   return 0;
 }

@@ -84,8 +84,9 @@ std::optional<metrics::SegmentationScores> scored(const Arguments& arguments, co
   const auto truth = given(arguments.truth, looks, 0, arguments.ignored);
   metrics::SegmentationScorer scorer(classes, classes_of(truth, arguments.truth), network::StoredConditions::kNoClass);
   for (int64_t i = 0; i < maps.size(0); ++i) {
-    const auto known = maps[i].ne(network::StoredConditions::kNoClass);
-    scorer.add(maps[i].masked_select(known).to(at::kLong), truth[i].masked_select(known));
+    const auto map = maps[i].to(at::kLong);
+    const auto unnamed = map.eq(int64_t{network::StoredConditions::kNoClass});
+    scorer.add(map.masked_fill(unnamed, metrics::SegmentationScorer::kUnnamed), truth[i]);
   }
   return scorer.scores();
 }

@@ -109,6 +109,7 @@ void print_json(const std::string& where, const checkpoint::Trained& trained, co
                              {"seconds", passed.seconds},
                              {"cpu_seconds", passed.cpu_seconds}};
   if (request.effort->images > 0) out["network_calls_per_image"] = request.effort->calls_per_image();
+  if (request.cluster >= 0) out["cluster"] = request.cluster;
   out["options"] = generate::to_json(request.sample);
   std::printf("%s\n", io::json_text(out).c_str());
 }

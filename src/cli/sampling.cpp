@@ -165,6 +165,10 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
 
 }  // namespace
 
+bool names_condition(const generate::Request& request) {
+  return request.cluster >= 0 || !request.mixture.empty() || request.map.defined() || request.rows.defined();
+}
+
 std::vector<std::string> drawing_flags() {
   auto flags = sample_flags();
   flags.insert(flags.end(), {"--cluster", "--cluster-from", "--class", "--map", "--map-from", "--guide-checkpoint",

@@ -96,10 +96,9 @@ evaluate::Protocol protocol_of(const TuneDrawer& drawer, const study::SearchResu
   return out;
 }
 
-// Where the proof says that the default is no worse, it stays.
+// Where nothing is proven, or the proof says that the default is no worse, it stays.
 bool is_stored(const study::SearchResult& result) {
-  return result.best != result.start &&
-         !(result.proof && result.proof->difference && result.proof->difference->value >= 0);
+  return result.best != result.start && result.proof && result.proof->difference && result.proof->difference->value < 0;
 }
 
 void store(const fs::path& run, const checkpoint::Trained& trained, const TuneDrawer& drawer,

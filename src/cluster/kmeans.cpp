@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <cmath>
 #include <limits>
 
 #include "cluster/kmeans_start.h"
@@ -12,6 +13,17 @@
 #include "sdg/core/shape.h"
 
 namespace sdg::cluster {
+namespace {
+
+// Squares are taken in float32. What is far from 1 is brought near it by a power of two, which changes no digit.
+double scale_for(const Tensor& x, Reducer& reducer) {
+  constexpr double kNear = 1e6;
+  const double own = x.numel() > 0 ? x.abs().max().item<double>() : 0, largest = reducer.max(own);
+  if (largest == 0 || (largest < kNear && largest > 1 / kNear)) return 1;
+  return std::exp2(-std::floor(std::log2(largest)));
+}
+
+}  // namespace
 
 KmeansResult kmeans(const Tensor& x_in, const KmeansOptions& options, const Progress& progress, Reducer& reducer) {
   const at::NoGradGuard no_grad;
@@ -23,7 +35,8 @@ KmeansResult kmeans(const Tensor& x_in, const KmeansOptions& options, const Prog
             "kmeans: restarts and iterations must be at least 1, got ", options.restarts, " and ", options.iterations);
   SDG_CHECK(options.minibatch >= 0, "kmeans: minibatch must be at least 0, got ", options.minibatch);
   SDG_CHECK(x_in.isfinite().all().item<bool>(), "kmeans: x must be finite");
-  const auto x = x_in.to(at::kFloat);
+  const double scale = scale_for(x_in, reducer);
+  const auto x = (scale == 1 ? x_in : x_in.to(at::kDouble) * scale).to(at::kFloat);
 
   KmeansResult best;
   best.inertia = std::numeric_limits<double>::infinity();
@@ -42,6 +55,9 @@ KmeansResult kmeans(const Tensor& x_in, const KmeansOptions& options, const Prog
     if (progress) progress((restart + 1) * options.iterations, total);
     if (result.inertia < best.inertia) best = result;
   }
+  if (scale == 1) return best;
+  best.centroids = (best.centroids.to(at::kDouble) / scale).to(at::kFloat);
+  best.inertia /= scale * scale;
   return best;
 }
 

@@ -118,7 +118,8 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
                   "for more time; there to measure what stopping saves.",
           .resume = config::Resume::kFree});
   fields("refresh", &options.refresh,
-         {.help = "Share of each batch that the teacher and the head look at. The other images keep the cluster of "
+         {.help = "Source online: share of each batch that the teacher and the head look at. The other images keep the "
+                  "cluster of "
                   "their last look, and one that never had a look gets one once conditions are given. A share saves as "
                   "much of clustering's FLOP.",
           .unit = "fraction",
@@ -134,22 +135,23 @@ void visit_features(ClusterOptions& options, config::Fields& fields) {
          {.help = "Bring every feature to mean 0 and variance 1 before the head, so that no few of them decide. The "
                   "public code does not."});
   fields("start", &options.start,
-         {.help = "The head begins to learn after this share of the steps. The features of the very first steps are "
+         {.help = "Source online: the head begins to learn after this share of the steps. The features of the very "
+                  "first steps are "
                   "little better than the pixels, and clusters found early tend to stay.",
           .unit = "share of steps",
           .min = 0,
           .max = 1,
           .resume = config::Resume::kSaid});
-  fields(
-      "end", &options.end,
-      {.help = "After this share of the steps the clusters rest: each image keeps the one of its last look (one that "
-               "had none gets a look when it comes), the head stays as it is, and a step costs what it costs with "
-               "labels. 1: never.",
-       .unit = "share of steps",
-       .min = 0,
-       .max = 1,
-       .resume = config::Resume::kSaid,
-       .later = true});
+  fields("end", &options.end,
+         {.help = "Source online: after this share of the steps the clusters rest: each image keeps the one of its "
+                  "last look (one that "
+                  "had none gets a look when it comes), the head stays as it is, and a step costs what it costs with "
+                  "labels. 1: never.",
+          .unit = "share of steps",
+          .min = 0,
+          .max = 1,
+          .resume = config::Resume::kSaid,
+          .later = true});
 }
 }  // namespace
 

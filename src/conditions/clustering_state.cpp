@@ -10,7 +10,8 @@
 namespace sdg::conditions {
 namespace {
 
-constexpr const char* kFormat = "sdg-feature-clustering-1";
+constexpr const char* kFormat = "sdg-feature-clustering-2";
+constexpr const char* kBefore = "sdg-feature-clustering-1";  // had no checksum
 
 std::string entry(const tensors::TensorFile& file, const char* name, const std::string& where) {
   const auto found = file.metadata.find(name);
@@ -19,8 +20,8 @@ std::string entry(const tensors::TensorFile& file, const char* name, const std::
 }
 
 FeatureClustering options_in(const tensors::TensorFile& file, const std::string& where) {
-  SDG_CHECK(entry(file, "format", where) == kFormat, where, ": expected the format ", kFormat, ", got ",
-            entry(file, "format", where));
+  const auto format = entry(file, "format", where);
+  SDG_CHECK(format == kFormat || format == kBefore, where, ": expected the format ", kFormat, ", got ", format);
   FeatureClustering out;
   config::read_yaml_text(config::Fields::of(out), entry(file, "options", where), where);
   return out;
@@ -92,7 +93,10 @@ void load_state(const std::filesystem::path& path, cluster::Learned& learner, co
   const auto where = path.string();
   const auto file = tensors::read_tensors(path);
   check_same(options_in(file, where), options, where);
-  learner.restore(file.tensors, number(file, "done", where), where);
+  const auto done = number(file, "done", where);
+  SDG_CHECK_USAGE(done == learner.steps(), where, ": ", done, " of its ", learner.steps(),
+                  " steps are done; the command that began it goes on, and is to finish it first");
+  learner.restore(file.tensors, done, where);
 }
 
 }  // namespace sdg::conditions

@@ -84,6 +84,7 @@ Tensor read_indices(const std::filesystem::path& path, int64_t images) {
             " images, got ", ids.sizes());
   const bool unsigned_64 = ids.scalar_type() == at::kUInt64;
   ids = ids.to(at::kLong).contiguous();
+  SDG_CHECK(ids.numel() > 0, path.string(), ": holds no indices");
   SDG_CHECK(!unsigned_64 || ids.min().item<int64_t>() >= 0, path.string(), ": expected indices below ", kMostIndices,
             ", got one of 2^63 or more");
   SDG_CHECK(ids.min().item<int64_t>() >= 0, path.string(), ": indices must not be negative, got ",

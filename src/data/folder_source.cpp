@@ -69,6 +69,12 @@ class Scan {
     return at->second;
   }
 
+  static bool can_list(const fs::path& folder) {
+    std::error_code error;
+    const fs::directory_iterator ignored(folder, error);
+    return !error;
+  }
+
   // A link that leads nowhere is listed too: it is a broken image, not an absent one.
   void scan(size_t folder) {
     const std::string path = names_[folder];
@@ -78,7 +84,7 @@ class Scan {
       std::error_code gone;
       const bool link = entry.is_symlink(gone);
       if (entry.is_directory(gone)) {
-        if (name.starts_with('.')) continue;  // list_images takes nothing of it
+        if (name.starts_with('.') && !can_list(entry.path())) continue;  // nothing is taken of it, only counted
         const auto target = link ? fs::canonical(entry.path()).string() : (fs::path(path) / name).string();
         entries.push_back({std::move(name), folder_of(target), 0, link});
       } else if (entry.is_regular_file(gone) || (link && !entry.exists(gone))) {

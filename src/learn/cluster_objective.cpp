@@ -11,6 +11,7 @@
 #include "learn/taken.h"
 #include "sdg/cluster/softmax_assignment.h"
 #include "sdg/cluster/window_loss.h"
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/learn/ordered_sum.h"
 #include "sdg/learn/state.h"
@@ -107,7 +108,7 @@ void ClusterObjective::before_pass(Shard& shard) {
   if (!kept_.keeps()) {
     shard.ids = part.ids;
   } else if (state_.conditioned()) {
-    shard.ids = kept_.of(shard.index).to(state_.device);  // [n] or [n, L]
+    shard.ids = to_device(kept_.of(shard.index), state_.device);  // [n] or [n, L]
     if (part.looked.defined()) {
       shard.ids.index_copy_(0, part.looked.to(state_.device), part.ids);
     } else {

@@ -162,7 +162,8 @@ class Search {
     int64_t first = 0;
     for (const auto& [point, known] : rows_) first = std::max(first, known.size(0));
     const bool one = result_.best == result_.start;
-    const auto count = whole_groups(std::min(budget_.left(), kForProof * all) / (one ? 1 : 2));
+    const double points = one ? 1 : 2, wanted = std::max(kForProof * all, points * static_cast<double>(options_.least));
+    const auto count = whole_groups(std::min(budget_.left(), wanted) / points);
     if (count < options_.least) return;
     const auto draw = [&](const SearchPoint& point) {
       const auto out = (options_.prove ? options_.prove : draw_)(point, first, count).to(at::kCPU, at::kDouble);

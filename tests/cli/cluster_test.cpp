@@ -16,14 +16,19 @@ using ::testing::HasSubstr;
 
 namespace {
 
-const std::string kQuick =
-    "--set cludi.train.epochs=2 --set cludi.train.batch=1000 --set cludi.train.copies=2 --set cludi.train.steps=2 "
-    "--set cludi.answer.steps=2 --set cludi.answer.draws=2 --set sinkhorn.epochs=2 --set kmeans.restarts=1 ";
+const std::string kQuick = "--config quick.yaml ";
+constexpr const char* kQuickOptions = R"(cludi:
+  train: {epochs: 2, batch: 1000, copies: 2, steps: 2}
+  answer: {steps: 2, draws: 2}
+sinkhorn: {epochs: 2}
+kmeans: {restarts: 1}
+)";
 
 class Cluster : public Program {
  protected:
   // Of the shipped digits, 1,797 of them: every method can be trained on in a second.
   void SetUp() override {
+    test::write_text(folder_ / "quick.yaml", kQuickOptions);
     const auto images = tensors::read_tensors(SDG_SOURCE_DIR "/configs/digits.safetensors");
     tensors::TensorFile file;
     file.tensors["features"] = images.at("images").flatten(1).to(at::kFloat).div(16).contiguous();
@@ -36,7 +41,8 @@ class Cluster : public Program {
     return result.code == 0 ? nlohmann::json::parse(result.out) : nlohmann::json();
   }
   void refused(const std::string& arguments, int code, const std::string& what) const {
-    expect_failure(sdg("cluster " + kQuick + arguments), code, what);
+    const bool stored = arguments.find("--from") != std::string::npos;  // options are in that file
+    expect_failure(sdg("cluster " + (stored ? "" : kQuick) + arguments), code, what);
   }
 };
 
@@ -95,7 +101,7 @@ TEST_F(Cluster, GoesOnWhereItStoppedBitForBit) {
     cluster("--method " + method + " --out whole.safetensors --state whole-" + method);
     const auto half = "cluster --features features.safetensors " + kQuick + "--method " + method +
                       " --out parts.safetensors --state parts-" + method;
-    EXPECT_EQ(sdg(half + " --stop-after 2").code, 143);
+    EXPECT_EQ(sdg(half + " --stop-after 2").code, 130);
     EXPECT_FALSE(std::filesystem::exists(folder_ / "parts.safetensors"));
     const auto rest = sdg(half);
     ASSERT_EQ(rest.code, 0) << rest.err;
@@ -154,4 +160,25 @@ TEST_F(Cluster, BadInputIsOneClearLine) {
 TEST_F(Cluster, TheOptionsPageIsTrue) {
   EXPECT_EQ(sdg("cluster --markdown").out, test::read_text(SDG_SOURCE_DIR "/docs/cluster_options.md"))
       << "write it anew: tools/write_docs.sh";
+}
+
+TEST_F(Cluster, OptionsOfAnotherMethodAreRefused) {
+  const std::string kmeans = "--features features.safetensors --clusters 10 --method kmeans --out k.safetensors ";
+  refused(kmeans + "--set sinkhorn.dim=3", 2, "--set sinkhorn.dim=3: the method is kmeans");
+  refused(kmeans + "--preset as_described", 2, "--preset: is of --method cludi, and the method is kmeans");
+  refused(kmeans + "--state s.safetensors", 2, "--state: kmeans stores nothing");
+  refused(kmeans + "--stop-after 3", 2, "--stop-after: kmeans does not stop");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "k.safetensors"));
+}
+
+TEST_F(Cluster, AnUnfinishedOrDamagedStateIsNotAsked) {
+  const std::string begin =
+      "cluster --features features.safetensors --clusters 10 --method sinkhorn --out s.safetensors " + kQuick +
+      "--stop-after 1";
+  EXPECT_EQ(sdg(begin).code, 130) << "as Ctrl-C";
+  refused("--features features.safetensors --from s.state.safetensors --out t.safetensors", 2, " of its ");
+  auto bytes = test::read_text(folder_ / "s.state.safetensors");
+  bytes[bytes.size() - 500] ^= 0x40;
+  test::write_text(folder_ / "s.state.safetensors", bytes);
+  expect_failure(sdg(begin), 1, "damaged");
 }

@@ -95,7 +95,16 @@ TEST_F(SampleMore, InvertedPicturesComeBackAndDensitiesAreNumbers) {
   EXPECT_THAT(inverted.out, HasSubstr("grey.png  PSNR"));
   const auto density = sdg("likelihood --run run --images 5 --solver heun --steps 4 --json");
   ASSERT_EQ(density.code, 0) << density.err;
-  EXPECT_GT(nlohmann::json::parse(density.out).at("bits_per_dimension").get<double>(), 1);
+  const auto said = nlohmann::json::parse(density.out);
+  EXPECT_GT(said.at("bits_per_dimension").get<double>(), 1);
+  EXPECT_FALSE(said.at("conditional").get<bool>());
+  EXPECT_EQ(said.at("options").at("guidance"), 0);
+  const auto told = sdg("likelihood --run run --images 5 --solver heun --steps 4 --cluster 2 --json");
+  EXPECT_TRUE(nlohmann::json::parse(told.out).at("conditional").get<bool>());
+  EXPECT_NE(nlohmann::json::parse(told.out).at("bits_per_dimension"), said.at("bits_per_dimension"));
+  expect_failure(sdg("invert --run run --pictures grey.png --solver rk4 --guidance 1.5"), 2,
+                 "--guidance: pictures are walked without a condition");
+  expect_failure(sdg("invert --run run --pictures grey.png --out back.jpg"), 2, "must end in .png");
   expect_failure(sdg("likelihood --run run --images 5 --guidance 2"), 2, "--guidance");
 }
 

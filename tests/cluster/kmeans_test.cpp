@@ -67,6 +67,19 @@ TEST(Kmeans, RecoversPlantedClusters) {
   EXPECT_NEAR(result.inertia / slow_inertia(x, result.centroids), 1, 1e-4);
 }
 
+// Squares would leave the range of float32.
+TEST(Kmeans, IsTheSameOfAllUnits) {
+  const auto x = noise(200, 6);
+  const auto plain = cluster::kmeans(x, {.clusters = 7});
+  for (const int power : {-100, -40, 0, 40, 100}) {
+    const double unit = std::exp2(power);
+    const auto other = cluster::kmeans(x * unit, {.clusters = 7});
+    EXPECT_TRUE(at::equal(other.assignments, plain.assignments)) << power;
+    EXPECT_TRUE(at::equal(other.centroids, plain.centroids * unit)) << power;
+    EXPECT_DOUBLE_EQ(other.inertia, plain.inertia * unit * unit) << power;
+  }
+}
+
 TEST(Kmeans, CentroidsAreTheMeansOfTheirPoints) {
   const auto x = noise(200, 3);
   const auto result = cluster::kmeans(x, {.clusters = 7});

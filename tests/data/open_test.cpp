@@ -157,6 +157,8 @@ TEST(OpenData, WhatIsPassedOverIsCountedAndSaidOnce) {
   test::write_text(folder / "set/b.gif", "");
   test::write_text(folder / "set/README", "");
   test::write_text(folder / "set/._a.png", "macOS writes these");
+  write_image(folder / "set/.thumbnails/1.png", 1);
+  write_image(folder / "set/.thumbnails/deep/2.png", 1);
   ASSERT_EQ(::mkfifo((folder / "set/pipe.png").c_str(), 0600), 0);
   const LogCapture log;
   open(folder / "set");
@@ -165,7 +167,7 @@ TEST(OpenData, WhatIsPassedOverIsCountedAndSaidOnce) {
       ElementsAre(HasSubstr("1 entry is left out: " + (folder / "set/pipe.png").string() + " (a pipe or device)"),
                   HasSubstr("4 files passed over, as the suffix is not one of an image: 1 without a suffix, "
                             "2 .gif, 1 .txt"),
-                  HasSubstr("1 image passed over, as the name, or a folder's on the way, begins with a dot")));
+                  HasSubstr("3 images passed over, as the name, or a folder's on the way, begins with a dot")));
 }
 
 TEST(OpenData, PartsOfADataSetTakenForClassesAreNoticed) {

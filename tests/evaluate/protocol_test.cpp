@@ -19,6 +19,10 @@ TEST(Protocol, DifferencesAreNamedFromEitherSide) {
             (std::vector<std::string>{"count 50000 against 10000", "sample.solver euler against none",
                                       "drawn none against elsewhere"}));
   EXPECT_TRUE(protocol_differences(a, a).empty());
+  // How a metric is taken matters to results that both have it.
+  const Protocol kid{{"kid", "100 subsets of 1000"}}, other{{"kid", "100 subsets of 300"}}, none;
+  EXPECT_TRUE(protocol_differences(kid, none).empty() && protocol_differences(none, kid).empty());
+  EXPECT_EQ(protocol_differences(kid, other).size(), 1U);
 }
 
 // The ids in the documents are of these fields. An option that is added later must be left out where it does nothing.

@@ -64,6 +64,21 @@ TEST(Segmentation, MoreClustersThanClassesShareAClassOnlyByMajority) {
   EXPECT_DOUBLE_EQ(scores.accuracy, 4.0 / 6);
 }
 
+// By hand: class 0 has 4 pixels of which one has no cluster; class 1 has 2, all named.
+TEST(Segmentation, CountsAPixelWithoutAClusterAgainstItsClass) {
+  SegmentationScorer scorer(2, 2);
+  scorer.add(numbers({0, 0, 0, -1, 1, 1}), numbers({0, 0, 0, 0, 1, 1}));
+  const auto scores = scorer.scores();
+  EXPECT_EQ(scores.pixels, 6);
+  EXPECT_DOUBLE_EQ(scores.iou[0], 0.75);
+  EXPECT_DOUBLE_EQ(scores.miou, (0.75 + 1) / 2);
+  EXPECT_DOUBLE_EQ(scores.accuracy, 5.0 / 6);
+  EXPECT_DOUBLE_EQ(scores.miou_majority, scores.miou);
+  SegmentationScorer empty(2, 2);
+  empty.add(numbers({-1, -1}), numbers({0, 1}));
+  EXPECT_DOUBLE_EQ(empty.scores().miou, 0);
+}
+
 TEST(Segmentation, LeavesIgnoredPixelsAndAbsentClassesOut) {
   SegmentationScorer scorer(2, 3);
   scorer.add(numbers({0, 1, 1, 0}).view({2, 2}), at::tensor({0, 1, 255, 255}, at::kByte).view({2, 2}));

@@ -146,6 +146,7 @@ TEST(Search, KeepsABudgetOfSecondsAndOfFewImages) {
   const auto few = study::search(bowl.axes, bowl.draw(), standard(), images(700));
   EXPECT_LE(bowl.drawn, 700);
   EXPECT_THAT(few.left_out, ElementsAre("b"));
+  EXPECT_TRUE(few.proof.has_value()) << "what is left is for the proof";
   EXPECT_THAT(study::search_warnings(bowl.axes, few), ::testing::Contains(HasSubstr("too small to search b")));
   EXPECT_THROW(study::search(bowl.axes, bowl.draw(), standard(), images(64)), Error);
   EXPECT_THROW(study::search({}, bowl.draw(), standard(), images(640)), Error);

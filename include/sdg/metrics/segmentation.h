@@ -21,16 +21,18 @@ struct SegmentationScores {
 class SegmentationScorer {
  public:
   SegmentationScorer(int64_t clusters, int64_t classes, int64_t ignored = 255);
-  /// predicted int64 [...] in 0..clusters-1, truth any integer type of the same shape, in 0..classes-1 or ignored.
-  /// Throws Error for other values or shapes.
+  static constexpr int64_t kUnnamed = -1;
+  /// predicted int64 [...] in 0..clusters-1, or kUnnamed, which counts against the class it lies in; truth any integer
+  /// type of the same shape, in 0..classes-1 or ignored. Throws Error for other values or shapes.
   void add(const Tensor& predicted, const Tensor& truth);
-  int64_t pixels() const { return counts_.sum().item<int64_t>(); }
+  int64_t pixels() const { return counts_.sum().item<int64_t>() + unnamed_.sum().item<int64_t>(); }
   /// Throws Error where no pixel was added.
   SegmentationScores scores() const;
 
  private:
   int64_t ignored_;
-  Tensor counts_;  // int64 [clusters, classes]
+  Tensor counts_;   // int64 [clusters, classes]
+  Tensor unnamed_;  // int64 [classes]
 };
 
 }  // namespace sdg::metrics
