@@ -137,7 +137,8 @@ Outcome cluster_them(const Arguments& arguments, const conditions::FeatureCluste
   if (options.method == ClusterMethod::kHead) {
     const auto path = checkpoint::find_checkpoint(arguments.source.run, arguments.source.checkpoint);
     const auto trained = checkpoint::load_trained(path, device, arguments.source.weights);
-    return {conditions::online_answer(trained, input.values, device), nlohmann::ordered_json::object()};
+    const bool own = arguments.source.features.empty() && arguments.source.data.empty();
+    return {conditions::online_answer(trained, input.values, own, device), nlohmann::ordered_json::object()};
   }
   if (!arguments.from.empty()) {
     const auto learner = conditions::learner_for(input.values.to(device), options);

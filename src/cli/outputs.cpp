@@ -21,8 +21,8 @@ struct Given {
 
 // Options that name a file to write, in any command; folders are the commands' own to look after.
 bool names_output(const CLI::Option& option) {
-  static const std::array<std::string, 9> kFlags{"--out",   "--npz",   "--latents", "--trace", "--save-statistics",
-                                                 "--save",  "--state", "--picture", "--store"};
+  static const std::array<std::string, 9> kFlags{"--out",  "--npz",   "--latents", "--trace", "--save-statistics",
+                                                 "--save", "--state", "--picture", "--store"};
   if (option.get_name() == "out") return true;
   return option.get_type_name().starts_with("FILE") &&
          std::find(kFlags.begin(), kFlags.end(), option.get_name()) != kFlags.end();

@@ -132,6 +132,24 @@ TEST_F(Cluster, TheHeadOfARunAnswersForItsImages) {
   expect_failure(sdg("cluster run --method head --clusters 3"), 2, "the head of a run knows");
 }
 
+TEST_F(Cluster, OfARunWhoseClustersRestAreTheKeptOnes) {
+  train_run("--set cluster.start=0 --set cluster.end=0.5 --set condition.change=0.2 --set cluster.hidden=8");
+  ASSERT_EQ(sdg("cluster run --method head --device cpu --out head.safetensors").code, 0);
+  const auto file = tensors::read_tensors(folder_ / "head.safetensors");
+  const auto kept = tensors::read_tensors(last()).at("kept_clusters").squeeze(1).to(at::kLong);
+  EXPECT_GT(kept.ge(0).sum().item<int64_t>(), 0) << "tests nothing";
+  EXPECT_TRUE(at::equal(file.at("ids").masked_select(kept.ge(0)), kept.masked_select(kept.ge(0))));
+  EXPECT_TRUE(at::equal(file.at("probabilities").argmax(1), file.at("ids")));
+  EXPECT_EQ(file.at("centroids").size(0), 5);
+  tensors::TensorFile other;
+  other.tensors["features"] = at::ones({30, 16 * 32});
+  tensors::write_tensors(folder_ / "other.safetensors", other);
+  expect_failure(sdg("cluster run --method head --device cpu --features other.safetensors --out x.safetensors"), 2,
+                 "its clusters rest (cluster.end)");
+  test::write_text(folder_ / "picture.png", "never read");
+  expect_failure(sdg("sample --run run --cluster-from picture.png"), 2, "the clusters of this run rest");
+}
+
 TEST_F(Cluster, BadInputIsOneClearLine) {
   const std::string given = "--features features.safetensors ";
   refused(given + "--clusters 1798", 1, "1798 clusters of 1797 rows");

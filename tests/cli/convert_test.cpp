@@ -133,7 +133,8 @@ TEST_F(Weights, MistakesAreOneLine) {
   expect_failure(sdg("inspect sit.pt --as uvit"), 2, "cannot be of a uvit");
   expect_failure(sdg("convert sit.pt out.bin --to public"), 2, "ends in .pt, .pth or .safetensors");
   expect_failure(sdg("convert sit.pt out.safetensors"), 2, "say which with --as");
-  expect_failure(sdg("convert sit.pt no/such/folder.safetensors --as sit"), 2, "no/such to write folder.safetensors into");
+  expect_failure(sdg("convert sit.pt no/such/folder.safetensors --as sit"), 2,
+                 "no/such to write folder.safetensors into");
   expect_failure(sdg("convert sit.pt out.safetensors --as sit --set model.dimm=3"), 2, "model.dimm");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out.safetensors"));
 }

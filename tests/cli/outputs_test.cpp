@@ -29,9 +29,10 @@ class Outputs : public test::Program {
 TEST_F(Outputs, AreNotWhatTheCommandReads) {
   refused("kmeans --features features.safetensors --clusters 2 --out ./features.safetensors", "features.safetensors",
           "--out: ./features.safetensors is what --features reads");
-  expect_failure(sdg("cluster --method sinkhorn --features features.safetensors --clusters 2 --out a.safetensors --state "
-                     "a.safetensors"),
-                 2, "is what");
+  expect_failure(
+      sdg("cluster --method sinkhorn --features features.safetensors --clusters 2 --out a.safetensors --state "
+          "a.safetensors"),
+      2, "is what");
   refused("kmeans --features other.npy --clusters 2 --out features.safetensors", "features.safetensors",
           "was not written by sdg");
 }
