@@ -101,7 +101,7 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(!config.average.track || config.average.narrow < config.average.wide,
                   "average.narrow: must be below average.wide, got ", config.average.narrow, " and ",
                   config.average.wide);
-  SDG_CHECK_USAGE(!facts.online || config.cluster.end > config.cluster.start,
+  SDG_CHECK_USAGE(!facts.online || config.cluster.end == 1 || config.cluster.end > config.cluster.start,
                   "cluster.end: clusters can rest only after they were learned (cluster.start ", config.cluster.start,
                   "), got ", config.cluster.end);
   SDG_CHECK_USAGE(!facts.online || config.cluster.start <= condition.change,

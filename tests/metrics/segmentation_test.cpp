@@ -13,7 +13,7 @@ using metrics::SegmentationScorer;
 
 namespace {
 
-Tensor numbers(std::vector<int64_t> values) {
+Tensor numbers(const std::vector<int64_t>& values) {
   return at::tensor(values, at::kLong);
 }
 
