@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -20,7 +21,7 @@ double scale_for(const Tensor& x, Reducer& reducer) {
   constexpr double kNear = 1e6;
   const double own = x.numel() > 0 ? x.abs().max().item<double>() : 0, largest = reducer.max(own);
   if (largest == 0 || (largest < kNear && largest > 1 / kNear)) return 1;
-  return std::exp2(-std::floor(std::log2(largest)));
+  return std::exp2(std::min(1000.0, -std::floor(std::log2(largest))));
 }
 
 }  // namespace

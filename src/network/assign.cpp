@@ -54,15 +54,12 @@ Tensor rested_clusters(const recipe::RunConfig& config, const Network& network, 
   SDG_CHECK(dataset.size() == network.rested.size(0), "clusters rest for the ", network.rested.size(0),
             " training images, got a data set of ", dataset.size());
   auto ids = network.rested.index_select(0, at::tensor(indices, at::kLong)).to(at::kLong);  // [n, L or 1]
-  std::vector<int64_t> rows, missing;
-  for (size_t i = 0; i < indices.size(); ++i) {
-    if (ids[static_cast<int64_t>(i)][0].item<int64_t>() >= 0) continue;
-    rows.push_back(static_cast<int64_t>(i));
-    missing.push_back(indices[i]);
-  }
-  if (!rows.empty()) {
+  const auto rows = ids.select(1, 0).lt(0).nonzero().squeeze(1);
+  if (rows.numel() > 0) {
+    std::vector<int64_t> missing;
+    for (int64_t i = 0; i < rows.numel(); ++i) missing.push_back(indices[static_cast<size_t>(rows[i].item<int64_t>())]);
     const auto said = ask_head(config, network, dataset, missing, device, progress, reducer);
-    ids.index_copy_(0, at::tensor(rows, at::kLong), said.view({-1, ids.size(1)}));
+    ids.index_copy_(0, rows, said.view({-1, ids.size(1)}));
   }
   return patch_level(config) ? ids : ids.squeeze(1);
 }

@@ -50,12 +50,11 @@ struct Cost {
   int64_t snapshot_bytes = 0;    ///< of all of them, on disk
   int64_t at_once = 0;           ///< images of a rank under way at once
   int64_t ranks = 1;
-  double step_flop =
-      0;            ///< of all ranks: matrix products and attention of networks and head, backward included, on average
-  double days = 0;  ///< of the whole run; 0 where the speed is unknown
-  double tflops = 0;   ///< of a rank, which `days` assumes
-  std::string card;    ///< from which that was taken, and how; empty where it was given
-  int64_t images = 0;  ///< of the data set; 0 where it is not at hand
+  double step_flop = 0;  ///< of all ranks: products and attention of networks and head, backward too; mean of the run
+  double days = 0;       ///< of the whole run; 0 where the speed is unknown
+  double tflops = 0;     ///< of a rank, which `days` assumes
+  std::string card;      ///< from which that was taken, and how; empty where it was given
+  int64_t images = 0;    ///< of the data set; 0 where it is not at hand
   double steps_per_epoch = 0;
   std::string note;  ///< why the data could not be counted
   int64_t bytes() const { return state_bytes + tracked_bytes + shard_bytes + cast_bytes + activation_bytes; }
