@@ -79,7 +79,8 @@ int execute(const Arguments& arguments) {
 
 Command likelihood_command() {
   return {
-      "likelihood", "Bits per dimension of images under a trained network.", kExamples, [](CLI::App& app) {
+      "likelihood", "Bits per dimension of images under a trained network, without a condition where none is named.",
+      kExamples, [](CLI::App& app) {
         auto arguments = std::make_shared<Arguments>();
         declare_walking(app, arguments->sampling);
         app.add_option("--data", arguments->data, "images to look at; default: the training data")->type_name("PATH");

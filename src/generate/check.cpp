@@ -85,6 +85,8 @@ void check(const recipe::RunConfig& config, const network::Network& network, con
   SDG_CHECK_USAGE(plain_prior || (prior.defined() && prior.dim() == 1),
                   "prior and prior_temperature need a run whose images have one cluster each, drawn by its frequency");
   const bool guides = sample::guidance_of(sample).w != 1;
+  SDG_CHECK_USAGE(sample.guidance_channels <= config.data.channels, "guidance_channels: expected at most the ",
+                  config.data.channels, " that this network draws, got ", sample.guidance_channels);
   const bool by_network = guides && sample.guide == sample::Guide::kNetwork;
   SDG_CHECK_USAGE(!by_network || request.guide, "guide network: name it with --guide-checkpoint");
   SDG_CHECK_USAGE(by_network || !request.guide, "--guide-checkpoint: needs guide network and a guidance other than 1");

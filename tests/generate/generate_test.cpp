@@ -132,6 +132,13 @@ TEST_F(Generating, RefusesAClusterThatIsNotThere) {
               HasSubstr("need a conditional run"));
 }
 
+TEST_F(Generating, RefusesToGuideChannelsThatAreNotThere) {
+  generate::Request request;
+  request.sample.guidance = 2;
+  request.sample.guidance_channels = 3;
+  EXPECT_THAT(test::message_of<UsageError>([&] { draw(request); }), HasSubstr("expected at most the 1 that"));
+}
+
 TEST_F(Generating, GuidanceActsOnlyInItsInterval) {
   auto plain = request_, outside = request_, inside = request_;
   plain.sample.guidance = 1;
