@@ -53,6 +53,8 @@ int execute(const Arguments& arguments) {
     if (const auto also = tensors::also_holds(weights); !also.empty()) say(also + "; --entry takes another");
     return to_public(arguments, weights);
   }
+  if (weights.metadata.contains("config") && weights.metadata.contains("step"))
+    say(cat(in, ": is a checkpoint of sdg already; sdg sample --checkpoint draws from it as it is"));
   const auto converted =
       convert::convert_public(weights, arguments.in, {.family = arguments.family, .overrides = arguments.set});
   for (const auto& note : converted.notes) warn(note);
