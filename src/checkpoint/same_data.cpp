@@ -33,8 +33,7 @@ data::Changes changes_to_older(const CheckpointInfo& before, const data::Fingerp
 
 bool by_position(const recipe::RunConfig& config) {
   const auto facts = recipe::facts_of(config);
-  const bool kept = facts.online && (config.cluster.refresh < 1 || config.cluster.end < 1);
-  return kept || (facts.indices && !facts.labels);
+  return (facts.online && config.cluster.keeps_clusters()) || (facts.indices && !facts.labels);
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ ClusterObjective::ClusterObjective(LearnerState& state, int64_t images)
       queue_(queue_rows(state.config, patches_of(state)), state.student.head->options().dim, state.device),
       agreement_(images, patches_of(state)) {
   const bool patches = network::patch_level(state.config);
-  if (options().refresh < 1 || options().end < 1) kept_ = KeptClusters(images, patches ? patches_of(state) : 0);
+  if (options().keeps_clusters()) kept_ = KeptClusters(images, patches ? patches_of(state) : 0);
 }
 
 ClusterObjective::~ClusterObjective() = default;

@@ -148,7 +148,7 @@ Cost estimate_cost(const recipe::RunConfig& config, const Machine& machine, cons
   cost.shard_bytes = whole * (under_way + (head > 0 && config.cluster.backbone > 0 ? 1 : 0));
   if (train.precision == Precision::kBf16) cost.cast_bytes = (cost.parameters - head) * kHalf;
   cost.activation_bytes = cost.at_once * activation_bytes(config, model);
-  if (head > 0 && (config.cluster.refresh < 1 || config.cluster.end < 1))
+  if (head > 0 && config.cluster.keeps_clusters())
     cost.kept_bytes =
         cost.images * (patch_level(config) ? model.patch_tokens() : 1) * static_cast<int64_t>(sizeof(int));
   cost.step_flop = step_flop(config, model, head);

@@ -1,8 +1,8 @@
 // cluster.refresh: teacher and head look at a share of each batch.
 #include <gtest/gtest.h>
 
-#include "sdg/core/rng.h"
 #include "sdg/learn/learner.h"
+#include "support/made_batch.h"
 #include "support/tiny_run.h"
 
 using namespace sdg;
@@ -12,11 +12,7 @@ namespace {
 constexpr int64_t kBatch = 12, kImages = 24;
 
 data::Batch batch_of(int64_t step, int64_t images = kImages) {
-  data::Batch batch;
-  batch.sample = rng::consecutive(kBatch * step, kBatch);
-  for (const auto sample : batch.sample) batch.index.push_back(sample % images);
-  batch.x = rng::normal({3, rng::Purpose::kTest, 0}, batch.index, {1, 8, 8});
-  return batch;
+  return test::batch_of_images(step, kBatch, images);
 }
 
 recipe::RunConfig config_of(double refresh, double change = 0.5) {

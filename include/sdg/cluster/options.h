@@ -71,6 +71,8 @@ struct ClusterOptions {
   Balance balance = Balance::kWindow;
   int64_t queue = -1;
   double backbone = 0;
+  /// Does an image keep the cluster of an earlier look, so that these are state of the run, by number of the image?
+  bool keeps_clusters() const { return refresh < 1 || end < 1; }
   void visit(config::Fields& fields);
 };
 }  // namespace sdg::cluster

@@ -17,7 +17,7 @@ class Beginnings {
   bool clustering(int64_t steps_done) const { return online_ && steps_done >= head_; }
 
   /// Do clusters rest in that step (cluster.end)?
-  bool resting(int64_t steps_done) const { return online_ && rest_ >= 0 && steps_done >= rest_; }
+  bool resting(int64_t steps_done) const { return rest_ >= 0 && steps_done >= rest_; }
 
   int64_t head() const { return head_; }
   /// As far as known: with condition.stable it may still come earlier.
