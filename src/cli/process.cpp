@@ -54,16 +54,16 @@ extern "C" void on_ending_signal(int number) {
 
 // Synchronous: the thread stands in a read of mapped memory and holds no lock, so the log file can be written.
 extern "C" void on_bus_error(int number, siginfo_t* info, void*) {
-  const char* path = io::mapped_file_at(info->si_addr);
-  if (!path) {  // none of ours: the access is made again and ends the program as it would have
+  const auto file = io::mapped_file_at(info->si_addr);
+  if (!file.path) {  // none of ours: the access is made again and ends the program as it would have
     std::signal(number, SIG_DFL);
     return;
   }
   io::remove_unfinished_files();
   const std::string line =
-      std::string(path) +
-      ": was shortened (or could not be read) while it was in use; put the whole file back and run "
-      "the same command again";
+      std::string(file.path) +
+      (file.shortened() ? ": was shortened while it was in use; put the whole file back and run the same command again"
+                        : ": could not be read while it was in use (a fault of the disk, or a file written over)");
   const std::string shown = (isatty(STDERR_FILENO) != 0 ? "\nsdg: " : "sdg: ") + line + "\n";
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, shown.data(), shown.size());
   write_log_file(3, line);

@@ -45,6 +45,7 @@ void RandomAccessFile::read_into(uint64_t offset, std::span<std::byte> out) cons
     const ssize_t got = ::pread(state_->file.descriptor.get(), out.data(), out.size(), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw_errno(path_, "cannot read");
+    if (got == 0) check_not_shortened();
     SDG_CHECK(got > 0, path_.string(), ": truncated: expected ", out.size(), " more bytes from byte ", offset,
               ", the file ends there");
     offset += static_cast<uint64_t>(got);

@@ -1,5 +1,6 @@
 #include "sdg/io/signal_safe.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -81,13 +82,18 @@ NamedMapping::~NamedMapping() {
   node_->begin = 0;
 }
 
-const char* mapped_file_at(const void* address) noexcept {
+bool MappedFileAt::shortened() const noexcept {
+  struct stat now{};
+  return path && ::stat(path, &now) == 0 && static_cast<size_t>(now.st_size) < size;
+}
+
+MappedFileAt mapped_file_at(const void* address) noexcept {
   const auto wanted = reinterpret_cast<uintptr_t>(address);  // NOLINT(*-reinterpret-cast)
   for (const auto* node = NamedMapping::first(); node; node = node->next) {
     const uintptr_t begin = node->begin;
-    if (begin != 0 && begin <= wanted && wanted < node->end) return node->path;
+    if (begin != 0 && begin <= wanted && wanted < node->end) return {node->path, node->end - begin};
   }
-  return nullptr;
+  return {};
 }
 
 }  // namespace sdg::io

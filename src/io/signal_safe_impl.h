@@ -2,6 +2,8 @@
 #include <cstddef>
 #include <filesystem>
 
+#include "sdg/io/signal_safe.h"
+
 namespace sdg::io {
 
 /// While it lives, `path` is a file that remove_unfinished_files() removes.
@@ -27,7 +29,7 @@ class NamedMapping {
 
  private:
   struct Node;
-  friend const char* mapped_file_at(const void* address) noexcept;
+  friend MappedFileAt mapped_file_at(const void* address) noexcept;
   static Node* first();
   Node* node_;
 };

@@ -1,4 +1,6 @@
 #pragma once
+#include <cstddef>
+
 /// What a signal handler may ask of this folder: nothing here allocates, locks or throws.
 namespace sdg::io {
 
@@ -6,7 +8,15 @@ namespace sdg::io {
 /// after.
 void remove_unfinished_files() noexcept;
 
-/// The path of the file that is mapped where `address` points to; nullptr where none is.
-const char* mapped_file_at(const void* address) noexcept;
+struct MappedFileAt {
+  const char* path = nullptr;  ///< nullptr: no file is mapped there
+  std::size_t size = 0;        ///< in bytes, of the file when it was mapped
+
+  /// Whether the file that has this path now is shorter than it was.
+  bool shortened() const noexcept;
+};
+
+/// The file that is mapped where `address` points to.
+MappedFileAt mapped_file_at(const void* address) noexcept;
 
 }  // namespace sdg::io
