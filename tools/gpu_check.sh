@@ -98,6 +98,9 @@ SDG_TEST_DEVICE=cuda SDG_FIXTURES=$here/fixtures part 60 parity "$here/bin/sdg_t
   --gtest_output="json:$out/parity.json"
 digits=(--config "$here/configs/digits.yaml" --set train.picture_every=0 --set train.log_every=1 --set train.steps=20)
 for device in cpu cuda; do part 40 "digits20-$device" "$sdg" train "${digits[@]}" --run "$run/$device" --set "device=$device"; done
+# Two processes that share the device: each adds up its own images, and their gradients go while the pass still fills them.
+part 60 digits20-ranks env CUDA_VISIBLE_DEVICES=0 "$sdg" launch -n 2 train "${digits[@]}" --run "$run/ranks" --set device=cuda --exchange gloo
+cp "$run/ranks/metrics.jsonl" "$out/digits20-ranks.jsonl" 2>/dev/null
 cp "$run/cpu/metrics.jsonl" "$out/digits20-cpu.jsonl" 2>/dev/null
 cp "$run/cuda/metrics.jsonl" "$out/digits20-cuda.jsonl" 2>/dev/null
 

@@ -25,9 +25,11 @@ for line in text("parts.tsv").splitlines():
     name, end, seconds = line.split("\t")
     results["parts"].append({"part": name, "end": end, "seconds": float(seconds)})
 
-here, there = losses("digits20-cpu.jsonl"), losses("digits20-cuda.jsonl")
-if here and len(here) == len(there):
-    results["digits20"] = {"largest_difference": max(abs(a - b) for a, b in zip(here, there)), "first": here[0], "last": here[-1]}
+here = losses("digits20-cpu.jsonl")
+for way in ("cuda", "ranks"):
+    there = losses(f"digits20-{way}.jsonl")
+    if here and len(here) == len(there):
+        results[f"digits20-{way}"] = {"largest_difference": max(abs(a - b) for a, b in zip(here, there)), "first": here[0], "last": here[-1]}
 if text("equality.json"):
     tests = json.loads(text("equality.json"))
     results["equality"] = {key: tests[key] for key in ("tests", "failures", "disabled") if key in tests}
@@ -49,8 +51,9 @@ for log in sorted(out.glob("*eval.log")):
 print(results["card"] or "no card named", "|", "; ".join(results["version"][:2]))
 for part in results["parts"]:
     print(f"  {part['part']:32} {part['end']:14} {part['seconds']:5.0f} s")
-if "digits20" in results:
-    print("losses of 20 steps of digits, largest difference CPU - CUDA: {largest_difference:.2e} of {first:.3f} to {last:.3f}".format(**results["digits20"]))
+for way, what in (("cuda", "CUDA"), ("ranks", "two ranks on the one GPU")):
+    if f"digits20-{way}" in results:
+        print("losses of 20 steps of digits, largest difference CPU - {what}: {largest_difference:.2e} of {first:.3f} to {last:.3f}".format(what=what, **results[f"digits20-{way}"]))
 if "equality" in results:
     print("equality:", results["equality"])
 for row in results["steps"]:

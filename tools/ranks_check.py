@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Measures what docs/scale.md says of ranks on this machine: equal weights and assignments on 1, 2 and 4 ranks, memory, bytes and time a step, a rank
 killed and one stopped, restarts with another number of ranks. Prints the tables as Markdown.
-   .venv/bin/python tools/ranks_check.py [PROGRAM [PARTS]]      default build/release/sdg, all parts (equality costs memory model losses going_on): half an hour"""
+   .venv/bin/python tools/ranks_check.py [PROGRAM [PARTS]]      default build/release/sdg, all parts but overlap (equality costs memory model losses going_on overlap): half an hour
+   SDG_BEFORE=OTHER .venv/bin/python tools/ranks_check.py PROGRAM overlap            as root, with tc: a step over a slow network, of two programs"""
+import ctypes
 import json
 import math
 import os
@@ -25,6 +27,8 @@ DIGITS = ["--config", str(ROOT / "configs/digits.yaml"), "--set", "device=cpu", 
 LARGE = DIGITS + [f"--set={o}" for o in ("model.dim=512", "model.depth=5", "model.heads=8", "train.batch=16", "train.shard=4")]
 # And with as many shards a rank as an ordinary batch has; no clustering, so that no step looks through the average.
 SHARDS = LARGE + ["--set", "condition.source=none", "--set", "train.batch=32"]
+# One shard for all ranks: as GPUs do, each adds up its own images, and sends the gradient while the backward pass fills it.
+OWN_SUMS = SHARDS + [f"--set={o}" for o in ("train.shard=32", "train.save_every=1000", "sample.count=1", "sample.steps=1")]
 
 
 def command(ranks, run, options, patience=None, restarts=0):
@@ -266,12 +270,37 @@ def going_on(folder):
         print(f"| {ranks} | {difference(folder / 'stop-one', run)[0]:g} |", flush=True)
 
 
-PARTS = {"equality": equality, "costs": costs, "memory": memory, "model": model, "losses": losses, "going_on": going_on}
+def slow_loopback(rate):
+    """From here on in a network of its own (Linux, root), through whose loopback so much goes at most."""
+    clone_newnet = 0x40000000
+    if ctypes.CDLL(None, use_errno=True).unshare(clone_newnet) != 0:
+        sys.exit(f"overlap: no network of its own: {os.strerror(ctypes.get_errno())}")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    if rate:
+        subprocess.run(["tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", rate, "burst", "1mb", "latency", "200ms"], check=True)
+
+
+def overlap(folder):
+    """Rounds of one program after the other, so that both meet the same machine."""
+    global SDG
+    programs = [SDG] + [pathlib.Path(other).resolve() for other in (os.environ.get("SDG_BEFORE"),) if other]
+    print("| loopback | program | ms a step, each round |\n| --- | --- | --- |")
+    for rate in (None, "4gbit"):
+        slow_loopback(rate)
+        found = {program: [] for program in programs}
+        for _ in range(3):
+            for SDG in programs:
+                found[SDG].append(1000 * seconds_a_step(2, folder, OWN_SUMS)[0])
+        for program, times in found.items():
+            print(f"| {rate or 'as it is'} | {program.name} | {', '.join(f'{each:.0f}' for each in times)} |", flush=True)
+
+
+PARTS = {"equality": equality, "costs": costs, "memory": memory, "model": model, "losses": losses, "going_on": going_on, "overlap": overlap}
 
 
 def main():
     print(f"`tools/ranks_check.py`, seed 0, {time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, one thread a rank.")
-    for part in sys.argv[2:] or PARTS:
+    for part in sys.argv[2:] or [each for each in PARTS if each != "overlap"]:
         print()
         with tempfile.TemporaryDirectory() as name:
             PARTS[part](pathlib.Path(name))

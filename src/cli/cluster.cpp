@@ -245,8 +245,6 @@ void check_method(const Arguments& arguments, const conditions::FeatureClusterin
 
 int execute(const Arguments& arguments) {
   if (arguments.help_options || arguments.markdown) return help_options(arguments.markdown);
-  SDG_CHECK_USAGE(fs::path(arguments.out).extension() == ".safetensors",
-                  "--out: the name must end in .safetensors, got ", arguments.out);
   const auto wanted = wanted_of(arguments);
   if (arguments.from.empty()) {  // before any work
     const auto options = options_of(arguments, 0, 10);
@@ -287,7 +285,8 @@ void declare_own(CLI::App& app, Arguments& arguments) {
       ->type_name("KEY=VALUE")
       ->expected(1)
       ->take_all();
-  app.add_option("--out", arguments.out, "file to write; condition.source file takes it")->type_name("FILE");
+  app.add_option("--out", arguments.out, "file to write; condition.source file takes it")
+      ->type_name("FILE.safetensors");
   app.add_option("--export", arguments.exported,
                  "what to write of ids, probabilities, prototypes, embeddings, centroids (the mean embedding of each "
                  "cluster, for condition.told=centroid), with commas; default: all")

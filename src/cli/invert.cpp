@@ -1,6 +1,5 @@
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 
 #include "cli/command.h"
 #include "cli/given_picture.h"
@@ -26,8 +25,6 @@ constexpr const char* kExamples =
     "  sdg invert --pictures a.png b.png --cluster 3 --out back.png with the picture, its noise, and what comes back\n";
 
 int execute(const Arguments& arguments) {
-  SDG_CHECK_USAGE(arguments.out.empty() || std::filesystem::path(arguments.out).extension() == ".png",
-                  "--out: the name must end in .png, got ", arguments.out);
   const auto device = parse_device(arguments.sampling.device);
   const auto trained = load(arguments.sampling, device);
   const auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device);

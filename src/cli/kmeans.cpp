@@ -1,6 +1,5 @@
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -17,8 +16,6 @@
 
 namespace sdg::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct Arguments {
   FeatureArguments source;
@@ -75,8 +72,6 @@ void print(const Arguments& arguments, const conditions::PseudoLabels& labels, c
 }
 
 int execute(const Arguments& arguments) {
-  SDG_CHECK_USAGE(fs::path(arguments.out).extension() == ".safetensors",
-                  "--out: the name must end in .safetensors, got ", arguments.out);
   auto& ranks = join_ranks(arguments.ranks, arguments.source.device);
   const auto features = read_input(arguments.source, ranks);
   auto how = arguments.how;
@@ -147,7 +142,8 @@ Command kmeans_command() {
             declare_features(app, arguments->source, "cluster features of");
             declare_clustering(app, *arguments);
             declare_ranks(app, arguments->ranks);
-            app.add_option("--out", arguments->out, "file to write; condition.source file takes it")->type_name("FILE");
+            app.add_option("--out", arguments->out, "file to write; condition.source file takes it")
+                ->type_name("FILE.safetensors");
             app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
             return [arguments, &app] {
               check_features_alone(app, arguments->source);

@@ -213,7 +213,8 @@ Command masks_command() {
             ->type_name("PATH");
         app.add_option("--picture", arguments->picture, "write the first images with their maps laid over them")
             ->type_name("FILE.png");
-        app.add_option("--out", arguments->out, "file to write; condition.source file takes it")->type_name("FILE");
+        app.add_option("--out", arguments->out, "file to write; condition.source file takes it")
+            ->type_name("FILE.safetensors");
         app.add_flag("--json", arguments->json, "print one JSON object on standard output and nothing else there");
         return [arguments, &app] {
           check_looks(app, arguments->look);
@@ -222,8 +223,6 @@ Command masks_command() {
                    "says how masks are found, and --masks gives them");
           if (arguments->masks.empty() && arguments->truth.empty())
             refuse(app, {"--ignored"}, "names a number in --masks or --truth");
-          SDG_CHECK_USAGE(arguments->out.ends_with(".safetensors"), "--out: the name must end in .safetensors, got ",
-                          arguments->out);
           return execute(*arguments);
         };
       }};

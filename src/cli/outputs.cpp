@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sdg/core/error.h"
+#include "sdg/io/file_kind.h"
 #include "sdg/tensors/tensor_file.h"
 
 namespace sdg::cli {
@@ -17,6 +18,7 @@ namespace fs = std::filesystem;
 struct Given {
   std::string flag;
   fs::path path;
+  std::string type;  // "FILE", "FILE.png", …
 };
 
 // Options that name a file to write, in any command; folders are the commands' own to look after.
@@ -62,8 +64,15 @@ bool is_of_others(const fs::path& file) {
   }
 }
 
+// Pictures and arrays are opened by their names, here and elsewhere.
+bool has_its_ending(const Given& output) {
+  static const std::array<std::string, 3> kTypes{"FILE.png", "FILE.npz", "FILE.safetensors"};
+  const bool told = std::find(kTypes.begin(), kTypes.end(), output.type) != kTypes.end();
+  return !told || io::lower_suffix(output.path) == output.type.substr(4);
+}
+
 void check(const Given& output, const std::vector<Given>& inputs, bool keeps_strangers) {
-  const auto& [flag, path] = output;
+  const auto& [flag, path, type] = output;
   std::error_code ignored;
   const auto folder = fs::absolute(path, ignored).parent_path();
   SDG_CHECK_USAGE(fs::is_directory(folder, ignored), flag, ": there is no folder ", folder.string(), " to write ",
@@ -76,6 +85,7 @@ void check(const Given& output, const std::vector<Given>& inputs, bool keeps_str
                   " is, or would stand for, a file that a run needs; name another");
   SDG_CHECK_USAGE(!keeps_strangers || !is_of_others(path), flag, ": ", path.string(),
                   " is there already and was not written by sdg; name another file, or remove it");
+  SDG_CHECK_USAGE(has_its_ending(output), flag, ": the name must end in ", type.substr(4), ", got ", path.string());
 }
 
 }  // namespace
@@ -85,7 +95,7 @@ void check_outputs(const CLI::App& command) {
   for (const auto* option : command.get_options()) {
     for (const auto& value : option->results()) {
       if (value.empty()) continue;
-      (names_output(*option) ? outputs : inputs).push_back({option->get_name(), value});
+      (names_output(*option) ? outputs : inputs).push_back({option->get_name(), value, option->get_type_name()});
     }
   }
   for (size_t i = 0; i < outputs.size(); ++i) {

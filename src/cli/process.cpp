@@ -17,6 +17,7 @@
 
 #include "cli/log_file.h"
 #include "sdg/core/error.h"
+#include "sdg/core/kept_blocks.h"
 #include "sdg/io/signal_safe.h"
 
 namespace sdg::cli {
@@ -100,6 +101,7 @@ void keep_freed_memory() {
 void prepare_process() {
   open_closed_streams();
   keep_freed_memory();
+  keep_large_blocks();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   struct sigaction ending{}, hangup{}, bus{};

@@ -200,13 +200,13 @@ Command sample_command() {
                                        "remove the images of an earlier sdg sample from DIR first");
         auto* npz = app.add_option("--npz", arguments->npz,
                                    "write one .npz (arr_0 uint8 NHWC, arr_1 conditions) instead of PNGs")
-                        ->type_name("FILE")
+                        ->type_name("FILE.npz")
                         ->excludes(out)
                         ->excludes(overwrite);
         auto* latents = app.add_option("--latents", arguments->latents,
                                        "runs trained on latents: write them, undecoded, to one safetensors file "
                                        "instead, which sdg decode reads")
-                            ->type_name("FILE")
+                            ->type_name("FILE.safetensors")
                             ->excludes(out)
                             ->excludes(overwrite)
                             ->excludes(npz);

@@ -44,6 +44,7 @@ std::vector<Tensor> FlowObjective::after_pass(Shard& shard) {
     out[1] = share_of(inner);
     scaled = scaled + inner * (inner_weight() / batch);
   }
+  const auto watched = sum_.watch(shard, state_.model_parameters);
   const auto gradients =
       torch::autograd::grad({scaled}, state_.model_parameters, {}, shard.keep_graph, false, /*allow_unused=*/true);
   out.insert(out.end(), gradients.begin(), gradients.end());

@@ -237,9 +237,11 @@ StepResult Learner::step(const data::Batch& batch) {
   Undo undo(objectives);
   const CastsOfTheStep casts(state_.config.train.precision);
   const auto count = static_cast<int64_t>(ids.size());
+  const bool in_turn = !recorded_ && (count == 1 || !state_.device.is_cpu());
   const auto pass_one = [&](int64_t number) {
     const int64_t first = number * shard_size;
     auto shard = shard_of(batch, number, first, std::min(shard_size, size - first), state_.shards.images);
+    shard.last = in_turn && number + 1 == count;
     pass(shard, objectives);
     ids[static_cast<size_t>(number)] = shard.ids;
   };

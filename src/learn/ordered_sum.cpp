@@ -51,6 +51,7 @@ void OrderedSum::begin(const network::FlatParameters& flat) {
   flat_ = &flat;
   state_ = nullptr;
   exchange_.reset();
+  buckets_.reset();
   whole_shards_ = as_they_come_ = complete_ = ended_ = adding_ = false;
   failure_ = nullptr;
   waiting_.clear();
@@ -58,6 +59,8 @@ void OrderedSum::begin(const network::FlatParameters& flat) {
   next_ = 0;
   sum_ = {};
   views_.clear();
+  empty_ = true;
+  is_in_.clear();
 }
 
 void OrderedSum::begin(const LearnerState& state, Exchange when) {
@@ -66,11 +69,12 @@ void OrderedSum::begin(const LearnerState& state, Exchange when) {
   state_ = &state;
   whole_shards_ = state.whole_shards;
   parts_ = whole_shards_ ? StepShards{} : one_part_each(state.reducer.ranks());
-  exchange_ =
-      std::make_unique<ShardExchange>(state.flat, state.slices, whole_shards_ ? state.shards : parts_, state.reducer);
+  as_they_come_ = when == Exchange::kAsTheyCome;
+  if (whole_shards_ || state.sharded)
+    exchange_ =
+        std::make_unique<ShardExchange>(state.flat, state.slices, whole_shards_ ? state.shards : parts_, state.reducer);
   if (!whole_shards_) return;
   losses_.resize(state.shards.numbers[static_cast<size_t>(state.reducer.rank())].size());
-  as_they_come_ = when == Exchange::kAsTheyCome;
   if (as_they_come_) courier_ = std::thread([this] { hand_out_as_they_come(); });
 }
 
@@ -112,16 +116,49 @@ void OrderedSum::add_with_loss(const Shard& shard, std::vector<Tensor> computed)
   add(shard, loss, std::move(computed));
 }
 
+std::unique_ptr<GradientHooks> OrderedSum::watch(const Shard& shard, const std::vector<Tensor>& parameters) {
+  if (!state_ || whole_shards_ || state_->sharded || !as_they_come_ || !shard.last) return nullptr;
+  SDG_CHECK(next_ == shard.number && waiting_.empty(), "the sum of shards: shard ", shard.number,
+            " is said to be the last, after ", next_);
+  const at::NoGradGuard no_grad;
+  open();
+  first_behind_all_ = parameters.size();
+  is_in_.assign(views_.size(), false);
+  for (size_t i = first_behind_all_; i < views_.size(); ++i) {
+    if (empty_) views_[i].zero_();
+    is_in_[i] = true;
+  }
+  buckets_ = std::make_unique<BucketExchange>(sum_.gradient, state_->reducer);
+  return std::make_unique<GradientHooks>(parameters, [this](size_t i, const Tensor& gradient) { found(i, gradient); });
+}
+
+void OrderedSum::found(size_t parameter, const Tensor& gradient) {
+  if (empty_) {
+    views_[parameter].copy_(gradient);
+  } else {
+    views_[parameter].add_(gradient);
+  }
+  is_in_[parameter] = true;
+  const auto before = first_behind_all_;
+  while (first_behind_all_ > 0 && is_in_[first_behind_all_ - 1]) --first_behind_all_;
+  if (first_behind_all_ < before)
+    buckets_->filled(views_[first_behind_all_].storage_offset() - sum_.gradient.storage_offset());
+}
+
+void OrderedSum::open() {
+  if (sum_.gradient.defined()) return;
+  sum_.gradient = at::empty_like(flat_->values());
+  views_ = flat_->views(sum_.gradient);
+}
+
 void OrderedSum::include(const Part& part) {
   const at::NoGradGuard no_grad;
   sum_.loss = sum_.loss.plus(part.loss);
-  const bool is_first = !sum_.gradient.defined();
-  if (is_first) {
-    sum_.gradient = at::empty_like(flat_->values());
-    views_ = flat_->views(sum_.gradient);
-  }
+  open();
+  const bool is_first = std::exchange(empty_, false);
   std::vector<Tensor> of_sum, of_part;
   for (size_t i = 0; i < views_.size(); ++i) {
+    if (!is_in_.empty() && is_in_[i]) continue;
     if (i < part.gradients.size() && part.gradients[i].defined()) {
       of_sum.push_back(views_[i]);
       of_part.push_back(part.gradients[i]);
@@ -173,25 +210,40 @@ double OrderedSum::loss_of_all_ranks(const StepShards& shards) {
   return sum_of_all(own, shards, state_->reducer);
 }
 
+void OrderedSum::finish_shards() {
+  if (!as_they_come_) return hand_out();
+  courier_.join();
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+// Whether or not it was watched: ranks need not know of each other what went when.
+Tensor OrderedSum::sum_of_buckets() {
+  SDG_CHECK(waiting_.empty() && !empty_, "the sum of shards: shard ", next_, " is missing");
+  if (!buckets_) buckets_ = std::make_unique<BucketExchange>(sum_.gradient, state_->reducer);
+  buckets_->finish();
+  buckets_.reset();
+  views_.clear();
+  return std::exchange(sum_.gradient, {});
+}
+
 Contribution OrderedSum::of_all_ranks() {
   {
     const std::lock_guard lock(mutex_);
     complete_ = true;
   }
   changed_.notify_all();
-  if (as_they_come_) {
-    courier_.join();
-    if (failure_) std::rethrow_exception(failure_);
-  } else if (whole_shards_) {
-    hand_out();
-  } else {
+  Contribution out;
+  if (whole_shards_) {
+    finish_shards();
+  } else if (state_->sharded) {
     exchange_->round(0, views_);
     views_.clear();
     sum_.gradient = Tensor();
+  } else {
+    out.gradient = sum_of_buckets();
   }
-  Contribution out;
   out.loss = loss_of_all_ranks(whole_shards_ ? state_->shards : parts_);
-  out.gradient = state_->sharded ? exchange_->slice() : exchange_->whole();
+  if (exchange_) out.gradient = state_->sharded ? exchange_->slice() : exchange_->whole();
   exchange_.reset();
   return out;
 }

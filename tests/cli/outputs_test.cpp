@@ -37,6 +37,18 @@ TEST_F(Outputs, AreNotWhatTheCommandReads) {
           "was not written by sdg");
 }
 
+TEST_F(Outputs, EndAsTheirOptionsSay) {
+  train_run();
+  for (const std::string command : {"sample --run run --trace way.jpg", "sample --run run --npz all.npy",
+                                    "kmeans --features features.safetensors --clusters 2 --out ids.npz"}) {
+    const auto name = command.substr(command.rfind(' ') + 1);
+    const auto ending = command.starts_with("kmeans") ? ".safetensors" : name == "way.jpg" ? ".png" : ".npz";
+    expect_failure(sdg(command), 2, cat(": the name must end in ", ending, ", got ", name));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / name)) << command;
+  }
+  EXPECT_EQ(sdg("kmeans --features features.safetensors --clusters 2 --out IDS.SAFETENSORS").code, 0);
+}
+
 TEST_F(Outputs, AreNoFilesOfARun) {
   train_run();
   const std::string checkpoint = "run/checkpoints/last.safetensors", config = "run/config.yaml";

@@ -16,7 +16,9 @@
 #include "sdg/core/replay.h"
 #include "sdg/core/rng.h"
 #include "sdg/generate/generate.h"
+#include "sdg/learn/bucket_exchange.h"
 #include "sdg/learn/learner.h"
+#include "support/thread_reducer.h"
 #include "support/tiny_run.h"
 
 #ifdef SDG_CUDA_KERNELS
@@ -260,6 +262,53 @@ TEST_F(OnTheDevice, ABadStepIsUndoneThere) {
               ::testing::HasSubstr("step 6: the flow loss"));
   const auto after = state();
   for (const auto& [name, tensor] : before.tensors) EXPECT_TRUE(test::same_bytes(tensor, after.at(name))) << name;
+}
+
+TEST_F(OnTheDevice, BucketsThatGoWhileTheGradientIsFilledAddUpToTheCpusBits) {
+  constexpr int64_t kSize = int64_t{1} << 20;
+  const auto gradient_of = [](int64_t rank) {
+    return rng::normal({rank + 1ULL, rng::Purpose::kTest, 0}, {0}, {kSize})[0];
+  };
+  const auto expected = gradient_of(0) + gradient_of(1);
+  for (int trial = 0; trial < 20; ++trial) {
+    test::on_ranks(2, [&](Reducer& reducer) {
+      const auto own = gradient_of(reducer.rank()).to(device_);
+      auto gradient = at::full({kSize}, NAN, own.options());
+      learn::BucketExchange exchange(gradient, reducer, 100'000);
+      for (int64_t first = kSize; first > 0;) {
+        const auto next = std::max<int64_t>(0, first - 30'000);
+        gradient.slice(0, next, first).copy_(own.slice(0, next, first));
+        exchange.filled(first = next);
+      }
+      exchange.finish();
+      EXPECT_TRUE(at::equal(gradient.cpu(), expected));
+    });
+  }
+}
+
+TEST_F(OnTheDevice, TwoRanksWithMicroBatchesTrainAsOne) {
+  auto config = config_of("uvit-tiny/2", "online");
+  config.train.micro_batch = 3;
+  config.train.eps = 1e-4;
+  const auto train = [&](Reducer& reducer) {
+    learn::Learner learner(config, device_, {}, 0, 40, reducer);
+    for (int64_t step = 0; step < 5; ++step) {
+      auto batch = batch_of(config, step);
+      const auto own = own_rows(config.train.batch, reducer);
+      const auto part = [&](const std::vector<int64_t>& all) {
+        return std::vector<int64_t>(all.begin() + own.begin, all.begin() + own.end);
+      };
+      learner.step({batch.x.slice(0, own.begin, own.end), part(batch.index), part(batch.sample)});
+    }
+    learner.settle();
+    return learner.teacher().tensors("");
+  };
+  const auto one = train(Reducer::local());
+  test::on_ranks(2, [&](Reducer& reducer) {
+    for (const auto& [name, tensor] : train(reducer)) {
+      if (tensor.is_floating_point()) EXPECT_LT(distance(tensor, one.at(name)), 1e-3) << name;
+    }
+  });
 }
 
 TEST_F(OnTheDevice, SinkhornIsTheCpusWithinFloat32) {

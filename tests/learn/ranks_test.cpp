@@ -287,6 +287,30 @@ TEST(LearnerRanks, HaveWholeShardsInTurnWhereThereAreEnough) {
   EXPECT_THAT(test::message_of<UsageError>([&] { rows(2, 32, 3); }), testing::HasSubstr("train.batch: 2 images for 3"));
 }
 
+// Fewer shards than ranks: each adds up its own images, and gradients go while the pass fills the rest (without
+// train.shard_state) or after it (with).
+TEST(LearnerRanks, WithoutWholeShardsTrainAsOneWithinRounding) {
+  for (auto config : {test::tiny_config("unused", "label"), config_of("two")}) {
+    config.train.batch = kBatch;
+    config.train.eps = 1e-4;
+    const auto one = train(config, {kBatch}, Reducer::local());
+    test::on_ranks(5, [&](Reducer& reducer) {
+      ASSERT_FALSE(learn::in_whole_shards(kBatch, config.train.shard, at::kCPU, reducer.ranks()));
+      auto sharded = config;
+      sharded.train.shard_state = true;
+      const auto got = train(config, {}, reducer), other = train(sharded, {}, reducer);
+      EXPECT_EQ(got.objectives, other.objectives);
+      for (const auto& [name, expected] : one.state.tensors) {
+        const auto& tensor = got.state.tensors.at(name);
+        if (reducer.rank() == 0) EXPECT_TRUE(test::same_bytes(tensor, other.state.tensors.at(name))) << name;
+        if (!at::isFloatingType(expected.scalar_type())) continue;
+        const auto scale = std::max(1.0, expected.abs().max().item<double>());
+        EXPECT_LT((tensor - expected).abs().max().item<double>(), 1e-5 * scale) << name;
+      }
+    });
+  }
+}
+
 // With clip the norm of the whole gradient counts, of which a rank has a part.
 TEST(LearnerRanks, WithShardedStateClipAndStepAsWithout) {
   auto config = test::tiny_config("unused", "none");

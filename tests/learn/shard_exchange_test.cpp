@@ -1,6 +1,7 @@
 #include "sdg/learn/shard_exchange.h"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <thread>
 
@@ -108,6 +109,55 @@ TEST(OrderedSum, OfRanksHandsShardsOutAsTheyCome) {
       });
     }
   }
+}
+
+// As a GPU's ranks do it: each adds up two micro-batches of its own, and the pass of the second is watched.
+TEST(OrderedSum, OfRanksThatWatchTheLastPassHasTheBitsOfOneThatDoesNot) {
+  auto config = test::tiny_config("unused");
+  config.train.batch = 4;
+  test::on_ranks(3, [&](Reducer& reducer) {
+    learn::LearnerState state(config, at::kCPU, network::build_network(config, 0, at::kCPU),
+                              network::build_network(config, 0, at::kCPU), reducer);
+    ASSERT_FALSE(state.whole_shards) << "four images of two shards for three ranks";
+    auto& parameters = state.model_parameters;
+    ASSERT_GT(parameters.size(), 5U);
+    const auto gradients_of = [&](uint64_t number) {
+      Tensor loss = at::zeros({});
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        const rng::Stream stream{number * 1000 + i, rng::Purpose::kTest, static_cast<uint64_t>(reducer.rank())};
+        if (i != 1) loss = loss + (parameters[i] * rng::normal(stream, {0}, parameters[i].sizes())[0]).sum();
+      }
+      return torch::autograd::grad({loss}, parameters, {}, false, false, /*allow_unused=*/true);
+    };
+    const auto sum_of = [&](bool watched, bool two, learn::OrderedSum::Exchange when) {
+      learn::OrderedSum sum;
+      sum.begin(state, when);
+      learn::Shard shard;
+      shard.last = false;
+      EXPECT_EQ(sum.watch(shard, parameters), nullptr);
+      if (two) sum.add(0, 1, gradients_of(0));
+      shard.number = two ? 1 : 0;
+      shard.last = watched;
+      std::vector<Tensor> gradients;
+      {
+        const auto hooks = sum.watch(shard, parameters);
+        EXPECT_EQ(hooks != nullptr, watched && when == learn::OrderedSum::Exchange::kAsTheyCome);
+        gradients = gradients_of(1);
+      }
+      sum.add(shard, 2, gradients);
+      const auto out = sum.take();
+      EXPECT_EQ(out.loss, two ? 9 : 6);
+      return out.gradient;
+    };
+    for (const bool two : {false, true}) {
+      const auto expected = sum_of(false, two, learn::OrderedSum::Exchange::kAtTheEnd);
+      EXPECT_LT(state.model_size, expected.size(0)) << "tests no head";
+      EXPECT_EQ(expected.slice(0, state.model_size).count_nonzero().item<int64_t>(), 0);
+      for (int i = 0; i < 5; ++i)
+        EXPECT_TRUE(at::equal(sum_of(true, two, learn::OrderedSum::Exchange::kAsTheyCome), expected)) << two;
+      EXPECT_TRUE(at::equal(sum_of(true, two, learn::OrderedSum::Exchange::kAtTheEnd), expected)) << two;
+    }
+  });
 }
 
 TEST(OrderedSum, OfARankThatGivesUpEndsAndMayBeginAnew) {

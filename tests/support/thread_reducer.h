@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "sdg/core/device.h"
 #include "sdg/core/error.h"
 #include "sdg/core/reducer.h"
 
@@ -33,6 +34,7 @@ class MeetingPlace {
     }
     check(lock);
     brought_[static_cast<size_t>(rank)] = tensor.detach().clone();  // its owner may overwrite it while others read
+    synchronize(tensor.device());                                   // whose streams are others
     const auto generation = generation_;
     if (++arrived_ == ranks_) {
       met_ = std::make_shared<std::vector<Tensor>>(brought_);

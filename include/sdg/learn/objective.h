@@ -29,6 +29,7 @@ struct Shard {
   model::ForwardOptions forward;  ///< objectives that want features of the one pass ask for them here
   bool no_waiting = false;        ///< losses stay on the device, finite or not
   bool keep_graph = false;        ///< the pass's graph is needed once more, after the shards
+  bool last = false;              ///< of this rank in this step: those before it are through, no pass runs beside it
   bool lent = false;              ///< what was computed is written over by the next pass
   flow::TrainingPoint point;      ///< where the network is asked
   model::ForwardOutput output;    ///< its answer there, with the trained network's graph

@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "sdg/learn/bucket_exchange.h"
+#include "sdg/learn/gradient_hooks.h"
 #include "sdg/learn/learner_state.h"
 #include "sdg/learn/objective.h"
 #include "sdg/learn/shard_exchange.h"
@@ -20,7 +22,8 @@ namespace sdg::learn {
 /// On one rank a gradient is added as soon as those before it have been, and let go, so that besides the sum only those
 /// wait that overtook a slower shard: as a rule fewer than there are threads. Of several ranks with whole shards each
 /// hands its gradients out as they come (ShardExchange), so that besides a slice of the sum one is on its way and those
-/// of the threads wait for it. Ranks whose shares are no whole shards (GPUs) first add up their own.
+/// of the threads wait for it. Ranks whose shares are no whole shards (GPUs) first add up their own; what the backward
+/// pass of the last one finds may be watched, and then goes to the others (BucketExchange) while it still runs.
 class OrderedSum {
  public:
   enum class Exchange {
@@ -44,6 +47,10 @@ class OrderedSum {
   void add(const Shard& shard, const Figure& loss, std::vector<Tensor> gradients);
   /// The same of gradients with their loss, a scalar, behind them.
   void add_with_loss(const Shard& shard, std::vector<Tensor> computed);
+  /// While what this gives lives, gradients of `parameters`, the first of the flat tensor's, that the pass of `shard`
+  /// finds go on their way at once; then add() them as others. Null, and nothing is watched, where they cannot: unless
+  /// ranks add up their own, as they come and into a whole sum, and the shard is the last.
+  std::unique_ptr<GradientHooks> watch(const Shard& shard, const std::vector<Tensor>& parameters);
   /// After all shards, on all ranks together: the sum, of the part of the flat tensor that this rank steps
   /// (LearnerState::stepped). What belongs to parameters that no gradient was given for is zero.
   Contribution take();
@@ -54,9 +61,13 @@ class OrderedSum {
     std::vector<Tensor> gradients;
   };
   void break_off();
+  void open();
   void include(const Part& part);
+  void found(size_t parameter, const Tensor& gradient);
   void hand_out();
   void hand_out_as_they_come();
+  void finish_shards();
+  Tensor sum_of_buckets();
   Contribution of_all_ranks();
   double loss_of_all_ranks(const StepShards& shards);
 
@@ -64,6 +75,7 @@ class OrderedSum {
   const LearnerState* state_ = nullptr;  // null: one rank
   StepShards parts_;                     // where ranks add up their own
   std::unique_ptr<ShardExchange> exchange_;
+  std::unique_ptr<BucketExchange> buckets_;  // where ranks add up their own into a whole sum
   bool whole_shards_ = false, as_they_come_ = false;
   std::thread courier_;
   std::exception_ptr failure_;  // of the courier
@@ -77,7 +89,10 @@ class OrderedSum {
   int64_t next_ = 0;            // which shard's turn it is
   bool adding_ = false;         // does some thread add just now
   Contribution sum_;
-  std::vector<Tensor> views_;  // of the sum's gradient, by parameter
+  std::vector<Tensor> views_;    // of the sum's gradient, by parameter
+  bool empty_ = true;            // nothing is in it yet
+  std::vector<bool> is_in_;      // of the last shard, by parameter: it was watched, and is in the sum
+  size_t first_behind_all_ = 0;  // and all from this parameter on are
 };
 
 /// The sum of a figure of each of this rank's shards over the shards of all ranks, in their order; all ranks together.
