@@ -101,7 +101,9 @@ void keep_freed_memory() {
 void prepare_process() {
   open_closed_streams();
   keep_freed_memory();
+#if !defined(__SANITIZE_ADDRESS__)  // which watches blocks of its own allocator
   keep_large_blocks();
+#endif
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   struct sigaction ending{}, hangup{}, bus{};

@@ -199,7 +199,8 @@ Command sample_command() {
         auto* overwrite = app.add_flag("--overwrite", arguments->overwrite,
                                        "remove the images of an earlier sdg sample from DIR first");
         auto* npz = app.add_option("--npz", arguments->npz,
-                                   "write one .npz (arr_0 uint8 NHWC, arr_1 conditions) instead of PNGs")
+                                   "write one .npz instead of PNGs: arr_0 uint8 NHWC, arr_1 conditions where each "
+                                   "image has one that is a number")
                         ->type_name("FILE.npz")
                         ->excludes(out)
                         ->excludes(overwrite);

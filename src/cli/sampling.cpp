@@ -111,6 +111,10 @@ void read_clusters(const std::string& text, generate::Request& request) {
         std::get<int64_t>(parse_option("--cluster", number, part.substr(0, colon))),
         std::get<double>(parse_option("--cluster", own<double>({.help = "", .min = 0}), part.substr(colon + 1))));
   }
+  if (request.mixture.size() == 1 && request.mixture[0].second > 0) {  // a share of all is the cluster itself
+    request.cluster = request.mixture[0].first;
+    request.mixture.clear();
+  }
 }
 
 // Refuses what this network or the other arguments leave without effect.

@@ -128,6 +128,12 @@ std::string problem_with(const Field& field, const std::string& got) {
   return cat("expected ", expected(field), ", got ", got);
 }
 
+// Digits alone, and yet no whole number: beyond what 64 bits hold.
+bool is_too_long(std::string_view text) {
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  return text.size() > 18 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 std::string problem_with(const Field& field, const Value& value) {
   const auto* text = std::get_if<std::string>(&value);
   if (!text) return problem_with(field, to_text(value));
@@ -139,7 +145,11 @@ std::string problem_with(const Field& field, const Value& value) {
 
 Parsed try_parse(const Field& field, std::string_view text) {
   const auto value = read(field.slot, text);
-  if (!value) return {field.initial, problem_with(field, in_quotes(text))};
+  if (!value) {
+    const bool too_long = std::holds_alternative<int64_t*>(field.slot) && is_too_long(text);
+    return {field.initial, problem_with(field, in_quotes(text)) +
+                               (too_long ? "; whole numbers end at 9223372036854775807" : std::string())};
+  }
   if (!is_accepted(field.doc, *value)) return {field.initial, problem_with(field, *value)};
   return {*value};
 }

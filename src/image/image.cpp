@@ -42,7 +42,8 @@ std::string describe(std::span<const std::byte> bytes) {
 }  // namespace
 
 Tensor allocate_pixels(int64_t height, int64_t width, int64_t channels, const std::string& name) {
-  SDG_CHECK(height > 0 && width > 0, name, ": image of ", height, " x ", width, " pixels");
+  SDG_CHECK(height > 0 && width > 0, name, ": image of ", height, " x ", width,
+            " pixels: damaged, or cut off before its size");
   SDG_CHECK(height <= kMaxPixels / width, name, ": image of ", height, " x ", width, " pixels: the limit is ",
             kMaxPixels, " pixels");
   return at::empty({height, width, channels}, at::kByte);

@@ -39,7 +39,9 @@ struct BucketExchange::OwnStream {
 BucketExchange::BucketExchange(Tensor gradient, Reducer& reducer, int64_t bucket)
     : gradient_(std::move(gradient)),
       reducer_(reducer),
-      bucket_(bucket > 0 ? bucket : gradient_.is_cpu() ? kOnCpu : kOnGpu),
+      bucket_(bucket > 0           ? bucket
+              : gradient_.is_cpu() ? kOnCpu
+                                   : kOnGpu),
       open_(gradient_.numel()),
       filled_(gradient_.numel()) {
   SDG_CHECK(gradient_.dim() == 1 && gradient_.is_contiguous(), "exchange in buckets: expected a flat gradient, found ",

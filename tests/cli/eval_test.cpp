@@ -202,6 +202,19 @@ TEST_F(Evaluating, StoredFeaturesGiveEveryMetricThatImagesGive) {
                   1e-9 * std::abs(score.at("value").get<double>()) + 1e-12)
           << name << " of " << sides;
   }
+  // Others do not say how many images there were; and files can hold what does not belong together.
+  const auto numpy = test::run_python(
+      "import sys, numpy as np\n"
+      "z = dict(np.load(sys.argv[1] + '/b.npz'))\n"
+      "few = {k: z[k] for k in ('features', 'mu', 'sigma')}\n"
+      "np.savez(sys.argv[1] + '/few.npz', **few)\n"
+      "np.savez(sys.argv[1] + '/wrong.npz', **(few | {'mu': few['mu'] + 1}))\n",
+      {folder_.path().string()});
+  ASSERT_EQ(numpy.status, 0) << numpy.output;
+  EXPECT_EQ(value(eval("--images a.npz --reference few.npz --metrics fid,pr"), "precision"),
+            value(eval("--images a.npz --reference b.npz --metrics fid,pr"), "precision"));
+  expect_failure(sdg("eval --device cpu --images a.npz --reference wrong.npz --metrics fid,pr" + kExtractor), 1,
+                 "its mu is not the mean of its features");
   // A uniform sample of the rows, the same as of images.
   EXPECT_EQ(value(eval("--images a.npz --reference b.npz --metrics pr --keep 50"), "precision"),
             value(eval("--images a.safetensors --reference b.safetensors --metrics pr --keep 50"), "precision"));

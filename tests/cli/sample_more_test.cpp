@@ -65,6 +65,9 @@ TEST_F(SampleMore, PicturesToBeginWithAreCheckedInOneLine) {
   EXPECT_EQ(sdg(sample + "--between 0,5 --out c").code, 0);
   EXPECT_EQ(sdg(sample + "--trace strip.png").code, 0);
   EXPECT_EQ(sdg(sample + "--cluster 0:0.5,1:0.5 --out d").code, 0);
+  EXPECT_EQ(sdg(sample + "--cluster 3 --npz three.npz").code, 0);
+  EXPECT_EQ(sdg(sample + "--cluster 3:0.5 --npz all.npz").code, 0);
+  EXPECT_EQ(test::read_text(folder_ / "three.npz"), test::read_text(folder_ / "all.npz")) << "the only one has all";
 }
 
 TEST_F(SampleMore, BadSettingsAreRefusedInOneLine) {

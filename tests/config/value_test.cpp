@@ -1,5 +1,6 @@
 #include "sdg/config/value.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -49,7 +50,8 @@ TEST_F(ValueTest, WholeNumbersTakeUnderscoresAndExactExponents) {
 TEST_F(ValueTest, WhatIsNoWholeNumberIsRefused) {
   for (const auto* text : {"", "abc", "5.5", "1e-3", "1__0", "_1", "1_", "0x10", "9223372036854775808", "1e19", "5 5",
                            "+-5", "++5", "nan", "inf", "true", "5,6"}) {
-    EXPECT_EQ(error("data.offset", text), std::string("data.offset: expected a whole number, got \"") + text + "\"");
+    EXPECT_THAT(error("data.offset", text),
+                ::testing::StartsWith(std::string("data.offset: expected a whole number, got \"") + text + "\""));
   }
 }
 
@@ -79,6 +81,9 @@ TEST_F(ValueTest, ListsTakeBracketsOrCommas) {
 
 TEST_F(ValueTest, MessagesSayRangeUnitAndWhatCame) {
   EXPECT_EQ(error("train.steps", "abc"), "train.steps: expected a whole number of at least 1 (steps), got \"abc\"");
+  EXPECT_EQ(error("train.steps", "18446744073709551615"),
+            "train.steps: expected a whole number of at least 1 (steps), got \"18446744073709551615\"; "
+            "whole numbers end at 9223372036854775807");
   EXPECT_EQ(error("train.steps", "0"), "train.steps: expected a whole number of at least 1 (steps), got 0");
   EXPECT_EQ(error("train.batch", "65537"), "train.batch: expected a whole number from 1 to 65536 (images), got 65537");
   EXPECT_EQ(error("train.ema.decay", "1.5"), "train.ema.decay: expected a number from 0 to 1, got 1.5");

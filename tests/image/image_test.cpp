@@ -213,7 +213,8 @@ TEST(Image, HostileSizesAreRefusedBeforeMemoryIsTaken) {
   EXPECT_THAT(rejection(hostile_png_size()), AllOf(StartsWith("a.jpg: "), HasSubstr("PNG")));
   EXPECT_THAT(rejection("P6 2000000000 2000000000 255\n"), HasSubstr("the limit is 268435456 pixels"));
   EXPECT_THAT(rejection("P6 99999999999999999999 1 255\n"), HasSubstr("number too large"));
-  EXPECT_THAT(rejection("P5 0 4 255\n"), HasSubstr("image of 4 x 0 pixels"));
+  EXPECT_THAT(rejection("P5 0 4 255\n"), HasSubstr("image of 4 x 0 pixels: damaged"));
+  EXPECT_THAT(rejection(jpeg_of(at::zeros({3, 8, 8}, at::kByte), TJSAMP_444).substr(0, 100)), HasSubstr("cut off"));
   EXPECT_THAT(rejection("P6 100 100 255\nshort"), HasSubstr("truncated PNM: expected 30015 bytes, the file has 20"));
 }
 
