@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/tiny_program.h"
+#include "sdg/core/error.h"
 #include "sdg/tensors/tensor_file.h"
 
 using namespace sdg;
