@@ -65,19 +65,21 @@ bool is_of_others(const fs::path& file) {
 }
 
 // Pictures and arrays are opened by their names, here and elsewhere.
-bool has_its_ending(const Given& output) {
+void check_ending(const Given& output) {
   static const std::array<std::string, 3> kTypes{"FILE.png", "FILE.npz", "FILE.safetensors"};
   const bool told = std::find(kTypes.begin(), kTypes.end(), output.type) != kTypes.end();
-  return !told || io::lower_suffix(output.path) == output.type.substr(4);
+  SDG_CHECK_USAGE(!told || io::lower_suffix(output.path) == output.type.substr(4), output.flag,
+                  ": the name must end in ", output.type.substr(4), ", got ", output.path.string());
 }
 
 void check(const Given& output, const std::vector<Given>& inputs, bool keeps_strangers) {
-  const auto& [flag, path, type] = output;
+  const auto& flag = output.flag;
+  const auto& path = output.path;
   std::error_code ignored;
+  if (path.empty() || fs::is_directory(path, ignored)) return check_ending(output);
   const auto folder = fs::absolute(path, ignored).parent_path();
   SDG_CHECK_USAGE(fs::is_directory(folder, ignored), flag, ": there is no folder ", folder.string(), " to write ",
                   path.filename().string(), " into");
-  if (fs::is_directory(path, ignored)) return;
   for (const auto& input : inputs)
     SDG_CHECK_USAGE(!same_file(path, input.path), flag, ": ", path.string(), " is what ", input.flag,
                     " reads; name another file");
@@ -85,7 +87,7 @@ void check(const Given& output, const std::vector<Given>& inputs, bool keeps_str
                   " is, or would stand for, a file that a run needs; name another");
   SDG_CHECK_USAGE(!keeps_strangers || !is_of_others(path), flag, ": ", path.string(),
                   " is there already and was not written by sdg; name another file, or remove it");
-  SDG_CHECK_USAGE(has_its_ending(output), flag, ": the name must end in ", type.substr(4), ", got ", path.string());
+  check_ending(output);
 }
 
 }  // namespace
@@ -94,7 +96,8 @@ void check_outputs(const CLI::App& command) {
   std::vector<Given> inputs, outputs;
   for (const auto* option : command.get_options()) {
     for (const auto& value : option->results()) {
-      if (value.empty()) continue;
+      // No name is no picture; tensors have no other place to go.
+      if (value.empty() && option->get_type_name() != "FILE.safetensors") continue;
       (names_output(*option) ? outputs : inputs).push_back({option->get_name(), value, option->get_type_name()});
     }
   }

@@ -89,11 +89,6 @@ Tensor kept(const Tensor& rows, int64_t keep) {
   return some.features();
 }
 
-bool near(const Tensor& a, const Tensor& b) {
-  const auto scale = std::max(1.0, b.abs().max().item<double>());
-  return (a - b).abs().max().item<double>() <= 1e-3 * scale;
-}
-
 // Of a file that holds features besides their statistics what the metrics want of them. Many files do not say how many
 // images their statistics are of; that they are of these features their mean tells.
 void take_rows(Side& side, const std::string& path, const vision::FeatureExtractor& extractor, const Wanted& wanted) {
@@ -105,7 +100,7 @@ void take_rows(Side& side, const std::string& path, const vision::FeatureExtract
   SDG_CHECK(stored->features.size(0) == count && stored->features.size(1) == extractor.dim(), path,
             ": its statistics are of ", count, " images and ", extractor.dim(), " features, the features ",
             to_string(stored->features.sizes()));
-  SDG_CHECK(near(stored->features.to(at::kDouble).mean(0), side.pooled.mu), path,
+  SDG_CHECK(at::allclose(stored->features.to(at::kDouble).mean(0), side.pooled.mu, 5e-4, 5e-4), path,
             ": its mu is not the mean of its features: they are of other images");
   if (wanted.rows) side.rows = kept(stored->features, wanted.keep);
   if (wanted.logits && stored->logits.defined()) side.logits = kept(stored->logits, wanted.keep);
