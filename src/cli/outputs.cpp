@@ -76,7 +76,12 @@ void check(const Given& output, const std::vector<Given>& inputs, bool keeps_str
   const auto& flag = output.flag;
   const auto& path = output.path;
   std::error_code ignored;
-  if (path.empty() || fs::is_directory(path, ignored)) return check_ending(output);
+  if (fs::is_directory(path, ignored)) {
+    SDG_CHECK_USAGE(!output.type.starts_with("FILE"), flag, ": expected a file to write, got the folder ",
+                    path.string());
+    return;
+  }
+  if (path.empty()) return check_ending(output);
   const auto folder = fs::absolute(path, ignored).parent_path();
   SDG_CHECK_USAGE(fs::is_directory(folder, ignored), flag, ": there is no folder ", folder.string(), " to write ",
                   path.filename().string(), " into");

@@ -120,7 +120,8 @@ TEST_F(Folder, NothingIsTouchedBeforeTheRequestIsKnownToMakeSense) {
                  "--out: expected a folder for many pictures, got a.npz");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "a.npz"));
   std::filesystem::create_directories(folder_ / "folder");
-  expect_failure(sdg("sample --run run --count 2 --npz folder"), 1, "folder: expected a file, got a folder");
+  expect_failure(sdg("sample --run run --count 2 --npz folder"), 2,
+                 "--npz: expected a file to write, got the folder folder");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "folder.rows.partial"));
   const auto endless = sdg("sample --run run --count 99999999999999 --npz a.npz");
   EXPECT_EQ(endless.code, 1);

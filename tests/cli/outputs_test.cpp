@@ -47,8 +47,11 @@ TEST_F(Outputs, EndAsTheirOptionsSay) {
     expect_failure(sdg(command), 2, cat(": the name must end in ", ending, ", got ", name));
     EXPECT_FALSE(std::filesystem::exists(folder_ / name)) << command;
   }
-  // Of a folder, too, before any work.
-  expect_failure(sdg("kmeans --features features.safetensors --clusters 2 --out run"), 2, "must end in .safetensors");
+  // A folder is none, whatever its name; said before any work.
+  std::filesystem::create_directory(folder_ / "folder.safetensors");
+  for (const std::string name : {"run", "folder.safetensors"})
+    expect_failure(sdg("kmeans --features features.safetensors --clusters 2 --out " + name), 2,
+                   "--out: expected a file to write, got the folder " + name);
   expect_failure(sdg("kmeans --features features.safetensors --clusters 2 --out ''"), 2, "must end in .safetensors");
   EXPECT_EQ(sdg("kmeans --features features.safetensors --clusters 2 --out IDS.SAFETENSORS").code, 0);
 }
