@@ -1,16 +1,16 @@
-"""The picture of tools/condition_sources.py: distance over guidance, a line for each source with its seeds' range, as SVG. Needs nothing but Python."""
+"""Distance over guidance or cost, a line for each source or way with its seeds' range, as SVG. Needs nothing but Python."""
 import statistics
 
 from svg_chart import COLOURS, LEFT, TOP, Frame, escape
 
 
-def draw(series, path, title):
-    """series: name -> {guidance: distances of the seeds}. A source of a single guidance is a line across."""
+def draw(series, path, title, x_name="guidance"):
+    """series: name -> {guidance: distances of the seeds}, or over what x_name says. A source of a single x is a line across."""
     strengths = sorted({w for points in series.values() for w in points})
     frame = Frame(strengths, [d for points in series.values() for seeds in points.values() for d in seeds], title, .02, .02)
-    frame.lines(strengths)
+    frame.lines(strengths if len(strengths) < 12 else None)
     for i, (name, points) in enumerate(series.items()):
-        colour, means = COLOURS[i], {w: statistics.fmean(seeds) for w, seeds in sorted(points.items())}
+        colour, means = COLOURS[i % len(COLOURS)], {w: statistics.fmean(seeds) for w, seeds in sorted(points.items())}
         places = [(frame.x_of(w), frame.y_of(d)) for w, d in means.items()]
         if len(places) == 1:
             places = [(LEFT, places[0][1]), (frame.right, places[0][1])]
@@ -23,5 +23,5 @@ def draw(series, path, title):
             frame.out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="{colour}"><title>{escape(name)}, {w:g}: {means[w]:.2f}</title></circle>')
         y = TOP + 8 + 18 * i
         frame.out.append(f'<circle cx="{frame.right + 16}" cy="{y}" r="4" fill="{colour}"/><text x="{frame.right + 26}" y="{y + 4}">{escape(name)}</text>')
-    frame.names("guidance", "distance")
+    frame.names(x_name, "distance")
     frame.write(path)

@@ -51,4 +51,14 @@ def ticks(low, high, most):
     found = [tick for tick in TICKS if low <= tick <= high]
     while len(found) > most:
         found = found[::2]
+    return found if len(found) > 2 else even_ticks(low, high)
+
+
+def even_ticks(low, high):
+    """Of a short range: round numbers at the largest distance that gives three."""
+    unit = 10.0 ** math.floor(math.log10(high - low))
+    for step in (unit, unit / 2, unit / 5, unit / 10):
+        found = [round(k * step, 12) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        if len(found) > 2:
+            break
     return found

@@ -101,6 +101,7 @@ int run_command(int argc, char** argv) {
   // Parallelism comes from work split over core/parallel.h: kernels with a pool of their own would spin against it.
   at::set_num_threads(1);
   install_log_sink();
+  if (!is_first_rank()) fall_silent();
 
   CLI::App app{"sdg: trains diffusion networks that guide themselves, samples from them and measures them.", "sdg"};
   app.formatter(std::make_shared<HelpFormat>());
@@ -119,7 +120,7 @@ int run_command(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return parse_error(app, error);
   } catch (const UsageError& error) {
-    return report(error.what(), kUsage);
+    return is_first_rank() ? report(error.what(), kUsage) : kUsage;
   }
   try {
     for (const auto& [sub, runner] : runners) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -84,14 +85,23 @@ Tensor maps_of(const std::vector<Box>& boxes, int64_t size) {
   return out;
 }
 
-struct Truth {
+struct Agreement {
   int64_t images = 0;  // with a true box
   double recall = 0;   // share of them whose box overlaps it by more than half
   double overlap = 0;  // mean
 };
 
-Truth against(const std::vector<Box>& boxes, const std::vector<Box>& truth) {
-  Truth out;
+// Before the work: a wrong file must not cost it.
+std::vector<Box> truth_of(const Arguments& arguments, const Looks& looks) {
+  if (arguments.truth.empty()) return {};
+  auto out = given(arguments.truth, looks);
+  SDG_CHECK(std::any_of(out.begin(), out.end(), [](const Box& box) { return !box.empty(); }), arguments.truth,
+            ": no image has a true box in the square that the network sees");
+  return out;
+}
+
+Agreement against(const std::vector<Box>& boxes, const std::vector<Box>& truth) {
+  Agreement out;
   for (size_t i = 0; i < boxes.size(); ++i) {
     if (truth[i].empty()) continue;
     const double overlap = regions::overlap(boxes[i], truth[i]);
@@ -99,7 +109,6 @@ Truth against(const std::vector<Box>& boxes, const std::vector<Box>& truth) {
     out.overlap += overlap;
     out.recall += overlap > 0.5 ? 1 : 0;
   }
-  SDG_CHECK(out.images > 0, "--truth: no image has a true box in the square that the network sees");
   out.overlap /= static_cast<double>(out.images);
   out.recall /= static_cast<double>(out.images);
   return out;
@@ -114,7 +123,7 @@ void draw(const std::string& path, const Looks& looks, const std::vector<Box>& b
 }
 
 void print(const Arguments& arguments, const Looks& looks, const conditions::PseudoLabels& labels, double area,
-           const std::optional<Truth>& truth) {
+           const std::optional<Agreement>& truth) {
   nlohmann::ordered_json row{
       {"out", arguments.out}, {"images", looks.images()}, {"size", looks.size()}, {"area", area}};
   int64_t used = 0;
@@ -139,6 +148,9 @@ void print(const Arguments& arguments, const Looks& looks, const conditions::Pse
 int execute(const Arguments& arguments) {
   const Looks looks(arguments.look);
   const auto size = looks.size();
+  SDG_CHECK_USAGE(arguments.clusters <= looks.images(), "--clusters: expected at most as many as there are images, ",
+                  looks.images(), ", got ", arguments.clusters);
+  const auto truth = truth_of(arguments, looks);
   auto boxes = arguments.boxes.empty() ? found(looks, arguments.lost) : given(arguments.boxes, looks);
   regions::settle_missing(boxes, arguments.missing, size, *looks.opened().images, arguments.boxes);
   conditions::PseudoLabels labels;
@@ -155,11 +167,11 @@ int execute(const Arguments& arguments) {
   if (!labels.ids.defined()) file.tensors.erase("ids");
   file.tensors["boxes"] = regions::to_tensor(boxes);
   file.tensors["maps"] = maps_of(boxes, size);
-  std::optional<Truth> truth;
-  if (!arguments.truth.empty()) truth = against(boxes, given(arguments.truth, looks));
   tensors::write_tensors(arguments.out, file);
+  std::optional<Agreement> agreement;
+  if (!truth.empty()) agreement = against(boxes, truth);
   if (!arguments.picture.empty()) draw(arguments.picture, looks, boxes);
-  print(arguments, looks, labels, file.tensors.at("maps").to(at::kFloat).mean().item<double>(), truth);
+  print(arguments, looks, labels, file.tensors.at("maps").to(at::kFloat).mean().item<double>(), agreement);
   say(cat("wrote ", arguments.out,
           ": train on it with --set condition.source=file --set condition.file=", arguments.out));
   return 0;

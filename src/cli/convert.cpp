@@ -5,6 +5,7 @@
 #include "sdg/checkpoint/audit.h"
 #include "sdg/checkpoint/run_folder.h"
 #include "sdg/convert/convert.h"
+#include "sdg/convert/told_form.h"
 #include "sdg/core/error.h"
 #include "sdg/tensors/torch_file.h"
 
@@ -33,6 +34,13 @@ int to_public(const Arguments& arguments, const tensors::Weights& weights) {
   std::map<std::string, std::string> notes;
   const auto chain = checkpoint::provenance_of(weights.metadata, arguments.in);
   if (!chain.empty()) notes[checkpoint::kProvenanceKey] = to_json(chain);
+  if (const auto told = convert::told_in(weights, arguments.in)) {
+    notes[convert::kToldKey] = convert::told_text(*told);
+    if (!convert::is_told_as_public(*told))
+      warn(cat("sgfm's own code tells prototypes at length 1 and has a null token of its own; this network was trained "
+               "with ",
+               convert::told_text(*told), ", which stands in the file and sdg convert goes by"));
+  }
   if (torch) {
     tensors::write_torch(arguments.out, weights.tensors, notes);
   } else {

@@ -65,7 +65,6 @@ Reducer& join_ranks(const RankArguments& arguments, const std::string& device) {
   auto& all = joined();
   all.place = ranks::place_from_environment();
   if (!one_of_several()) return Reducer::local();
-  if (all.place->rank > 0) fall_silent();
   all.reducer = ranks::connect(*all.place, std::chrono::milliseconds(static_cast<int64_t>(arguments.patience * 1000)));
   const auto chosen = ranks::choose_exchange(arguments.exchange, parse_device(device), ranks::why_no_nccl());
   const auto all_chosen = all.reducer->all_gather_alike(at::full({1}, chosen.nccl ? 1 : 0, at::kLong));

@@ -26,7 +26,8 @@ struct Arguments {
   std::string masks, truth, picture, out = "masks.safetensors";
   regions::PatchClusterOptions how;
   regions::RefineOptions refined{.radius = 0};  // 0: maps stay as they were found
-  int64_t classes = 0, ignored = -1, seed = 0;
+  int64_t classes = 0, seed = 0;
+  std::optional<int64_t> ignored;
   bool json = false;
 };
 
@@ -39,7 +40,7 @@ constexpr const char* kExamples =
     "  sdg masks --masks segmentation/ --data photos/ --size 64 --classes 21 --ignored 255    given PNG files\n"
     "  sdg train --config self-guided/cocostuff64-mask --set condition.file=masks.safetensors\n";
 
-Tensor given(const std::string& path, const Looks& looks, int64_t classes, int64_t ignored) {
+Tensor given(const std::string& path, const Looks& looks, int64_t classes, std::optional<int64_t> ignored) {
   const regions::MaskFiles files(path, *looks.opened().images);
   auto out = at::empty({looks.images(), looks.size(), looks.size()}, at::kByte);
   worker_pool().run(looks.images(), [&](int64_t i) { out[i].copy_(files.square(i, looks.size(), classes, ignored)); });
@@ -50,10 +51,7 @@ Tensor given(const std::string& path, const Looks& looks, int64_t classes, int64
 int64_t classes_of(const Tensor& maps, const std::string& where) {
   const auto named = maps.masked_select(maps.ne(network::StoredConditions::kNoClass));
   SDG_CHECK(named.numel() > 0, where, ": no pixel has a class");
-  const auto classes = named.max().item<int64_t>() + 1;
-  SDG_CHECK(classes < network::StoredConditions::kNoClass, where, ": holds the value ", classes - 1,
-            ": classes end at 253; --ignored names the value of pixels without a class");
-  return classes;
+  return named.max().item<int64_t>() + 1;
 }
 
 // The maps' borders at the edges of the pictures.
@@ -78,15 +76,23 @@ void draw(const std::string& path, const Looks& looks, const Tensor& maps) {
   image::write_png(path, image::image_grid(at::stack(pictures), kColumns));
 }
 
-std::optional<metrics::SegmentationScores> scored(const Arguments& arguments, const Looks& looks, const Tensor& maps,
-                                                  int64_t classes) {
+struct Truth {
+  Tensor maps;
+  int64_t classes = 0;
+};
+
+std::optional<Truth> truth_of(const Arguments& arguments, const Looks& looks) {
   if (arguments.truth.empty()) return std::nullopt;
-  const auto truth = given(arguments.truth, looks, 0, arguments.ignored);
-  metrics::SegmentationScorer scorer(classes, classes_of(truth, arguments.truth), network::StoredConditions::kNoClass);
+  const auto maps = given(arguments.truth, looks, 0, arguments.ignored);
+  return Truth{maps, classes_of(maps, arguments.truth)};
+}
+
+metrics::SegmentationScores scored(const Tensor& maps, int64_t classes, const Truth& truth) {
+  metrics::SegmentationScorer scorer(classes, truth.classes, network::StoredConditions::kNoClass);
   for (int64_t i = 0; i < maps.size(0); ++i) {
     const auto map = maps[i].to(at::kLong);
     const auto unnamed = map.eq(int64_t{network::StoredConditions::kNoClass});
-    scorer.add(map.masked_fill(unnamed, metrics::SegmentationScorer::kUnnamed), truth[i]);
+    scorer.add(map.masked_fill(unnamed, metrics::SegmentationScorer::kUnnamed), truth.maps[i]);
   }
   return scorer.scores();
 }
@@ -120,6 +126,7 @@ void print(const Arguments& arguments, const Looks& looks, const Tensor& vectors
 int execute(const Arguments& arguments) {
   const Looks looks(arguments.look);
   const bool are_given = !arguments.masks.empty();
+  const auto truth = truth_of(arguments, looks);  // before the work: a wrong file must not cost it
   auto origin = looks.origin();
   Tensor maps;
   int64_t classes = arguments.how.kmeans.clusters;
@@ -145,8 +152,9 @@ int execute(const Arguments& arguments) {
   file.metadata["map_channels"] = std::to_string(classes);
   file.tensors["maps"] = maps;
   file.tensors["vectors"] = regions::classes_in(maps, classes);
-  const auto scores = scored(arguments, looks, maps, classes);
   tensors::write_tensors(arguments.out, file);
+  std::optional<metrics::SegmentationScores> scores;
+  if (truth) scores = scored(maps, classes, *truth);
   if (!arguments.picture.empty()) draw(arguments.picture, looks, maps);
   print(arguments, looks, file.tensors.at("vectors"), scores);
   say(cat("wrote ", arguments.out,

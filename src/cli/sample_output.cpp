@@ -49,10 +49,9 @@ void write_grid(const Output& output, int64_t count) {
 }
 
 // What a picture is, for whoever finds it alone. Of an image alone, so that its file is the same among few or many.
-std::string text_of(const generate::Request& request, const std::string& network, int64_t index, const char* told,
-                    const Tensor& cluster) {
+std::string text_of(const generate::Request& request, const std::string& network, int64_t index, const Tensor& told) {
   std::string text = cat("sdg sample: image ", index);
-  if (cluster.numel() == 1 && cluster.item<int64_t>() >= 0) text += cat(", ", told, " ", cluster.item<int64_t>());
+  if (told.numel() == 1 && told.item<int64_t>() >= 0) text += cat(", cluster ", told.item<int64_t>());
   return text + cat(", ", sample::to_text(request.sample), "; network ", network);
 }
 
@@ -100,10 +99,18 @@ Shape condition_shape(const checkpoint::Trained& trained, int64_t rows) {
   return with_rows(rows, prior.defined() && prior.dim() == 2 ? Shape{prior.size(1)} : Shape{});
 }
 
-// The same of a piece, -1 where nothing was a condition.
+// The numbers that images were told, -1 where it was none: of the rows of a file those that are indices.
+Tensor numbers_told(const Tensor& clusters, const checkpoint::Trained& trained) {
+  const auto& stored = trained.network.stored;
+  if (!stored || stored->weights.defined()) return clusters;
+  if (stored->classes == 0) return at::full_like(clusters, -1);
+  return at::where(clusters.ge(0), stored->values.index_select(0, clusters.clamp_min(0)), -1);
+}
+
+// The same of a piece.
 Tensor conditions_of(const generate::Generated& piece, const checkpoint::Trained& trained) {
   const auto shape = condition_shape(trained, piece.clusters.size(0));
-  return piece.clusters.sizes() == shape ? piece.clusters : at::full(shape, -1, at::kLong);
+  return piece.clusters.sizes() == shape ? numbers_told(piece.clusters, trained) : at::full(shape, -1, at::kLong);
 }
 
 }  // namespace
@@ -139,14 +146,13 @@ int64_t draw_folder(const Output& output, const checkpoint::Trained& trained, ge
     ProgressBar bar("sample", "img/s");
     int64_t index = before;
     const auto network = generate::content_digest(trained);
-    const bool by_rows = trained.network.stored && trained.info.config.condition.told != recipe::Told::kCentroid;
-    const char* told = by_rows ? "row" : "cluster";
     BackgroundWork writers(std::max(2, available_cores()), 256);
     generate::generate(
         trained.info.config, trained.network, trained.prior, device, request,
         [&](const generate::Generated& piece) {
+          const auto numbers = numbers_told(piece.clusters, trained);
           for (int64_t i = 0; i < piece.images.size(0) && !caught_signal(); ++i, ++index) {
-            auto text = text_of(request, network, index, told, piece.clusters[i]);
+            auto text = text_of(request, network, index, numbers[i]);
             writers.add([&folder, name = file_name(index, output), image = piece.images[i], text = std::move(text)] {
               folder.write(name, image, text);
             });

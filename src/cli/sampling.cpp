@@ -34,14 +34,12 @@ int64_t class_index(const std::string& text, const checkpoint::Trained& trained)
   return *index;
 }
 
-// Grey values as cluster numbers, [L] row by row; larger pictures have one block of equal size a patch, whose middle
-// counts.
+// Grey values (or indices of a palette) as cluster numbers, [L] row by row; larger pictures have one block of equal size
+// a patch, whose middle counts.
 Tensor painted_map(const std::string& path, const checkpoint::Trained& trained) {
   SDG_CHECK_USAGE(trained.prior.defined() && trained.prior.dim() == 2,
                   "--map: needs a run with cluster.level patch that was trained with conditions");
-  const auto read = image::read_image(path);
-  SDG_CHECK_USAGE(read.eq(read[0]).all().item<bool>(), path, ": a map of clusters must be grey, got colours");
-  const auto picture = read[0].to(at::kLong);  // [H, W]
+  const auto picture = image::read_png_classes(path).to(at::kLong);  // [H, W]
   int64_t side = 1;
   while (side * side < trained.prior.size(1)) ++side;
   SDG_CHECK_USAGE(picture.size(0) == picture.size(1) && picture.size(0) % side == 0, path,
@@ -49,7 +47,11 @@ Tensor painted_map(const std::string& path, const checkpoint::Trained& trained) 
                   picture.size(1), " x ", picture.size(0));
   const auto block = picture.size(0) / side;
   const auto middles = at::arange(side) * block + block / 2;
-  return picture.index_select(0, middles).index_select(1, middles).flatten();
+  const auto map = picture.index_select(0, middles).index_select(1, middles).flatten();
+  const auto clusters = trained.info.config.cluster.clusters, most = map.max().item<int64_t>();
+  SDG_CHECK_USAGE(most < clusters, path, ": this run has clusters 0 to ", clusters - 1, ", the map holds ", most,
+                  " in patch ", map.argmax().item<int64_t>());
+  return map;
 }
 
 // The clusters that the network sees in an image file, or in image N of the training data: [L], or [] of the whole

@@ -88,7 +88,7 @@ Tensor read_indices(const std::filesystem::path& path, int64_t images) {
   SDG_CHECK(!unsigned_64 || ids.min().item<int64_t>() >= 0, path.string(), ": expected indices below ", kMostIndices,
             ", got one of 2^63 or more");
   SDG_CHECK(ids.min().item<int64_t>() >= 0, path.string(), ": indices must not be negative, got ",
-            ids.min().item<int64_t>());
+            ids.min().item<int64_t>(), " for image ", ids.argmin().item<int64_t>());
   const auto most = ids.max().item<int64_t>();
   SDG_CHECK(most < kMostIndices, path.string(), ": expected indices below ", kMostIndices, ", got ", most,
             " for image ", ids.argmax().item<int64_t>(), ": number the clusters from 0");

@@ -1,10 +1,9 @@
 #include "sdg/conditions/stored_file.h"
 
-#include <cstdlib>
-
 #include "sdg/conditions/pseudo_labels.h"
 #include "sdg/core/error.h"
 #include "sdg/core/finite.h"
+#include "sdg/core/whole_number.h"
 #include "sdg/io/digest.h"
 #include "sdg/io/file_kind.h"
 #include "sdg/tensors/tensor_file.h"
@@ -56,10 +55,17 @@ class Reading {
   int64_t classes_of(const Tensor& maps) const {
     const auto said = file_.metadata.find("map_channels");
     const auto largest = [&](const Tensor& of) { return of.numel() > 0 ? of.max().item<int64_t>() : -1; };
-    if (said == file_.metadata.end()) return largest(maps) + 1;
-    const auto classes = std::strtoll(said->second.c_str(), nullptr, 10);
-    SDG_CHECK(classes >= 1 && classes < network::StoredConditions::kNoClass, path_,
+    if (said == file_.metadata.end()) {
+      const auto most = largest(maps);
+      SDG_CHECK(most < network::StoredConditions::kNoClass, path_,
+                ": maps hold 255, which is no class where metadata `map_channels` says how many classes there are, and "
+                "the file has none");
+      return most + 1;
+    }
+    const auto number = whole_number(said->second);
+    SDG_CHECK(number && *number >= 1 && *number < network::StoredConditions::kNoClass, path_,
               ": metadata `map_channels` must be 1 to 254, got ", said->second);
+    const auto classes = *number;
     const auto most = largest(maps.masked_select(maps.ne(network::StoredConditions::kNoClass)));
     SDG_CHECK(most < classes, path_, ": maps hold class ", most, ", but are said to have ", classes, " classes");
     return classes;

@@ -105,6 +105,9 @@ void check_like(const network::StoredConditions& before, const network::StoredCo
             before.maps.defined() ? " with maps" : "");
   SDG_CHECK(now.width() == before.width(), where, ": holds vectors of ", now.width(),
             " numbers, the network was trained on ", before.width());
+  const bool patches = now.values.defined() && now.values.dim() == 3;
+  SDG_CHECK(!patches || now.values.size(1) == before.values.size(1), where, ": holds vectors of ", now.values.size(1),
+            " patches an image, the network was trained on ", before.values.size(1));
   SDG_CHECK(now.classes <= before.classes, where, ": holds index ", now.classes - 1, ", the network knows ",
             before.classes);
   const bool classes = now.maps.defined() && now.maps.dim() == 3;  // the others' channels are shown as they are

@@ -9,6 +9,7 @@
 #include "sdg/checkpoint/audit.h"
 #include "sdg/checkpoint/checkpoint.h"
 #include "sdg/config/write.h"
+#include "sdg/convert/told_form.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
 #include "sdg/model/catalog.h"
@@ -167,13 +168,15 @@ Converted convert_public(const tensors::Weights& weights, const std::string& sou
   SDG_CHECK(network.shape.condition != model::ConditionKind::kVector || network.head, source,
             ": a network conditioned by vectors needs the prototypes they are taken from, and the file has none");
 
+  auto overrides = told_overrides(weights);
+  overrides.insert(overrides.end(), options.overrides.begin(), options.overrides.end());
   checkpoint::CheckpointInfo info;
   info.config = recipe::parse_config(
       [&] {
         auto implied = implied_config(network);
         return config::to_yaml(config::Fields::of(implied));
       }(),
-      source, options.overrides);
+      source, overrides);
   SDG_CHECK_USAGE(network.heads_known || info.config.model.heads > 0, source,
                   ": weights do not say how many attention heads there are: --set model.heads=N");
   info.step = steps_of(weights);
@@ -206,8 +209,7 @@ Converted convert_public(const tensors::Weights& weights, const std::string& sou
   if (network.prediction != flow::Target::kVelocity)
     out.notes.push_back(cat("this network predicts ", config::name(network.prediction), " on the path ",
                             config::name(info.config.model.path), "; samplers convert it into a velocity"));
-  const auto& told = info.config.condition;
-  if (network.head && told.token_scale == 1 && told.null_token == recipe::NullToken::kSeparate) {
+  if (network.head && told_overrides(weights).empty() && is_told_as_public(info.config.condition)) {
     out.notes.push_back(
         "as in sgfm, prototypes are taken as tokens of length 1 and the null token as separate: see "
         "condition.token_scale and condition.null_token");

@@ -65,7 +65,14 @@ Side gather(const metrics::ImageFeed& feed, vision::FeatureExtractor& extractor,
     });
   };
   const auto fed = metrics::for_each_features(
-      seen, [&](const Tensor& images) { return extractor.layers(images, layers); }, sinks, reducer);
+      seen,
+      [&](const Tensor& images) {
+        auto features = extractor.layers(images, layers);
+        SDG_CHECK(at::isfinite(features).all().item<bool>(), extractor.name(),
+                  ": gives NaN or infinity for an image; its weights may be damaged");
+        return features;
+      },
+      sinks, reducer);
   Side out;
   if (reducer.rank() > 0) return out;
   out.pooled = pooled.result();

@@ -102,14 +102,18 @@ struct Factor {
   Tensor root;  // [D, D]
   bool full_rank = false;
 };
-Factor factor_of(const Tensor& sigma) {
+Factor factor_of(const Tensor& sigma, const char* which) {
   constexpr double kRounding = 16 * std::numeric_limits<double>::epsilon();
+  constexpr double kStored = 1e-3;  // float16 rounds so much, and more is no rounding
   const auto [lower, failed] = at::linalg_cholesky_ex(sigma);
   if (failed.item<int>() == 0) {
     const double least = lower.diagonal().square().min().item<double>();
     if (least > kRounding * sigma.diagonal().max().item<double>()) return {lower, true};
   }
   const auto [l, u] = at::linalg_eigh(sigma);
+  const double least = l.min().item<double>();
+  SDG_CHECK(least >= -kStored * l.max().item<double>(), "frechet: sigma of the ", which,
+            "Gaussian must be a covariance, got an eigenvalue of ", least);
   return {u * at::where(l.gt(kRounding * l.max()), l, 0).sqrt(), false};
 }
 }  // namespace
@@ -119,7 +123,7 @@ FrechetTo::FrechetTo(Gaussian reference) : reference_(std::move(reference)) {
   torch::NoGradGuard no_grad;
   reference_.mu = reference_.mu.to(at::kDouble);
   reference_.sigma = reference_.sigma.to(reference_.mu.device(), at::kDouble);
-  const auto factor = factor_of(reference_.sigma);
+  const auto factor = factor_of(reference_.sigma, "first ");
   root_ = factor.root;
   full_rank_ = factor.full_rank;
 }
@@ -128,7 +132,7 @@ FrechetTo::FrechetTo(Gaussian reference) : reference_(std::move(reference)) {
 // the singular values of R_a^T R_b. The first are quicker; but what is zero comes out as rounding, whose roots are no
 // longer small (a hundred of 1e-16 are 1e-6), so where a rank is not full it is the second.
 Tensor FrechetTo::squares_of_cross(const Tensor& sigma) const {
-  const auto factor = factor_of(sigma);
+  const auto factor = factor_of(sigma, "second ");
   if (!full_rank_ || !factor.full_rank) return at::linalg_svdvals(at::mm(root_.t(), factor.root)).square();
   const Tensor product = at::mm(root_.t(), at::mm(sigma, root_));  // [D, D]
   return at::linalg_eigvalsh((product + product.t()) / 2);
@@ -151,6 +155,8 @@ Frechet FrechetTo::apart(const Gaussian& other) const {
                           sigma.trace().item<double>() - 2 * cross;
   const double trace = at::dot(a.sigma.flatten(), sigma.flatten()).item<double>();  // of S_a S_b
   const double missed = std::abs(values.sum().item<double>() - trace) - 2 * values.clamp_max(0).sum().item<double>();
+  SDG_CHECK(std::isfinite(distance), "frechet: the distance is no finite number: a mean of ",
+            a.mu.abs().max().item<double>(), " and one of ", mu.abs().max().item<double>());
   return {std::max(distance, 0.0), trace > 0 ? missed / trace : 0};
 }
 
@@ -211,6 +217,9 @@ Gaussian read_statistics(const std::filesystem::path& path, const std::string& p
     for (const char* name : {"mu", "sigma"}) {
       SDG_CHECK(arrays.count(name), path.string(), ": expected arrays mu and sigma, found no ", name);
     }
+    for (const char* name : {"mu", "sigma"})
+      SDG_CHECK(!arrays.at(name).is_complex(), path.string(), ": ", name, " must be real, got ",
+                arrays.at(name).scalar_type());
     g.mu = arrays.at("mu").to(at::kDouble);
     g.sigma = arrays.at("sigma").to(at::kDouble);
   }

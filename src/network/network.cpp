@@ -37,6 +37,14 @@ model::ModelShape model_shape(const recipe::RunConfig& config, int64_t classes, 
   return shape;
 }
 
+// Conditions of patches, one for each.
+void check_patches(const recipe::RunConfig& config, const Network& network) {
+  if (!network.stored || !network.stored->values.defined() || network.stored->values.dim() != 3) return;
+  const auto told = network.stored->values.size(1), patches = network.model->patch_tokens();
+  SDG_CHECK(told == patches, config.condition.file, ": holds patch_vectors of ", told, " patches an image, the network ",
+            "has ", patches);
+}
+
 }  // namespace
 
 void Network::to(const at::Device& device) {
@@ -137,6 +145,7 @@ Network build_network(const recipe::RunConfig& config, int64_t classes, const at
   network.stored = std::move(stored);
   network.model =
       model::build(config.model, model_shape(config, classes, network.stored.get()), recipe::seed_of(config), device);
+  check_patches(config, network);
   network.predictions = flow::PredictionTable(network.model->predicts(), config.flow.sigma_min, device);
   if (recipe::facts_of(config).online && !device.is_meta()) {
     const int64_t dim = network.model->dim();

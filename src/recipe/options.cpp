@@ -193,9 +193,9 @@ void ConditionOptions::visit(config::Fields& fields) {
       {.help = "Source file: pseudo-labels, one index an image in the data set's order: safetensors (ids), npy, or a "
                "text file with one index a line. A safetensors file may hold more than that: vectors [N, D] or "
                "patch_vectors [N, L, D] as wide as the network, and maps (uint8 [N, S, S] of classes, or float "
-               "[N, M, S, S]) for networks of family sg, with one of the others or alone.",
-       .instead = "other pseudo-labels are another run: choose another --run, with model.weights from this one to keep "
-                  "what was learned"});
+               "[N, M, S, S]) for networks of family sg, with one of the others or alone. A run that goes on takes "
+               "the same from wherever it lies.",
+       .resume = config::Resume::kSaid});
   fields("drop", &drop,
          {.help = "Share of images trained without their condition, for classifier-free guidance.",
           .unit = "fraction",
@@ -312,7 +312,7 @@ void EvalOptions::visit(config::Fields& fields) {
   fields(
       "extractor", &extractor,
       {.help = "Network whose features the Fréchet distance is taken in: inception, inception-tf1, cifar-resnet20, "
-               "cifar-resnet56, digits, mnist, dino-vits16, dino-vitb16, dinov2-vits14, dinov2-vitb14, dinov2-vitl14, "
+               "cifar-resnet56, digits, mnist, dino-vits16, dino-vits8, dino-vitb16, dinov2-vits14, dinov2-vitb14, dinov2-vitl14, "
                "dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, or torchscript:SIZE,RESIZE,MEAN,DEVIATION "
                "with its file as weights. Only "
                "inception gives an FID; inception-tf1 shrinks images as torch-fidelity and the ADM evaluator do, "

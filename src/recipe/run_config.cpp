@@ -150,13 +150,20 @@ void resolve_autoencoder(RunConfig& config) {
   config.data.autoencoder = resolved;
 }
 
-// Other files and folders that options name, which are looked for in the working folder only.
-void expand_paths(RunConfig& config) {
-  for (auto* path : {&config.model.weights, &config.condition.run, &config.condition.file, &config.align.weights})
+// A run must find its files again from anywhere: what lies where it was named is remembered by its whole path.
+void resolve_files(RunConfig& config) {
+  namespace fs = std::filesystem;
+  for (auto* path : {&config.model.weights, &config.condition.run})  // read once, before the first step
     *path = config::expand_path(*path);
+  for (auto* path :
+       {&config.condition.file, &config.align.weights, &config.eval.reference, &config.eval.weights}) {
+    *path = config::expand_path(*path);
+    std::error_code ignored;
+    if (!path->empty() && fs::exists(*path, ignored)) *path = fs::absolute(*path).lexically_normal().string();
+  }
 }
 
-// A run must find its data again from anywhere: what is not shipped is remembered by its whole path.
+// So is its data, which may also lie beside the configuration; what is shipped is not, for clones move.
 void resolve_data(RunConfig& config) {
   namespace fs = std::filesystem;
   const fs::path found = found_path(config.data.path, config.config_dir);
@@ -212,7 +219,7 @@ RunConfig load_config(const std::string& name, const std::vector<std::string>& o
   config.config_dir = std::filesystem::absolute(path).parent_path().string();
   resolve_data(config);
   resolve_autoencoder(config);
-  expand_paths(config);
+  resolve_files(config);
   shorten_warmup(config);
   say_where_centroids_are_told(config.condition);
   check_config(config);

@@ -10,7 +10,7 @@
 namespace sdg::regions {
 namespace {
 
-constexpr int64_t kNoClass = 255;
+constexpr int64_t kNoClass = 255, kMostClasses = 254;
 
 // The rows (or columns) of a picture that the middles of `side` pixels lie in.
 Tensor places(int64_t side, double scale, double begin, int64_t size) {
@@ -32,6 +32,7 @@ MaskFiles::MaskFiles(const std::filesystem::path& path, const data::ImageSource&
     }
     return;
   }
+  SDG_CHECK(fs::exists(path), path.string(), ": no such folder or file of masks");
   SDG_CHECK(fs::is_regular_file(path) && io::lower_suffix(path) == ".safetensors", path.string(),
             ": masks are read from a folder of PNG files or a safetensors file");
   masks_ = tensors::read_tensors(path).at("masks", path.string());
@@ -44,19 +45,18 @@ std::filesystem::path MaskFiles::file_of(int64_t index) const {
   return path_ / std::filesystem::path(images_.short_name(index)).replace_extension(".png");
 }
 
-Tensor MaskFiles::square(int64_t index, int64_t side, int64_t classes, int64_t ignored) const {
+Tensor MaskFiles::square(int64_t index, int64_t side, int64_t classes, std::optional<int64_t> ignored) const {
   const auto mask = masks_.defined() ? masks_[index] : image::read_png_classes(file_of(index));  // [H, W]
   const auto where = masks_.defined() ? cat(path_.string(), ": mask ", index) : file_of(index).string();
   const auto picture = images_.read(index);
   const auto height = picture.size(1), width = picture.size(2);
   SDG_CHECK(mask.size(0) == height && mask.size(1) == width, where, ": is of ", mask.size(1), " x ", mask.size(0),
             " pixels, its image ", images_.name(index), " of ", width, " x ", height);
-  const auto is_ignored = mask.eq(ignored);
-  if (classes > 0) {
-    const auto most = mask.masked_fill(is_ignored, 0).max().item<int64_t>();
-    SDG_CHECK(most < classes, where, ": holds the value ", most, ", expected classes 0 to ", classes - 1,
-              ignored >= 0 ? cat(" and ", ignored, " for none") : std::string());
-  }
+  const auto is_ignored = ignored ? mask.eq(*ignored) : at::zeros_like(mask, at::kBool);
+  const auto end = classes > 0 ? classes : kMostClasses;
+  const auto most = mask.masked_fill(is_ignored, 0).max().item<int64_t>();
+  SDG_CHECK(most < end, where, ": holds the value ", most, ", expected classes 0 to ", end - 1,
+            ignored ? cat(" and ", *ignored, " for none") : "; --ignored names the value of pixels without a class");
   const auto place = crop_place(height, width, side);
   const auto named = mask.masked_fill(is_ignored, kNoClass);
   return named.index_select(0, places(side, place.scale_y, place.top, height))

@@ -229,6 +229,8 @@ const std::vector<Entry>& entries() {
       cifar(56, "resnet56-4bfd9763.th"),
       vit("dino-vits16", "FD-dino-vits16", kOffsetScale,
           cat(kDinoUrl, "dino_deitsmall16_pretrain/dino_deitsmall16_pretrain.pth")),
+      vit("dino-vits8", "FD-dino-vits8", kOffsetScale,
+          cat(kDinoUrl, "dino_deitsmall8_pretrain/dino_deitsmall8_pretrain.pth")),
       vit("dino-vitb16", "FD-dino-vitb16", kOffsetScale,
           cat(kDinoUrl, "dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth")),
       vit("dinov2-vits14", "FD-dinov2-vits14", kOffsetScale,

@@ -14,6 +14,7 @@ using namespace sdg;
 using test::expect_failure;
 using test::Program;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 namespace {
 
@@ -52,10 +53,11 @@ TEST_F(Weights, ARunExportedToTorchAndBackDrawsTheSameImages) {
     const auto there =
         sdg("convert " + (out == "net.pt" ? "run" : checkpoint()) + " " + out + " --to public --entry ema");
     ASSERT_EQ(there.code, 0) << there.err;
-    const auto back = sdg("convert " + out +
-                          " back.safetensors --set model.heads=2 --set condition.token_scale=0 "
-                          "--set condition.null_token=shared --set sample.steps=2");
+    EXPECT_THAT(there.err, HasSubstr("trained with condition.token=scaled condition.token_scale=0 "
+                                     "condition.null_token=shared, which stands in the file"));
+    const auto back = sdg("convert " + out + " back.safetensors --set model.heads=2 --set sample.steps=2");
     ASSERT_EQ(back.code, 0) << back.err;
+    EXPECT_THAT(back.err, Not(HasSubstr("sgfm")));
     for (const auto& [from, to] :
          std::vector<std::pair<std::string, std::string>>{{checkpoint(), "a"}, {"back.safetensors", "b"}}) {
       const auto drawn =

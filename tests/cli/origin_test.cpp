@@ -156,6 +156,23 @@ TEST_F(Origin, TrueLabelsInAFileDoNotBecomeLabelFreeByAnotherFile) {
   EXPECT_EQ(verdict("run"), "unknown");
 }
 
+TEST_F(Origin, AFileOfConditionsIsTheSameWhereverItLies) {
+  std::string ids;
+  for (int i = 0; i < 24; ++i) ids += std::to_string(i % 3) + "\n";
+  test::write_text(folder_ / "ids.txt", ids);
+  trained("run", "file", "--set condition.file=ids.txt");
+  fs::create_directory(folder_ / "elsewhere");
+  const auto more = sdg("train --resume ../run --set train.steps=5", "cd elsewhere;");
+  EXPECT_EQ(more.code, 0) << more.err;
+  fs::rename(folder_ / "ids.txt", folder_ / "elsewhere/moved.txt");
+  const auto moved = sdg("train --resume run --set train.steps=6 --set condition.file=elsewhere/moved.txt");
+  EXPECT_EQ(moved.code, 0) << moved.err;
+  EXPECT_THAT(moved.err, HasSubstr("elsewhere/moved.txt"));
+  test::write_text(folder_ / "other.txt", ids.substr(2) + "0\n");
+  expect_failure(sdg("train --resume run --set train.steps=7 --set condition.file=other.txt"), 1,
+                 "gives other indices than those this run was trained on");
+}
+
 TEST_F(Origin, AChangedConditionRunBeforeTheFirstCheckpointIsTheOneThatTrains) {
   trained("a", "none");
   trained("b", "none", "--set seed=5");

@@ -161,6 +161,7 @@ TEST_F(Ranks, ThatCannotWorkTogetherSaySoInOneLine) {
   test::expect_failure(sdg("launch -n 2 -- train --no-such-option"), 2, "train: ");  // as torchrun has it
   test::expect_failure(sdg("launch -n 2 audit --run run"), 2, "sdg audit is done by one process, and 2 were started");
   test::expect_failure(sdg("launch -n 2"), 2, "no command to start");
+  test::expect_failure(sdg("launch -n 2 nonsense"), 2, "unknown command nonsense");
   EXPECT_FALSE(fs::exists(folder_ / "run"));
   // Two commands that differ, as a person with two terminals gives them.
   const auto port = ranks::free_port();

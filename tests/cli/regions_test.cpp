@@ -254,4 +254,47 @@ TEST_F(Regions, IndicesOfATextFileAreFollowedAsTheyWereTrainedOn) {
   const auto drawn = sdg("sample --run told --count 3 --npz a.npz --conditions ids.txt");
   ASSERT_EQ(drawn.code, 0) << drawn.err;
   EXPECT_TRUE(at::equal(tensors::read_npz(folder_ / "a.npz").at("arr_1"), at::arange(3)));
+  expect_failure(sdg("sample --run told --count 3 --npz b.npz --conditions ids.txt --prior-temperature 2"), 2,
+                 "--prior-temperature");
+}
+
+// Where in a file, or in a checkpoint's part of it, is nothing that anybody could look up.
+TEST_F(Regions, TheArraysOfDrawnImagesHoldIndicesThatTheyWereToldAndNoPlaces) {
+  tensors::TensorFile file;
+  file.tensors["ids"] = at::arange(40).remainder(3) + 4;
+  file.tensors["maps"] = at::zeros({40, 1, 8, 8}, at::kByte);
+  tensors::write_tensors(folder_ / "ids.safetensors", file);
+  tensors::write_tensors(folder_ / "vectors.safetensors", {{{"vectors", at::zeros({40, 8})}}, {}});
+  for (const std::string name : {"ids", "vectors"}) {
+    ASSERT_EQ(sdg("train --run " + name + " " + kUNet + "--set condition.file=" + name + ".safetensors").code, 0);
+    for (const std::string& more : {std::string(), " --conditions " + name + ".safetensors"}) {
+      const auto drawn = sdg("sample --run " + name + " --count 5 --npz a.npz" + more);
+      ASSERT_EQ(drawn.code, 0) << drawn.err;
+      const auto arrays = tensors::read_npz(folder_ / "a.npz");
+      ASSERT_EQ(arrays.contains("arr_1"), name == "ids") << name << more;
+      if (name == "vectors") continue;
+      EXPECT_GE(arrays.at("arr_1").min().item<int64_t>(), 4);
+      if (!more.empty()) EXPECT_TRUE(at::equal(arrays.at("arr_1"), file.at("ids").slice(0, 0, 5)));
+    }
+  }
+}
+
+TEST_F(Regions, VectorsOfOtherPatchesThanTheNetworksAreNamedBeforeAnyWork) {
+  tensors::write_tensors(folder_ / "nine.safetensors", {{{"patch_vectors", at::zeros({40, 9, 32})}}, {}});
+  expect_failure(sdg("train --dry-run " + test::kTiny + "--set data.path=tiny.safetensors --set condition.source=file " +
+                     "--set condition.file=nine.safetensors"),
+                 1, "nine.safetensors: holds patch_vectors of 9 patches an image, the network has 16");
+}
+
+TEST_F(Regions, WhatTheyAreScoredAgainstIsReadBeforeTheWork) {
+  own_network();
+  expect_failure(sdg("masks --run own --clusters 3 --truth no.safetensors --out m.safetensors"), 1,
+                 "no.safetensors: no such folder or file of masks");
+  write_boxes("truth.safetensors");
+  const auto few = tensors::read_tensors(folder_ / "truth.safetensors").at("boxes").slice(0, 0, 7).contiguous();
+  tensors::write_tensors(folder_ / "few.safetensors", {{{"boxes", few}}, {}});
+  const auto result = sdg("boxes --run own --truth few.safetensors --out b.safetensors");
+  expect_failure(result, 1, "few.safetensors: ");
+  EXPECT_EQ(result.err.find("img/s"), std::string::npos) << result.err;
+  expect_failure(sdg("boxes --run own --clusters 41 --out b.safetensors"), 2, "--clusters: expected at most");
 }

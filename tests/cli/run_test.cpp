@@ -176,7 +176,11 @@ TEST_F(Program, APaintedMapDecidesThePatchesOfAPatchLevelRun) {
   expect_failure(sdg("sample --run run --map-from nowhere.png"), 1, "nowhere.png");
   expect_failure(sdg("sample --run run --map odd.png"), 2, "side of 4 or a multiple");
   image::write_png(folder_ / "beyond.png", at::full({1, 4, 4}, 5, at::kByte));
-  expect_failure(sdg("sample --run run --map beyond.png"), 2, "0 to 4");
+  expect_failure(sdg("sample --run run --map beyond.png"), 2,
+                 "beyond.png: this run has clusters 0 to 4, the map holds 5 in patch 0");
+  // Of 16 bits, which as a picture of 8 would all be cluster 0.
+  test::write_text(folder_ / "wide.pgm", std::string("P5 4 4 65535\n") + std::string(32, '\1'));
+  expect_failure(sdg("sample --run run --map wide.pgm"), 1, "wide.pgm: expected a PNG of class numbers");
 }
 
 TEST_F(Program, ScoresMapsOfClustersAgainstMasks) {

@@ -135,6 +135,10 @@ TEST_F(ToldOf, MapsOfClassesMayHavePixelsOfNone) {
   EXPECT_EQ(shown[1][2].select(0, 2).sum().item<double>(), 8);
   file_.metadata["map_channels"] = "2";
   EXPECT_THAT(failure(Told::kStored), HasSubstr("maps hold class 2, but are said to have 2 classes"));
+  file_.metadata["map_channels"] = "4abc";
+  EXPECT_THAT(failure(Told::kStored), HasSubstr("`map_channels` must be 1 to 254, got 4abc"));
+  file_.metadata.clear();
+  EXPECT_THAT(failure(Told::kStored), HasSubstr("maps hold 255, which is no class where metadata `map_channels` says"));
   file_ = {{{"maps", at::ones({5, 1, 8, 8}, at::kByte)}}, {}};
   EXPECT_EQ(read(Told::kStored).stored->of(at::tensor({4L})).map.sum().item<double>(), 64);
   file_.tensors["maps"].fill_(3);

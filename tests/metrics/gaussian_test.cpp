@@ -179,6 +179,22 @@ TEST(Frechet, RefusesAsymmetricAndUnequalGaussians) {
                Error);
 }
 
+TEST(Frechet, RefusesWhatIsNoCovarianceAndDistancesWithoutEnd) {
+  const Tensor mu = at::zeros({2}, at::kDouble), eye = at::eye(2, at::kDouble);
+  const Tensor indefinite = at::tensor({1.0, 5.0, 5.0, 1.0}, at::kDouble).view({2, 2});  // eigenvalues -4 and 6
+  for (const bool first : {true, false}) {
+    const auto message = test::message_of<Error>([&] {
+      frechet_distance(gaussian(mu, first ? indefinite : eye), gaussian(mu, first ? eye : indefinite));
+    });
+    EXPECT_EQ(message, first ? "frechet: sigma of the first Gaussian must be a covariance, got an eigenvalue of -4"
+                             : "frechet: sigma of the second Gaussian must be a covariance, got an eigenvalue of -4");
+  }
+  const auto rounded = at::tensor({1.0, 1.0001, 1.0001, 1.0}, at::kDouble).view({2, 2});  // as float16 may round
+  EXPECT_NEAR(frechet_distance(gaussian(mu, rounded), gaussian(mu, at::ones({2, 2}, at::kDouble))), 0, 1e-3);
+  const auto far = test::message_of<Error>([&] { frechet_distance(gaussian(mu + 1e200, eye), gaussian(mu, eye)); });
+  EXPECT_NE(far.find("no finite number"), std::string::npos) << far;
+}
+
 TEST(Statistics, SurviveTheFile) {
   const test::TemporaryFolder folder;
   Gaussian written = gaussian_of(draw(5, 30, 4), 30);
@@ -265,6 +281,7 @@ TEST(Statistics, WhatIsNoCovarianceIsRefusedByItsFile) {
   refused(mu, at::tensor({1.0, 0.5, 0.0, 1.0}, at::kDouble).view({2, 2}), "symmetric");
   refused(mu, -eye, "variance of -1");
   refused(mu, at::eye(3, at::kDouble), "sigma");
+  refused(mu, at::complex(eye, eye), "sigma must be real");
 }
 
 TEST(Statistics, FileWithoutSigmaIsNamed) {

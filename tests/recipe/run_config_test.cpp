@@ -120,6 +120,20 @@ TEST(RunConfig, DataBesideTheConfigIsRememberedByItsWholePath) {
   EXPECT_EQ(recipe::load_config(SDG_SOURCE_DIR "/configs/digits.yaml", {}).data.path, "digits.safetensors");
 }
 
+TEST(RunConfig, FilesThatARunNeedsLaterAreRememberedByTheirWholePath) {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "ids.txt", "0\n");
+  const auto here = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  const auto config = recipe::load_config(
+      SDG_SOURCE_DIR "/configs/digits.yaml",
+      {"condition.source=file", "condition.file=ids.txt", "eval.reference=./ids.txt", "align.weights=not/there"});
+  std::filesystem::current_path(here);
+  EXPECT_EQ(config.condition.file, (folder / "ids.txt").string());
+  EXPECT_EQ(config.eval.reference, (folder / "ids.txt").string());
+  EXPECT_EQ(config.align.weights, "not/there") << "what is not there is said by whoever opens it, as it was written";
+}
+
 TEST(Cost, OfMemoryFollowsWhatIsAtOnce) {
   auto config = test::tiny_config("none.safetensors", "none");
   config.train.batch = 64;

@@ -27,10 +27,10 @@ class MaskFile : public ::testing::Test {
     opened_ = data::open_data(options, "");
   }
   void write(const Tensor& mask) const { image::write_png(folder_ / "masks" / "a.png", mask.unsqueeze(0)); }
-  Tensor square(int64_t side, int64_t classes = 0, int64_t ignored = -1) const {
+  Tensor square(int64_t side, int64_t classes = 0, std::optional<int64_t> ignored = {}) const {
     return regions::MaskFiles(folder_ / "masks", *opened_.images).square(0, side, classes, ignored);
   }
-  std::string failure(int64_t classes = 0, int64_t ignored = -1) const {
+  std::string failure(int64_t classes = 0, std::optional<int64_t> ignored = {}) const {
     try {
       square(8, classes, ignored);
     } catch (const Error& error) {
@@ -74,6 +74,10 @@ TEST_F(MaskFile, MistakesAreNamedInOneLine) {
   write(at::full({16, 24}, 5, at::kByte));
   EXPECT_THAT(failure(5), HasSubstr("holds the value 5, expected classes 0 to 4"));
   EXPECT_THAT(failure(5, 9), HasSubstr("0 to 4 and 9 for none"));
+  write(at::full({16, 24}, 255, at::kByte));  // is none only where that is said
+  EXPECT_THAT(failure(5), HasSubstr("holds the value 255, expected classes 0 to 4; --ignored names"));
+  EXPECT_THAT(failure(), HasSubstr("holds the value 255, expected classes 0 to 253; --ignored names"));
+  EXPECT_EQ(failure(5, 255), "");
   write(at::zeros({16, 16}, at::kByte));
   EXPECT_THAT(failure(), HasSubstr("is of 16 x 16 pixels, its image"));
   image::write_png(folder_ / "masks" / "a.png", at::zeros({3, 16, 24}, at::kByte));
@@ -87,10 +91,12 @@ TEST_F(MaskFile, OfATensorFileGoesByPlace) {
   file.tensors["masks"] = at::full({1, 16, 24}, 4, at::kByte);
   tensors::write_tensors(folder_ / "masks.safetensors", file);
   const regions::MaskFiles masks(folder_ / "masks.safetensors", *opened_.images);
-  EXPECT_TRUE(masks.square(0, 8, 5, -1).eq(4).all().item<bool>());
+  EXPECT_TRUE(masks.square(0, 8, 5, {}).eq(4).all().item<bool>());
   file.tensors["masks"] = at::zeros({2, 16, 24}, at::kByte);
   tensors::write_tensors(folder_ / "two.safetensors", file);
   EXPECT_THROW(regions::MaskFiles(folder_ / "two.safetensors", *opened_.images), Error);
+  const auto missing = test::message_of<Error>([&] { regions::MaskFiles(folder_ / "no.safetensors", *opened_.images); });
+  EXPECT_THAT(missing, HasSubstr("no.safetensors: no such folder or file of masks"));
 }
 
 // VOC's files are indices into a palette, which Pillow writes with 1, 2, 4 or 8 bits.

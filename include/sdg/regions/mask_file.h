@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <optional>
 
 #include "sdg/data/opened.h"
 
@@ -15,10 +16,9 @@ class MaskFiles {
   MaskFiles(const std::filesystem::path& path, const data::ImageSource& images);
 
   /// uint8 [side, side]: the classes at the middles of the pixels of the middle square that the network sees
-  /// (data/crop.h). `classes` > 0: numbers from there on are refused but for `ignored`, which comes out as 255, no
-  /// class. Throws Error, naming the file, for a mask of another size than its image and for numbers that are no
-  /// classes.
-  Tensor square(int64_t index, int64_t side, int64_t classes, int64_t ignored) const;
+  /// (data/crop.h). `ignored` comes out as 255, no class; null: every number is a class. Throws Error, naming the file,
+  /// for a mask of another size than its image and for other numbers from `classes` (0: 254) on.
+  Tensor square(int64_t index, int64_t side, int64_t classes, std::optional<int64_t> ignored) const;
 
  private:
   std::filesystem::path file_of(int64_t index) const;
