@@ -28,6 +28,12 @@ tensors::TensorFile read_checkpoint(const std::filesystem::path& path) {
 // The rows that Learner::save kept; null where conditions are not stored.
 std::shared_ptr<const network::StoredConditions> stored_conditions(const tensors::TensorFile& file,
                                                                    const std::string& where) {
+  if (const auto tokens = file.tensors.find("kept_tokens"); tokens != file.tensors.end()) {
+    auto out = std::make_shared<network::StoredConditions>();
+    out->values = tokens->second;
+    out->clusters = file.at("kept_clusters", where).select(1, 0);
+    return out;
+  }
   const auto values = file.tensors.find("stored.values"), maps = file.tensors.find("stored.maps");
   if (values == file.tensors.end() && maps == file.tensors.end()) return nullptr;
   auto out = std::make_shared<network::StoredConditions>();

@@ -33,7 +33,7 @@ data::Changes changes_to_older(const CheckpointInfo& before, const data::Fingerp
 
 bool by_position(const recipe::RunConfig& config) {
   const auto facts = recipe::facts_of(config);
-  return (facts.online && config.cluster.keeps_clusters()) || (facts.indices && !facts.labels);
+  return recipe::keeps_clusters(config) || (facts.indices && !facts.labels);
 }
 
 }  // namespace

@@ -73,7 +73,10 @@ class Report {
     ids_ = conditions::condition_ids(trained_, opened_, dataset_, indices_, device_, bar.callback());
     clusters_ = conditions::cluster_count(trained_, ids_);
     rows_ = ids_;
-    if (by_rows()) rows_ = conditions::tell_of(config_.condition.file, trained_).index_select(0, at::tensor(indices_));
+    if (by_rows())
+      rows_ = trained_.network.stored->clusters.defined()
+                  ? at::tensor(indices_)
+                  : conditions::tell_of(config_.condition.file, trained_).index_select(0, at::tensor(indices_));
   }
 
   void write(const fs::path& folder) {
@@ -126,7 +129,7 @@ class Report {
     counts_ = sizes.counts;
   }
 
-  // Are images told rows of a file (vectors, maps), which no cluster's number names?
+  // Are images told rows (of a file, or what was seen in them), which no cluster's number names?
   bool by_rows() const { return trained_.network.stored && trained_.prior.defined(); }
 
   // How much of the flow loss the conditions take away.
@@ -154,7 +157,7 @@ class Report {
     std::printf("%s\n", sentence.c_str());
   }
 
-  // Under the cluster, or where images are told rows of a file, under those of these of indices_.
+  // Under the cluster, or where images are told rows, under those of these of indices_.
   Tensor draw(int64_t cluster, const std::vector<int64_t>& members, int64_t count) const {
     generate::Request request{.sample = config_.sample};
     request.sample.count = count;

@@ -37,9 +37,10 @@ int to_public(const Arguments& arguments, const tensors::Weights& weights) {
   if (const auto told = convert::told_in(weights, arguments.in)) {
     notes[convert::kToldKey] = convert::told_text(*told);
     if (!convert::is_told_as_public(*told))
-      warn(cat("sgfm's own code tells prototypes at length 1 and has a null token of its own; this network was trained "
-               "with ",
-               convert::told_text(*told), ", which stands in the file and sdg convert goes by"));
+      warn(
+          cat("sgfm's own code tells prototypes at length 1 and has a null token of its own; this network was trained "
+              "with ",
+              convert::told_text(*told), ", which stands in the file and sdg convert goes by"));
   }
   if (torch) {
     tensors::write_torch(arguments.out, weights.tensors, notes);

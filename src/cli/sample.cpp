@@ -221,7 +221,8 @@ Command sample_command() {
                            "runs of condition.source file: image i is told row i of this file (after its "
                            "last row the first again), made as the one that the run was trained on")
                 ->type_name("FILE");
-        for (const auto* other : {"--cluster", "--cluster-from", "--map", "--map-from", "--prior", "--prior-temperature"})
+        for (const auto* other :
+             {"--cluster", "--cluster-from", "--map", "--map-from", "--prior", "--prior-temperature"})
           conditions->excludes(app.get_option(other));
         auto* from =
             app.add_option("--from", arguments->from, "begin with this picture, of the size that is drawn, under noise")

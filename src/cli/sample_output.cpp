@@ -103,6 +103,8 @@ Shape condition_shape(const checkpoint::Trained& trained, int64_t rows) {
 Tensor numbers_told(const Tensor& clusters, const checkpoint::Trained& trained) {
   const auto& stored = trained.network.stored;
   if (!stored || stored->weights.defined()) return clusters;
+  if (stored->clusters.defined())
+    return at::where(clusters.ge(0), stored->clusters.to(at::kLong).index_select(0, clusters.clamp_min(0)), -1);
   if (stored->classes == 0) return at::full_like(clusters, -1);
   return at::where(clusters.ge(0), stored->values.index_select(0, clusters.clamp_min(0)), -1);
 }

@@ -34,8 +34,8 @@ int64_t class_index(const std::string& text, const checkpoint::Trained& trained)
   return *index;
 }
 
-// Grey values (or indices of a palette) as cluster numbers, [L] row by row; larger pictures have one block of equal size
-// a patch, whose middle counts.
+// Grey values (or indices of a palette) as cluster numbers, [L] row by row; larger pictures have one block of equal
+// size a patch, whose middle counts.
 Tensor painted_map(const std::string& path, const checkpoint::Trained& trained) {
   SDG_CHECK_USAGE(trained.prior.defined() && trained.prior.dim() == 2,
                   "--map: needs a run with cluster.level patch that was trained with conditions");
@@ -161,7 +161,7 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
                     ", so that nothing is drawn by its frequency");
   }
   const auto& stored = trained.network.stored;
-  SDG_CHECK_USAGE(arguments.cluster.empty() || !stored || stored->weights.defined(),
+  SDG_CHECK_USAGE(arguments.cluster.empty() || !stored || stored->weights.defined() || stored->clusters.defined(),
                   "--cluster: images of this run are told rows of ", trained.info.config.condition.file,
                   ", not clusters; --conditions FILE draws under rows of a file");
   for (const auto& [name, reason] : sample::idle(sample))

@@ -80,11 +80,11 @@ network::FileConditions from_file(const recipe::RunConfig& config, int64_t image
 }
 
 int dry_run(const recipe::RunConfig& config, const std::string& run, const network::Machine& machine) {
-  auto shown = config;
-  std::printf("%s", config::to_yaml(config::Fields::of(shown)).c_str());
   auto cost = network::estimate_cost(config, machine);
   if (config.condition.source == recipe::Source::kFile)
     cost = network::estimate_cost(config, machine, from_file(config, cost.images));
+  auto shown = config;
+  std::printf("%s", config::to_yaml(config::Fields::of(shown)).c_str());
   std::printf("\n# run folder       %s\n%s", run.c_str(), to_text(cost).c_str());
   if (config.condition.source == recipe::Source::kFile && !std::filesystem::exists(config.condition.file))
     std::printf("# conditions       %s is not there: counted with an index below cluster.clusters (%lld) and no map\n",

@@ -24,8 +24,11 @@ void check_map(const Tensor& prior, const Tensor& map, int64_t clusters) {
                   "the map's clusters must be 0 to ", clusters - 1);
 }
 
-void check_mixture(const Tensor& prior, const Request& request, int64_t clusters) {
+void check_mixture(const Tensor& prior, const Tensor& of_rows, const Request& request, int64_t clusters) {
   SDG_CHECK_USAGE(prior.dim() == 1, "a mixture of clusters needs a run whose images have one cluster each");
+  SDG_CHECK_USAGE(
+      !of_rows.defined(),
+      "a mixture of clusters needs one condition a cluster, and this run tells each image its own embedding");
   for (const auto& [cluster, share] : request.mixture) {
     SDG_CHECK_USAGE(cluster >= 0 && cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", cluster);
     SDG_CHECK_USAGE(share > 0, "the share of cluster ", cluster, " must be positive, got ", share);
@@ -73,16 +76,20 @@ void check(const recipe::RunConfig& config, const network::Network& network, con
   SDG_CHECK_USAGE((request.cluster < 0 && request.mixture.empty()) || prior.defined(),
                   "--cluster and --class need a conditional run, this one has condition.source ",
                   config::name(config.condition.source));
-  const int64_t clusters = !prior.defined() ? 0 : prior.dim() == 2 ? config.cluster.clusters : prior.size(0);
+  const auto& of_rows = network.stored ? network.stored->clusters : Tensor();
+  const bool own_clusters = prior.defined() && (prior.dim() == 2 || of_rows.defined());
+  const int64_t clusters = !prior.defined() ? 0 : own_clusters ? config.cluster.clusters : prior.size(0);
   SDG_CHECK_USAGE(request.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", request.cluster);
-  if (request.rows.defined()) check_rows(prior, request, clusters);
-  if (!request.mixture.empty()) check_mixture(prior, request, clusters);
+  SDG_CHECK_USAGE(request.cluster < 0 || !of_rows.defined() || of_rows.eq(request.cluster).any().item<bool>(),
+                  "cluster ", request.cluster, " has no image whose embedding could be drawn under");
+  if (request.rows.defined()) check_rows(prior, request, of_rows.defined() ? prior.size(0) : clusters);
+  if (!request.mixture.empty()) check_mixture(prior, of_rows, request, clusters);
   if (request.map.defined()) check_map(prior, request.map, clusters);
   if (request.from.defined()) check_from(config, request);
   SDG_CHECK_USAGE(request.from.defined() || (request.strength == 1 && !request.drawn_anew.defined()),
                   "strength and mask need an image to begin with");
   const bool plain_prior = sample.prior == sample::Prior::kEmpirical && sample.prior_temperature == 1;
-  SDG_CHECK_USAGE(plain_prior || (prior.defined() && prior.dim() == 1),
+  SDG_CHECK_USAGE(plain_prior || (prior.defined() && prior.dim() == 1 && !of_rows.defined()),
                   "prior and prior_temperature need a run whose images have one cluster each, drawn by its frequency");
   const bool guides = sample::guidance_of(sample).w != 1;
   SDG_CHECK_USAGE(sample.guidance_channels <= config.data.channels, "guidance_channels: expected at most the ",
@@ -92,7 +99,8 @@ void check(const recipe::RunConfig& config, const network::Network& network, con
   SDG_CHECK_USAGE(by_network || !request.guide, "--guide-checkpoint: needs guide network and a guidance other than 1");
   const bool by_other = guides && sample.guide == sample::Guide::kOther;
   SDG_CHECK_USAGE(!by_other || !network.stored,
-                  "guide other: this run is told rows of a file, of which others may be alike");
+                  "guide other: this run is told rows (of a file, or what is seen in images), of which others may be "
+                  "alike");
   SDG_CHECK_USAGE(!by_other || (prior.defined() && clusters >= 2),
                   "guide other: needs a run with two clusters or classes at least");
 }

@@ -74,8 +74,11 @@ Tensor Drawing::draw_clusters(const std::vector<int64_t>& samples) const {
                            .to(at::kLong);
     return prior.index_select(0, which.clamp_max(prior.size(0) - 1));
   }
-  if (request.cluster >= 0) return at::full({n}, request.cluster, at::kLong);
-  return cluster::draw(frequencies(prior, request.sample), stream(rng::Purpose::kSampleCluster), samples);
+  const auto& of_rows = network.stored ? network.stored->clusters : Tensor();
+  if (request.cluster >= 0 && !of_rows.defined()) return at::full({n}, request.cluster, at::kLong);
+  auto often = frequencies(prior, request.sample);
+  if (request.cluster >= 0) often = often * of_rows.eq(request.cluster);
+  return cluster::draw(often, stream(rng::Purpose::kSampleCluster), samples);
 }
 
 Tensor Drawing::draw_noise(const std::vector<int64_t>& samples) const {

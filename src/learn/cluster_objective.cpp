@@ -16,6 +16,7 @@
 #include "sdg/learn/ordered_sum.h"
 #include "sdg/learn/state.h"
 #include "sdg/learn/step_result.h"
+#include "sdg/recipe/source.h"
 
 namespace sdg::learn {
 namespace {
@@ -49,7 +50,13 @@ ClusterObjective::ClusterObjective(LearnerState& state, int64_t images)
       queue_(queue_rows(state.config, patches_of(state)), state.student.head->options().dim, state.device),
       agreement_(images, patches_of(state)) {
   const bool patches = network::patch_level(state.config);
-  if (options().keeps_clusters()) kept_ = KeptClusters(images, patches ? patches_of(state) : 0);
+  if (recipe::keeps_clusters(state.config)) kept_ = KeptClusters(images, patches ? patches_of(state) : 0);
+  if (!recipe::tells_embeddings(state.config)) return;
+  tokens_ = KeptTokens(images, state.student.head->options().dim);
+  auto told = std::make_shared<network::StoredConditions>();  // the same memory: always what was seen last
+  told->values = tokens_.all();
+  told->clusters = kept_.all().select(1, 0);
+  state_.teacher.stored = std::move(told);
 }
 
 ClusterObjective::~ClusterObjective() = default;
@@ -105,16 +112,19 @@ void ClusterObjective::before_pass(Shard& shard) {
   }
   part.ids = part.teacher_scores.argmax(1);
   if (network::patch_level(state_.config)) part.ids = part.ids.view({x.size(0), patches_of(state_)});
-  if (!kept_.keeps()) {
-    shard.ids = part.ids;
-  } else if (state_.conditioned()) {
-    shard.ids = to_device(kept_.of(shard.index), state_.device);  // [n] or [n, L]
-    if (part.looked.defined()) {
-      shard.ids.index_copy_(0, part.looked.to(state_.device), part.ids);
-    } else {
-      shard.ids = part.ids;
-    }
-  }
+  tell(shard);
+}
+
+// What was seen just now or, of images that were not looked at, last.
+void ClusterObjective::tell(Shard& shard) {
+  const auto& part = part_of(shard);
+  if (kept_.keeps() && !state_.conditioned()) return;
+  const auto with_earlier = [&](const Tensor& now, const auto& earlier) {
+    if (!part.looked.defined()) return now;
+    return to_device(earlier.of(shard.index), state_.device).index_copy_(0, part.looked.to(state_.device), now);
+  };
+  shard.ids = with_earlier(part.ids, kept_);  // [n] or [n, L]
+  if (tokens_.keeps()) shard.tokens = with_earlier(network::as_tokens(state_.config, part.teacher_embedding), tokens_);
 }
 
 std::vector<Tensor> ClusterObjective::after_pass(Shard& shard) {
@@ -287,6 +297,10 @@ void ClusterObjective::keep(const data::Batch& /*batch*/, StepResult& result) {
     if (!state_.resting()) follow_members(ids, result);
     watch_agreement(index, ids, result);
     if (kept_.keeps()) kept_.remember(index, ids);
+    if (tokens_.keeps()) {
+      const auto seen = network::as_tokens(state_.config, own_joined(&Part::teacher_embedding));
+      tokens_.remember(index, of_all_ranks(seen, rows));
+    }
   }
   show_rested(state_.steps_done + 1);
   parts_.clear();
@@ -341,6 +355,7 @@ void ClusterObjective::save(tensors::TensorFile& file) const {
   file.tensors["agreement.memory"] = agreement_.memory();
   file.tensors["agreement.figures"] = agreement_.figures();
   kept_.save(file);
+  tokens_.save(file);
   if (queue_.capacity() == 0) return;
   file.tensors["queue"] = queue_.data();
   file.tensors["queue_seen"] = at::scalar_tensor(queue_.seen(), at::kLong);
@@ -350,6 +365,7 @@ void ClusterObjective::load(const tensors::TensorFile& file, const std::string& 
   if (file.tensors.count("agreement.memory"))
     agreement_.restore(file.at("agreement.memory", where), file.at("agreement.figures", where));
   kept_.load(file, where);
+  tokens_.load(file, where);
   show_rested(state_.steps_done);
   if (queue_.capacity() > 0 && file.tensors.count("queue"))
     queue_.restore(file.at("queue", where), file.at("queue_seen", where).item<int64_t>());

@@ -188,8 +188,11 @@ void Learner::look_up(Shard& shard) const {
 RecordedPasses::Computed Learner::compute(Shard& shard, const std::vector<Objective*>& objectives) const {
   for (auto* objective : objectives) objective->before_pass(shard);
   auto condition = shard.told;
-  if (conditioned() && !recipe::facts_of(state_.config).indices)
-    condition = network::condition_for(state_.config, state_.teacher, shard.ids, shard.draws.drop.to(state_.device));
+  if (conditioned() && !recipe::facts_of(state_.config).indices) {
+    const auto drop = shard.draws.drop.to(state_.device);
+    condition = shard.tokens.defined() ? model::Condition::given(shard.tokens, drop)
+                                       : network::condition_for(state_.config, state_.teacher, shard.ids, drop);
+  }
   const bool told = condition.mode == model::Condition::Mode::kGiven;
   if (told) condition.strength = guided_.strength(shard);
   const auto& network = state_.student;
@@ -276,7 +279,7 @@ StepResult Learner::step(const data::Batch& batch) {
   undo.keep();
   update_teacher(state_, result.bad);
   averages_.follow(state_, result.bad);
-  if (recipe::facts_of(state_.config).online && result.ids.defined()) {
+  if (recipe::facts_of(state_.config).online && result.ids.defined() && !state_.teacher.stored) {
     if (result.bad.defined()) {
       prior_.see_unless(result.bad, result.ids);
     } else {
@@ -334,7 +337,7 @@ void Learner::save(tensors::TensorFile& file) const {
   file.tensors["optimizer.step"] = optimizer_.steps_done;
   averages_.save(state_, file);
   prior_.save(file);
-  if (state_.teacher.stored) save_stored(*state_.teacher.stored, file);
+  if (recipe::facts_of(state_.config).given && state_.teacher.stored) save_stored(*state_.teacher.stored, file);
   for (const auto& objective : objectives_) objective->save(file);
   if (keeps_ids() && ids_.defined()) file.tensors["ids"] = ids_;
   state_.beginnings.save(file, state_.steps_done);

@@ -148,9 +148,10 @@ Cost estimate_cost(const recipe::RunConfig& config, const Machine& machine, cons
   cost.shard_bytes = whole * (under_way + (head > 0 && config.cluster.backbone > 0 ? 1 : 0));
   if (train.precision == Precision::kBf16) cost.cast_bytes = (cost.parameters - head) * kHalf;
   cost.activation_bytes = cost.at_once * activation_bytes(config, model);
-  if (head > 0 && config.cluster.keeps_clusters())
+  if (head > 0 && recipe::keeps_clusters(config))
     cost.kept_bytes =
         cost.images * (patch_level(config) ? model.patch_tokens() : 1) * static_cast<int64_t>(sizeof(int));
+  if (recipe::tells_embeddings(config)) cost.kept_bytes += cost.images * model.dim() * kHalf;
   cost.step_flop = step_flop(config, model, head);
   forecast(cost, config, machine);
   return cost;

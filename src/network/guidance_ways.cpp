@@ -11,7 +11,7 @@ std::vector<GuidanceWay> ways_to_guide(const recipe::RunConfig& config, bool con
   std::vector<GuidanceWay> out;
   if (conditioned) {
     if (config.model.null_label) out.push_back({"guidance W: away from the null condition", 2});
-    if (config.condition.source != recipe::Source::kFile)
+    if (config.condition.source != recipe::Source::kFile && !recipe::tells_embeddings(config))
       out.push_back({"guide other, guidance W: away from another condition", 2});
     if (guided.learn == LearnGuidance::kGft)
       out.push_back({cat("guide input, guidance 1 to ", guided.strongest(), ": the network is told the strength"), 1});

@@ -41,8 +41,8 @@ model::ModelShape model_shape(const recipe::RunConfig& config, int64_t classes, 
 void check_patches(const recipe::RunConfig& config, const Network& network) {
   if (!network.stored || !network.stored->values.defined() || network.stored->values.dim() != 3) return;
   const auto told = network.stored->values.size(1), patches = network.model->patch_tokens();
-  SDG_CHECK(told == patches, config.condition.file, ": holds patch_vectors of ", told, " patches an image, the network ",
-            "has ", patches);
+  SDG_CHECK(told == patches, config.condition.file, ": holds patch_vectors of ", told,
+            " patches an image, the network ", "has ", patches);
 }
 
 }  // namespace
@@ -237,20 +237,26 @@ Tensor features_at(const recipe::RunConfig& config, const Network& network, cons
   return features_with_gradient(config, network, x, eps, t);
 }
 
+Tensor as_tokens(const recipe::RunConfig& config, const Tensor& rows) {
+  if (config.condition.token == recipe::Token::kRaw) return rows;
+  const double scale =
+      config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(rows.size(-1)));
+  return rows * (scale / rows.norm(2, {-1}, true).clamp_min(1e-12));
+}
+
 model::Condition condition_for(const recipe::RunConfig& config, const Network& teacher, const Tensor& ids,
                                const Tensor& drop) {
   if (teacher.stored) return teacher.stored->of(ids, drop);
   if (!teacher.head) return model::Condition::given(ids, drop);
+  SDG_CHECK(!recipe::tells_embeddings(config),
+            "condition.token embedding: there are no embeddings of images to draw under");
   const at::NoGradGuard no_grad;
   const auto weight =
       config.condition.token == recipe::Token::kCentroid ? teacher.head->centroids() : teacher.head->prototypes->weight;
   auto shape = ids.sizes().vec();
   shape.push_back(weight.size(1));
   const auto rows = weight.index_select(0, ids.flatten()).view(shape);  // [N, D] or [N, L, D]
-  if (config.condition.token == recipe::Token::kRaw) return model::Condition::given(rows, drop);
-  const double scale =
-      config.condition.token_scale > 0 ? config.condition.token_scale : std::sqrt(static_cast<double>(weight.size(1)));
-  return model::Condition::given(rows * (scale / rows.norm(2, {-1}, true).clamp_min(1e-12)), drop);
+  return model::Condition::given(as_tokens(config, rows), drop);
 }
 
 model::Condition unconditional_for(const recipe::RunConfig& config) {

@@ -38,6 +38,7 @@ int64_t StoredConditions::width() const {
 }
 
 Tensor StoredConditions::frequencies() const {
+  if (clusters.defined()) return clusters.ge(0).to(at::kDouble);
   return weights.defined() ? weights : at::ones({rows()}, at::kDouble);
 }
 
@@ -60,7 +61,7 @@ model::Condition StoredConditions::of(const Tensor& ids, const Tensor& drop) con
               .permute({0, 3, 1, 2});  // [N, M, S, S]
   if (map.defined()) map = to_device(map.to(at::kFloat), device);
   auto value = picked(values, rows);
-  if (value.defined()) value = to_device(value, device);
+  if (value.defined()) value = to_device(value.is_floating_point() ? value.to(at::kFloat) : value, device);
   return model::Condition::given(value, drop, map);
 }
 

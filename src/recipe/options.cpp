@@ -232,14 +232,15 @@ void ConditionOptions::visit(config::Fields& fields) {
          {.help = "Source online: scaled brings a cluster's prototype to the length token_scale before it becomes a "
                   "token; raw takes it as it is, about length 1, as in the paper's code. centroid takes the mean "
                   "embedding of the cluster's images, as the teacher lately saw them, scaled: clusters that are alike "
-                  "are then told alike, and many clusters are learned sooner (docs/clusters.md)."});
-  fields(
-      "token_scale", &token_scale,
-      {.help =
-           "Source online: length that a prototype or centroid has as a token. 0 is sqrt(D), the length of the other "
-           "tokens.",
-       .min = 0,
-       .instead = "the network has learned to read prototypes of this length: choose another --run"});
+                  "are then told alike, and many clusters are learned sooner (docs/clusters.md). embedding takes "
+                  "each image's own, scaled, as the teacher sees it: drawing then follows embeddings of training "
+                  "images, of one cluster where that is asked for, and checkpoints hold those of all images."});
+  fields("token_scale", &token_scale,
+         {.help = "Source online: length that a prototype, centroid or embedding has as a token. 0 is sqrt(D), the "
+                  "length of the other "
+                  "tokens.",
+          .min = 0,
+          .instead = "the network has learned to read prototypes of this length: choose another --run"});
   fields("run", &run,
          {.help = "Source kmeans: the finished run whose features are clustered.",
           .instead = "the pseudo-labels are made once, when the run begins: choose another --run"});
@@ -309,15 +310,15 @@ void AlignOptions::visit(config::Fields& fields) {
 }
 
 void EvalOptions::visit(config::Fields& fields) {
-  fields(
-      "extractor", &extractor,
-      {.help = "Network whose features the Fréchet distance is taken in: inception, inception-tf1, cifar-resnet20, "
-               "cifar-resnet56, digits, mnist, dino-vits16, dino-vits8, dino-vitb16, dinov2-vits14, dinov2-vitb14, dinov2-vitl14, "
-               "dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, or torchscript:SIZE,RESIZE,MEAN,DEVIATION "
-               "with its file as weights. Only "
-               "inception gives an FID; inception-tf1 shrinks images as torch-fidelity and the ADM evaluator do, "
-               "which gives other numbers.",
-       .resume = config::Resume::kFree});
+  fields("extractor", &extractor,
+         {.help = "Network whose features the Fréchet distance is taken in: inception, inception-tf1, cifar-resnet20, "
+                  "cifar-resnet56, digits, mnist, dino-vits16, dino-vits8, dino-vitb16, dinov2-vits14, dinov2-vitb14, "
+                  "dinov2-vitl14, "
+                  "dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, or torchscript:SIZE,RESIZE,MEAN,DEVIATION "
+                  "with its file as weights. Only "
+                  "inception gives an FID; inception-tf1 shrinks images as torch-fidelity and the ADM evaluator do, "
+                  "which gives other numbers.",
+          .resume = config::Resume::kFree});
   fields("weights", &weights,
          {.help = "File of the extractor's weights; empty looks in the extractor's default places.",
           .resume = config::Resume::kFree});

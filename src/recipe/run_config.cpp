@@ -83,9 +83,14 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(config.cluster.window_begin < config.cluster.window_end,
                   "cluster.window_begin: must be below cluster.window_end, got ", config.cluster.window_begin, " and ",
                   config.cluster.window_end);
-  SDG_CHECK_USAGE(
-      condition.token != Token::kCentroid || !facts.online || config.train.teacher == Teacher::kAverage,
-      "condition.token: centroid needs an average that follows from the first step (train.teacher average)");
+  const bool by_embeddings = condition.token == Token::kCentroid || condition.token == Token::kEmbedding;
+  SDG_CHECK_USAGE(!by_embeddings || !facts.online || config.train.teacher == Teacher::kAverage,
+                  "condition.token: ", config::name(condition.token),
+                  " needs an average that follows from the first step (train.teacher average)");
+  SDG_CHECK_USAGE(!tells_embeddings(config) || config.cluster.level == cluster::Level::kImage,
+                  "condition.token: embedding is of whole images, and cluster.level is patch");
+  SDG_CHECK_USAGE(!tells_embeddings(config) || config.train.graph == Graph::kNone,
+                  "condition.token: embedding cannot be recorded (train.graph)");
   SDG_CHECK_USAGE(condition.stable == 0 || !facts.online || config.train.teacher == Teacher::kAverage,
                   "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
                   "without meaning anything; set one of the two otherwise");
@@ -155,8 +160,7 @@ void resolve_files(RunConfig& config) {
   namespace fs = std::filesystem;
   for (auto* path : {&config.model.weights, &config.condition.run})  // read once, before the first step
     *path = config::expand_path(*path);
-  for (auto* path :
-       {&config.condition.file, &config.align.weights, &config.eval.reference, &config.eval.weights}) {
+  for (auto* path : {&config.condition.file, &config.align.weights, &config.eval.reference, &config.eval.weights}) {
     *path = config::expand_path(*path);
     std::error_code ignored;
     if (!path->empty() && fs::exists(*path, ignored)) *path = fs::absolute(*path).lexically_normal().string();
@@ -191,6 +195,9 @@ void shorten_warmup(RunConfig& config) {
 void say_where_centroids_are_told(const ConditionOptions& condition) {
   const auto source = condition.source;
   const bool other = source == Source::kFile || source == Source::kKmeans || source == Source::kRecluster;
+  if (condition.token == Token::kEmbedding && other && condition.told != Told::kFeat)
+    log::warning(cat("condition.token: embedding is for condition.source online and changes nothing here (source ",
+                     config::name(source), "); features of a file are told by condition.told=feat"));
   if (condition.token != Token::kCentroid || !other || condition.told == Told::kCentroid) return;
   log::warning(cat("condition.token: centroid is for condition.source online and changes nothing here (source ",
                    config::name(source), "); centroids of a file are told by condition.told=centroid"));

@@ -24,6 +24,14 @@ SourceFacts facts_of(const RunConfig& config) {
   return facts_of(config.condition.source);
 }
 
+bool tells_embeddings(const RunConfig& config) {
+  return facts_of(config).online && config.condition.token == Token::kEmbedding;
+}
+
+bool keeps_clusters(const RunConfig& config) {
+  return tells_embeddings(config) || (facts_of(config).online && config.cluster.keeps_clusters());
+}
+
 bool looks_through_average(const RunConfig& config) {
   return facts_of(config).online || config.guided.learn == LearnGuidance::kMg || config.align.with_itself();
 }

@@ -242,8 +242,7 @@ TEST_F(Regions, ThePageOfClustersAsksByWhatImagesWereTold) {
   EXPECT_GT(gain_after("own condition takes away "), 3);
   EXPECT_LT(gain_after("another image's "), 0);
   EXPECT_THAT(sdg("eval-clusters --run told").out, HasSubstr("4 of 4 clusters"));
-  expect_failure(sdg("sample --run told --cluster 1 --out s"), 2,
-                 "--cluster: images of this run are told rows of told.");
+  expect_failure(sdg("sample --run told --cluster 1 --out s"), 2, "told.safetensors, not clusters; --conditions FILE");
 }
 
 TEST_F(Regions, IndicesOfATextFileAreFollowedAsTheyWereTrainedOn) {
@@ -281,9 +280,11 @@ TEST_F(Regions, TheArraysOfDrawnImagesHoldIndicesThatTheyWereToldAndNoPlaces) {
 
 TEST_F(Regions, VectorsOfOtherPatchesThanTheNetworksAreNamedBeforeAnyWork) {
   tensors::write_tensors(folder_ / "nine.safetensors", {{{"patch_vectors", at::zeros({40, 9, 32})}}, {}});
-  expect_failure(sdg("train --dry-run " + test::kTiny + "--set data.path=tiny.safetensors --set condition.source=file " +
-                     "--set condition.file=nine.safetensors"),
-                 1, "nine.safetensors: holds patch_vectors of 9 patches an image, the network has 16");
+  for (const std::string how : {"--dry-run", "--run nine"})
+    expect_failure(sdg("train " + how + " " + test::kTiny + "--set data.path=tiny.safetensors " +
+                       "--set condition.source=file --set condition.file=nine.safetensors"),
+                   1, "nine.safetensors: holds patch_vectors of 9 patches an image, the network has 16");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "nine"));
 }
 
 TEST_F(Regions, WhatTheyAreScoredAgainstIsReadBeforeTheWork) {

@@ -183,6 +183,31 @@ TEST_F(Program, APaintedMapDecidesThePatchesOfAPatchLevelRun) {
   expect_failure(sdg("sample --run run --map wide.pgm"), 1, "wide.pgm: expected a PNG of class numbers");
 }
 
+TEST_F(Program, ARunToldEmbeddingsIsDrawnFromUnderThoseOfAClustersImages) {
+  train_run("--set condition.token=embedding --set condition.stable=0 --set condition.change=0.3 --set train.steps=8");
+  const auto kept = tensors::read_tensors(last()).at("kept_clusters").flatten();
+  const auto cluster = std::get<0>(kept.masked_select(kept.ge(0)).mode()).item<int>();
+  const auto drawn = [&](const std::string& more) {
+    const auto result = sdg("sample --run run --count 12 --guidance 2 --npz a.npz " + more);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return tensors::read_npz(folder_ / "a.npz");
+  };
+  const auto of_one = drawn(cat("--cluster ", cluster));
+  EXPECT_TRUE(of_one.at("arr_1").eq(cluster).all().item<bool>());
+  EXPECT_TRUE(at::equal(drawn(cat("--batch 5 --cluster ", cluster)).at("arr_0"), of_one.at("arr_0")));
+  const auto of_all = drawn("");
+  EXPECT_FALSE(of_all.at("arr_1").eq(cluster).all().item<bool>());
+  EXPECT_GE(of_all.at("arr_1").min().item<int64_t>(), 0);
+  expect_failure(sdg("sample --run run --cluster 0:0.5,1:0.5 --out s"), 2,
+                 "this run tells each image its own embedding");
+  expect_failure(sdg("sample --run run --prior-temperature 2 --out s"), 2, "prior and prior_temperature");
+  expect_failure(sdg("sample --run run --cluster 5 --out s"), 2, "cluster must be 0 to 4, got 5");
+  expect_failure(sdg("sample --run run --guide other --out s"), 2, "guide other");
+  for (const std::string command :
+       {"clusters --run run --generated 4 --per-cluster 2", "eval-clusters --run run", "tune run --images 400"})
+    EXPECT_EQ(sdg(command).code, 0) << command;
+}
+
 TEST_F(Program, ScoresMapsOfClustersAgainstMasks) {
   auto images = at::zeros({20, 8, 8}, at::kByte);
   images.slice(2, 4).fill_(255);  // the right half of each image

@@ -124,9 +124,9 @@ TEST(Rest, LooksOnceAtAnImageThatNeverHadALook) {
 }
 
 TEST(Rest, GoesOnFromACheckpointToTheSameBits) {
-  for (const std::string level : {"image", "patch"}) {
+  for (const std::string told : {"image", "patch", "embedding"}) {
     auto config = config_of(0.6);
-    test::named(config.cluster.level, level);
+    told == "embedding" ? test::named(config.condition.token, told) : test::named(config.cluster.level, told);
     for (const int64_t stop : {4, 8}) {
       learn::Learner whole(config, at::kCPU, {}, 0, kImages);
       tensors::TensorFile middle;
@@ -140,7 +140,7 @@ TEST(Rest, GoesOnFromACheckpointToTheSameBits) {
       for (int64_t step = stop; step < 10; ++step) resumed.step(batch_of(step));
       const auto at_end = state_of(whole), resumed_end = state_of(resumed);
       for (const auto& [name, tensor] : at_end.tensors)
-        EXPECT_TRUE(test::same_bytes(tensor, resumed_end.tensors.at(name))) << name << ", " << level << ", " << stop;
+        EXPECT_TRUE(test::same_bytes(tensor, resumed_end.tensors.at(name))) << name << ", " << told << ", " << stop;
     }
   }
 }

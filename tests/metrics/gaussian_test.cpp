@@ -183,9 +183,8 @@ TEST(Frechet, RefusesWhatIsNoCovarianceAndDistancesWithoutEnd) {
   const Tensor mu = at::zeros({2}, at::kDouble), eye = at::eye(2, at::kDouble);
   const Tensor indefinite = at::tensor({1.0, 5.0, 5.0, 1.0}, at::kDouble).view({2, 2});  // eigenvalues -4 and 6
   for (const bool first : {true, false}) {
-    const auto message = test::message_of<Error>([&] {
-      frechet_distance(gaussian(mu, first ? indefinite : eye), gaussian(mu, first ? eye : indefinite));
-    });
+    const auto message = test::message_of<Error>(
+        [&] { frechet_distance(gaussian(mu, first ? indefinite : eye), gaussian(mu, first ? eye : indefinite)); });
     EXPECT_EQ(message, first ? "frechet: sigma of the first Gaussian must be a covariance, got an eigenvalue of -4"
                              : "frechet: sigma of the second Gaussian must be a covariance, got an eigenvalue of -4");
   }

@@ -95,7 +95,8 @@ TEST_F(MaskFile, OfATensorFileGoesByPlace) {
   file.tensors["masks"] = at::zeros({2, 16, 24}, at::kByte);
   tensors::write_tensors(folder_ / "two.safetensors", file);
   EXPECT_THROW(regions::MaskFiles(folder_ / "two.safetensors", *opened_.images), Error);
-  const auto missing = test::message_of<Error>([&] { regions::MaskFiles(folder_ / "no.safetensors", *opened_.images); });
+  const auto missing =
+      test::message_of<Error>([&] { regions::MaskFiles(folder_ / "no.safetensors", *opened_.images); });
   EXPECT_THAT(missing, HasSubstr("no.safetensors: no such folder or file of masks"));
 }
 

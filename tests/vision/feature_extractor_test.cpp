@@ -292,7 +292,8 @@ TEST(FeatureExtractor, UnknownNamesAndWrongImagesAreRefused) {
   const std::string message = test::message_of<UsageError>([] { make_extractor("vgg", "", at::kCPU); });
   EXPECT_EQ(
       message,
-      "extractor must be one of inception, inception-tf1, cifar-resnet20, cifar-resnet56, dino-vits16, dino-vits8, dino-vitb16, "
+      "extractor must be one of inception, inception-tf1, cifar-resnet20, cifar-resnet56, dino-vits16, dino-vits8, "
+      "dino-vitb16, "
       "dinov2-vits14, dinov2-vitb14, dinov2-vitl14, dinov2-vitl14-reg, clip-vitb32, clip-vitb16, clip-vitl14, digits, "
       "mnist, torchscript:SIZE,RESIZE,MEAN,DEVIATION; got vgg");
   EXPECT_THROW(make_extractor("digits", "no_such_file.safetensors", at::kCPU), Error);

@@ -8,6 +8,7 @@
 #include "sdg/cluster/sinkhorn.h"
 #include "sdg/learn/agreement.h"
 #include "sdg/learn/kept_clusters.h"
+#include "sdg/learn/kept_tokens.h"
 #include "sdg/learn/learner_state.h"
 #include "sdg/learn/objective.h"
 
@@ -92,6 +93,7 @@ class ClusterObjective : public Objective {
   Tensor backbone_gradient(const Tensor& of_features);
   void set_gradient(const Tensor& loss, const Tensor& features, Contribution& out);
   void choose(const Shard& shard);
+  void tell(Shard& shard);
   void follow_members(const Tensor& ids, const StepResult& result);
   void show_rested(int64_t steps_done);
   void watch_agreement(const std::vector<int64_t>& index, const Tensor& ids, StepResult& result);
@@ -104,7 +106,8 @@ class ClusterObjective : public Objective {
   cluster::RowQueue queue_;           // of embeddings, cluster.queue
   std::vector<int64_t> seen_before_;  // rows it had seen before each step that is not settled
   Agreement agreement_;
-  KeptClusters kept_;  // where not all images are always looked at
+  KeptClusters kept_;  // where not all images are always looked at, or what is seen in them is told
+  KeptTokens tokens_;  // where that is
 };
 
 /// cluster.views two: the head learns from a second look, through other noise and at a time of the window, so that only

@@ -25,6 +25,7 @@ struct Shard {
   Tensor x;                       ///< [n, C, S, S] data, on the device
   Draws draws;                    ///< of these images
   Tensor ids;                     ///< int64 [n] or [n, L]: conditions given; undefined where there are none
+  Tensor tokens;                  ///< [n, p] what is told of them where that is what is seen in each
   model::Condition told;          ///< what is told of images that have an index; else known in the pass
   model::ForwardOptions forward;  ///< objectives that want features of the one pass ask for them here
   bool no_waiting = false;        ///< losses stay on the device, finite or not

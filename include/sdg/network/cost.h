@@ -43,7 +43,7 @@ struct Cost {
   int64_t shard_bytes = 0;       ///< gradients of shards under way, and with cluster.backbone of the clustering loss
   int64_t cast_bytes = 0;        ///< bf16 copies of weights
   int64_t activation_bytes = 0;  ///< kept for the backward pass of the images that are under way at once; an estimate
-  int64_t kept_bytes = 0;  ///< clusters kept for each image (cluster.refresh, cluster.end), in the memory of the host
+  int64_t kept_bytes = 0;        ///< kept for each image (recipe::keeps_clusters), in the memory of the host
   int64_t tracked_bytes = 0;     ///< the two averages of average.track
   int64_t snapshots = 0;         ///< of these that are on disk at the end of the run
   int64_t snapshot_spacing = 0;  ///< steps between them

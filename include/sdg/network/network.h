@@ -96,9 +96,13 @@ Tensor features_with_gradient(const recipe::RunConfig& config, const Network& ne
                               const Tensor& eps, const Tensor& t);
 
 /// ids int64 [N] (patch level [N, L]) -> the condition the backbone gets for them: an index, a prototype of `teacher`,
-/// scaled where condition.token says so, or the stored row of that number.
+/// scaled where condition.token says so, or the stored row of that number. Throws Error where images are told what is
+/// seen in them (condition.token embedding) and no rows of that are stored.
 model::Condition condition_for(const recipe::RunConfig& config, const Network& teacher, const Tensor& ids,
                                const Tensor& drop = {});
+
+/// Rows [..., D] as they are told: of the length condition.token_scale, or as they are (condition.token raw).
+Tensor as_tokens(const recipe::RunConfig& config, const Tensor& rows);
 
 /// The condition under which a network is trained without clusters: before the change, for source none, and for
 /// features.

@@ -53,14 +53,15 @@ constexpr auto names_of(DropPer) {
   return std::array{"image", "patch"};
 }
 
-/// What of a cluster becomes a token, and how long.
+/// What becomes the token of an image's cluster, and how long.
 enum class Token {
-  kScaled,    ///< its prototype, of the length token_scale
-  kRaw,       ///< its prototype as it is
-  kCentroid,  ///< the mean embedding of its images, of the length token_scale
+  kScaled,     ///< its prototype, of the length token_scale
+  kRaw,        ///< its prototype as it is
+  kCentroid,   ///< the mean embedding of its images, of the length token_scale
+  kEmbedding,  ///< the image's own embedding, of the length token_scale
 };
 constexpr auto names_of(Token) {
-  return std::array{"scaled", "raw", "centroid"};
+  return std::array{"scaled", "raw", "centroid", "embedding"};
 }
 
 /// Is the token of unconditional training the null token of guidance too?

@@ -17,6 +17,11 @@ struct SourceFacts {
 SourceFacts facts_of(Source source);
 SourceFacts facts_of(const RunConfig& config);
 
+/// Is it remembered of each image of the data set what its cluster was at its last look?
+bool keeps_clusters(const RunConfig& config);
+/// Are images told what the teacher sees in them (condition.token embedding)? Then that is remembered too.
+bool tells_embeddings(const RunConfig& config);
+
 /// Does a training step ask the averaged network anything: clusters, guided targets, features to align with?
 bool looks_through_average(const RunConfig& config);
 
