@@ -9,7 +9,7 @@
 namespace sdg::network {
 namespace {
 
-constexpr int64_t kRows = 512, kFewest = 16;
+constexpr int64_t kFewest = 16;
 constexpr int64_t kBytes = int64_t{64} << 20;
 
 Tensor picked(const Tensor& all, const Tensor& rows) {
@@ -67,8 +67,7 @@ model::Condition StoredConditions::of(const Tensor& ids, const Tensor& drop) con
 
 StoredConditions StoredConditions::some() const {
   const auto bytes = std::max<int64_t>(1, row_bytes(values) + row_bytes(maps));
-  const auto most = weights.defined() ? std::max(kRows, kBytes / bytes) : std::clamp(kBytes / bytes, kFewest, kRows);
-  const auto count = std::min(rows(), most);
+  const auto count = std::min(rows(), std::max(kFewest, kBytes / bytes));
   auto chosen = rng::permutation({0, rng::Purpose::kSubset, 0}, rows());
   chosen.resize(static_cast<size_t>(count));
   std::sort(chosen.begin(), chosen.end());

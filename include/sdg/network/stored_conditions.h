@@ -39,9 +39,8 @@ struct StoredConditions {
   /// The condition of the rows `ids`, int64 [N], on their device. `drop` bool [N] as in Condition.
   model::Condition of(const Tensor& ids, const Tensor& drop = {}) const;
 
-  /// At most 512 of the rows (fewer where they are large: 64 MiB), always the same ones, in their order; of weighted
-  /// rows (centroids) as many as those bytes hold. Of rows with neighbours each is one of its neighbours, so that the
-  /// rows are told as they are in training.
+  /// As many of the rows as 64 MiB hold, always the same ones, in their order. Of rows with neighbours each is one of
+  /// its neighbours, so that the rows are told as they are in training.
   StoredConditions some() const;
 };
 
