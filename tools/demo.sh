@@ -8,7 +8,7 @@ start=$SECONDS
 config=digits.yaml run=runs/demo strengths="0 1.0 1.5 2.0"
 draw=(--steps 25 --guidance 1.5)
 if [[ ${1:-} == mnist28.yaml ]]; then
-  config=$1 run=runs/mnist28 strengths="0 1.0 2.0 3.0" draw=()
+  config=$1 run=runs/mnist28 strengths="0 1.0 1.5 2.0" draw=()
   shift
 fi
 tools/setup.sh

@@ -11,8 +11,11 @@
 namespace sdg::generate {
 namespace {
 
-// dopri5_each walks images one by one, which walks of groups there and back do not.
-void check_either_way(const Request& request) {
+// dopri5_each walks images one by one, which walks of groups there and back do not. A cluster whose images were each
+// told something else has no condition of its own to walk under.
+void check_either_way(const network::Network& network, const Request& request) {
+  SDG_CHECK_USAGE(request.cluster < 0 || !network.stored || !network.stored->clusters.defined(),
+                  "a cluster to walk under: this run tells each image its own embedding, and the cluster has none");
   const auto solver = request.sample.solver;
   SDG_CHECK_USAGE(sample::goes_either_way(solver) && solver != sample::Solver::kDopri5Each, "solver ",
                   config::name(solver), " goes only from noise to image; take heun, rk4 or dopri5");
@@ -30,7 +33,7 @@ Request without_prior(const Request& request) {
 Inverted invert(const recipe::RunConfig& config, const network::Network& network, const Tensor& prior,
                 const at::Device& device, const Request& request, const Tensor& x) {
   check(config, network, prior, request);
-  check_either_way(request);
+  check_either_way(network, request);
   SDG_CHECK_USAGE(x.size(0) <= group_size(device), "invert: at most ", group_size(device), " images at once");
   Drawing drawing{config, network, prior, device, request};
   const c10::InferenceMode inference;
@@ -51,7 +54,7 @@ Tensor log_densities(const recipe::RunConfig& config, const network::Network& ne
                      const at::Device& device, const Request& request, const Tensor& x, int64_t probes) {
   const auto told = without_prior(request);
   check(config, network, prior, told);
-  check_either_way(told);
+  check_either_way(network, told);
   Drawing drawing{config, network, prior, device, told};
   drawing.grid = drawing.find_grid();
   const int64_t group = group_size(device), groups = (x.size(0) + group - 1) / group;

@@ -203,6 +203,10 @@ TEST_F(Program, ARunToldEmbeddingsIsDrawnFromUnderThoseOfAClustersImages) {
   expect_failure(sdg("sample --run run --prior-temperature 2 --out s"), 2, "prior and prior_temperature");
   expect_failure(sdg("sample --run run --cluster 5 --out s"), 2, "cluster must be 0 to 4, got 5");
   expect_failure(sdg("sample --run run --guide other --out s"), 2, "guide other");
+  ASSERT_EQ(sdg(cat("sample --run run --count 1 --out one --cluster ", cluster)).code, 0);
+  for (const std::string command : {"invert --pictures one/000000.png", "likelihood --images 4"})
+    expect_failure(sdg(cat(command, " --run run --solver heun --cluster ", cluster)), 2,
+                   "this run tells each image its own embedding");
   for (const std::string command :
        {"clusters --run run --generated 4 --per-cluster 2", "eval-clusters --run run", "tune run --images 400"})
     EXPECT_EQ(sdg(command).code, 0) << command;
