@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What pays per processor second: one factor of training at a time, distance over the seconds of training (docs/recipe.md).
+"""What pays per processor second: one factor of training at a time, distance over the seconds of training.
 
   tools/recipe_study.py CONFIG.yaml OUT [--network transformer|unet] [--seeds 0,1,2] [--guidance 1,1.5] [--set KEY=VALUE …] [--only NAME,…]
 

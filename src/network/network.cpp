@@ -20,14 +20,14 @@ model::ModelShape model_shape(const recipe::RunConfig& config, int64_t classes, 
   shape.channels = config.data.channels;
   shape.inner = config.guided.inner;
   shape.strength = config.guided.learn == recipe::LearnGuidance::kGft;
-  if (stored) {
+  const auto facts = recipe::facts_of(config);
+  if (stored && !facts.online) {
     shape.condition = stored->kind();
     shape.classes = stored->classes;
     shape.map_channels = stored->map_channels;
     shape.condition_dim = stored->width();
     return shape;
   }
-  const auto facts = recipe::facts_of(config);
   using model::ConditionKind;
   shape.condition = facts.indices         ? ConditionKind::kIndex
                     : !facts.online       ? ConditionKind::kNone

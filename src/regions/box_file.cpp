@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "io/json_impl.h"
 #include "sdg/core/error.h"
@@ -40,8 +41,15 @@ int64_t image_called(const std::string& key, const std::map<std::string, int64_t
 std::vector<Box> from_json(const std::filesystem::path& path, const data::ImageSource& images) {
   std::ifstream in(path);
   json all;
+  std::set<std::string> names;
+  const auto once = [&](int depth, json::parse_event_t event, const json& key) {
+    if (depth != 1 || event != json::parse_event_t::key) return true;
+    const auto& name = key.get_ref<const std::string&>();
+    SDG_CHECK(names.insert(name).second, path.string(), ": has two boxes of ", name);
+    return true;
+  };
   try {
-    all = json::parse(in);
+    all = json::parse(in, once);
   } catch (const json::exception& error) {
     throw Error(cat(path.string(), ": not JSON: ", error.what()));
   }
@@ -57,9 +65,11 @@ std::vector<Box> from_json(const std::filesystem::path& path, const data::ImageS
     if (const auto name = images.short_name(i); !name.empty()) place[name] = i;
   SDG_CHECK(!place.empty(), path.string(), ": has boxes by name, but the images have no names; give a list");
   out.resize(static_cast<size_t>(images.size()));
+  std::set<int64_t> found;
   for (const auto& [key, entry] : all.items()) {
     const auto image = image_called(from_utf8(key), place, images);
     SDG_CHECK(image >= 0, path.string(), ": has a box of ", key, ", which is no image of the data set");
+    SDG_CHECK(found.insert(image).second, path.string(), ": has two boxes of ", images.name(image), ", one called ", key);
     out[static_cast<size_t>(image)] = parse_box(entry, cat(path.string(), ": box of ", key));
   }
   return out;

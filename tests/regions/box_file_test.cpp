@@ -70,6 +70,8 @@ TEST_F(BoxFile, MistakesAreNamedInOneLine) {
   EXPECT_THAT(failure("3"), HasSubstr("expected a list of boxes"));
   EXPECT_THROW(regions::read_boxes(folder_ / "none.json", *opened_.images), Error);
   EXPECT_THROW(regions::read_boxes(folder_ / "photos" / "cat" / "a.png", *opened_.images), Error);
+  EXPECT_THAT(failure(R"({"a.png": [1, 2, 11, 9], "a.png": null})"), HasSubstr("has two boxes of a.png"));
+  EXPECT_THAT(failure(R"({"a.png": [1, 2, 11, 9], "cat/a.png": null})"), HasSubstr(", one called cat/a.png"));
 }
 
 TEST_F(BoxFile, ImagesWithoutABoxAreRefusedOrToldNothingOrEverything) {
