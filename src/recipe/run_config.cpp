@@ -195,7 +195,7 @@ void shorten_warmup(RunConfig& config) {
 void say_where_centroids_are_told(const ConditionOptions& condition) {
   const auto source = condition.source;
   const bool other = source == Source::kFile || source == Source::kKmeans || source == Source::kRecluster;
-  if (condition.token == Token::kEmbedding && other && condition.told != Told::kFeat)
+  if (condition.token == Token::kEmbedding && other && condition.told == Told::kStored)
     log::warning(cat("condition.token: embedding is for condition.source online and changes nothing here (source ",
                      config::name(source), "); features of a file are told by condition.told=feat"));
   if (condition.token != Token::kCentroid || !other || condition.told == Told::kCentroid) return;

@@ -91,7 +91,7 @@ TEST_F(Origin, ScoresOfStoredClustersAreNotTakenOfOtherImages) {
     EXPECT_THAT(result.err, HasSubstr("is no longer the data set that")) << command;
   }
   expect_failure(train("file2", "file", "--set condition.file=ids.safetensors"), 1,
-                 "condition.file: ids.safetensors was made for another data set than ");
+                 "ids.safetensors was made for another data set than ");
   EXPECT_FALSE(fs::exists(folder_ / "file2"));
 }
 
