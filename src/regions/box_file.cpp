@@ -69,7 +69,8 @@ std::vector<Box> from_json(const std::filesystem::path& path, const data::ImageS
   for (const auto& [key, entry] : all.items()) {
     const auto image = image_called(from_utf8(key), place, images);
     SDG_CHECK(image >= 0, path.string(), ": has a box of ", key, ", which is no image of the data set");
-    SDG_CHECK(found.insert(image).second, path.string(), ": has two boxes of ", images.name(image), ", one called ", key);
+    SDG_CHECK(found.insert(image).second, path.string(), ": has two boxes of ", images.name(image), ", one called ",
+              key);
     out[static_cast<size_t>(image)] = parse_box(entry, cat(path.string(), ": box of ", key));
   }
   return out;
