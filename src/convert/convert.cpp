@@ -169,6 +169,7 @@ Converted convert_public(const tensors::Weights& weights, const std::string& sou
             ": a network conditioned by vectors needs the prototypes they are taken from, and the file has none");
 
   auto overrides = told_overrides(weights);
+  const bool says_told = !overrides.empty();
   overrides.insert(overrides.end(), options.overrides.begin(), options.overrides.end());
   checkpoint::CheckpointInfo info;
   info.config = recipe::parse_config(
@@ -209,7 +210,7 @@ Converted convert_public(const tensors::Weights& weights, const std::string& sou
   if (network.prediction != flow::Target::kVelocity)
     out.notes.push_back(cat("this network predicts ", config::name(network.prediction), " on the path ",
                             config::name(info.config.model.path), "; samplers convert it into a velocity"));
-  if (network.head && told_overrides(weights).empty() && is_told_as_public(info.config.condition)) {
+  if (network.head && !says_told && is_told_as_public(info.config.condition)) {
     out.notes.push_back(
         "as in sgfm, prototypes are taken as tokens of length 1 and the null token as separate: see "
         "condition.token_scale and condition.null_token");

@@ -14,7 +14,7 @@ namespace {
 // dopri5_each walks images one by one, which walks of groups there and back do not. A cluster whose images were each
 // told something else has no condition of its own to walk under.
 void check_either_way(const network::Network& network, const Request& request) {
-  SDG_CHECK_USAGE(request.cluster < 0 || !network.stored || !network.stored->clusters.defined(),
+  SDG_CHECK_USAGE(request.cluster < 0 || !clusters_of_rows(network).defined(),
                   "a cluster to walk under: this run tells each image its own embedding, and the cluster has none");
   const auto solver = request.sample.solver;
   SDG_CHECK_USAGE(sample::goes_either_way(solver) && solver != sample::Solver::kDopri5Each, "solver ",

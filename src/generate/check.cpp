@@ -76,7 +76,7 @@ void check(const recipe::RunConfig& config, const network::Network& network, con
   SDG_CHECK_USAGE((request.cluster < 0 && request.mixture.empty()) || prior.defined(),
                   "--cluster and --class need a conditional run, this one has condition.source ",
                   config::name(config.condition.source));
-  const auto& of_rows = network.stored ? network.stored->clusters : Tensor();
+  const auto of_rows = clusters_of_rows(network);
   const bool own_clusters = prior.defined() && (prior.dim() == 2 || of_rows.defined());
   const int64_t clusters = !prior.defined() ? 0 : own_clusters ? config.cluster.clusters : prior.size(0);
   SDG_CHECK_USAGE(request.cluster < clusters, "cluster must be 0 to ", clusters - 1, ", got ", request.cluster);

@@ -57,6 +57,10 @@ int64_t Drawing::group() const {
   return device.is_cpu() ? most : std::clamp<int64_t>(request.sample.batch, 1, most);
 }
 
+Tensor clusters_of_rows(const network::Network& network) {
+  return network.stored ? network.stored->clusters : Tensor();
+}
+
 rng::Stream Drawing::stream(rng::Purpose purpose, int64_t step) const {
   return {static_cast<uint64_t>(request.sample.seed), purpose, static_cast<uint64_t>(step)};
 }
@@ -74,7 +78,7 @@ Tensor Drawing::draw_clusters(const std::vector<int64_t>& samples) const {
                            .to(at::kLong);
     return prior.index_select(0, which.clamp_max(prior.size(0) - 1));
   }
-  const auto& of_rows = network.stored ? network.stored->clusters : Tensor();
+  const auto of_rows = clusters_of_rows(network);
   if (request.cluster >= 0 && !of_rows.defined()) return at::full({n}, request.cluster, at::kLong);
   auto often = frequencies(prior, request.sample);
   if (request.cluster >= 0) often = often * of_rows.eq(request.cluster);

@@ -16,6 +16,9 @@ int64_t group_size(const at::Device& device);
 /// the images and end after them. Else only what is wanted is computed.
 std::vector<RowRange> groups_of(int64_t begin, int64_t end, int64_t size, bool whole);
 
+/// Of a network that is told what is seen in images the cluster of each stored row; undefined of all others.
+Tensor clusters_of_rows(const network::Network& network);
+
 /// Consecutive images before they are pictures.
 struct Group {
   Tensor x, clusters;

@@ -192,15 +192,17 @@ void shorten_warmup(RunConfig& config) {
 }
 
 // The two options are easily taken for each other.
-void say_where_centroids_are_told(const ConditionOptions& condition) {
+void say_where_files_tell_it(const ConditionOptions& condition) {
   const auto source = condition.source;
   const bool other = source == Source::kFile || source == Source::kKmeans || source == Source::kRecluster;
-  if (condition.token == Token::kEmbedding && other && condition.told == Told::kStored)
-    log::warning(cat("condition.token: embedding is for condition.source online and changes nothing here (source ",
-                     config::name(source), "); features of a file are told by condition.told=feat"));
-  if (condition.token != Token::kCentroid || !other || condition.told == Told::kCentroid) return;
-  log::warning(cat("condition.token: centroid is for condition.source online and changes nothing here (source ",
-                   config::name(source), "); centroids of a file are told by condition.told=centroid"));
+  const bool centroid = condition.token == Token::kCentroid;
+  const bool untold = centroid ? condition.told != Told::kCentroid
+                               : condition.token == Token::kEmbedding && condition.told == Told::kStored;
+  if (!other || !untold) return;
+  log::warning(cat("condition.token: ", config::name(condition.token),
+                   " is for condition.source online and changes nothing here (source ", config::name(source), "); ",
+                   centroid ? "centroids of a file are told by condition.told=centroid"
+                            : "features of a file are told by condition.told=feat"));
 }
 
 }  // namespace
@@ -228,7 +230,7 @@ RunConfig load_config(const std::string& name, const std::vector<std::string>& o
   resolve_autoencoder(config);
   resolve_files(config);
   shorten_warmup(config);
-  say_where_centroids_are_told(config.condition);
+  say_where_files_tell_it(config.condition);
   check_config(config);
   return config;
 }

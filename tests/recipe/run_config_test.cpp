@@ -90,8 +90,11 @@ TEST(RunConfig, CentroidsThatNobodyTellsAreSaid) {
   load({"condition.source=file", "condition.file=x.safetensors", "condition.told=centroid"});
   EXPECT_TRUE(warnings.empty());
   load({"condition.source=recluster"});
+  load({"condition.token=embedding", "condition.source=file", "condition.file=x.safetensors"});
   log::set_sink({});
-  ASSERT_EQ(warnings.size(), 1U);
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_THAT(warnings[1], HasSubstr("condition.token: embedding is for condition.source online"));
+  EXPECT_THAT(warnings[1], HasSubstr("condition.told=feat"));
   EXPECT_THAT(warnings[0], HasSubstr("condition.token: centroid is for condition.source online"));
 }
 
