@@ -79,8 +79,8 @@ const std::vector<Command>& commands() {
       likelihood_command(),    eval_command(),     eval_fid_command(), compare_command(),  ref_stats_command(),
       eval_clusters_command(), clusters_command(), features_command(), kmeans_command(),   cluster_command(),
       boxes_command(),         masks_command(),    audit_command(),    sweep_command(),    average_command(),
-      tune_command(),          encode_command(),   decode_command(),   inspect_command(),  convert_command(),
-      config_command(),        bench_command()};
+      fit_prior_command(),     tune_command(),     encode_command(),   decode_command(),   inspect_command(),
+      convert_command(),       config_command(),   bench_command()};
   return table;
 }
 

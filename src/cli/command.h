@@ -21,6 +21,7 @@ Command train_command();
 Command launch_command();
 Command sample_command();
 Command fit_grid_command();
+Command fit_prior_command();
 Command invert_command();
 Command likelihood_command();
 Command eval_fid_command();

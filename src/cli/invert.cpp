@@ -29,7 +29,7 @@ int execute(const Arguments& arguments) {
   const auto trained = load(arguments.sampling, device);
   const auto request = request_of(arguments.sampling, trained, trained.info.config.sample.count, device);
   const bool guides = !generate::draws_unconditionally(request) && sample::guidance_of(request.sample).w != 1;
-  SDG_CHECK_USAGE(!trained.prior.defined() || names_condition(request) || !guides ||
+  SDG_CHECK_USAGE(!trained.prior.defined() || generate::names_condition(request) || !guides ||
                       !arguments.sampling.sample.contains("guidance"),
                   "--guidance: pictures are walked without a condition unless --cluster, --class or --map names one");
   SDG_CHECK_USAGE(!request.to_images, "invert: compares pixels, and this run draws latents");

@@ -39,7 +39,8 @@ int execute(const Arguments& arguments) {
   SDG_CHECK_USAGE(request.sample.inner_guidance == 1 || !arguments.sampling.sample.contains("inner_guidance"),
                   "--inner-guidance: a guided velocity is that of no density; take 1");
   auto plain = request;
-  const bool told = trained.prior.defined() && !generate::draws_unconditionally(request) && names_condition(request);
+  const bool told =
+      trained.prior.defined() && !generate::draws_unconditionally(request) && generate::names_condition(request);
   plain.sample.guidance = plain.sample.inner_guidance = 1;
   plain.sample.guidance_convention = sample::Convention::kW;
   for (const auto& [name, reason] : sample::idle(plain.sample))

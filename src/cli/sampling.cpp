@@ -7,6 +7,7 @@
 #include "cli/terminal.h"
 #include "sdg/checkpoint/run_folder.h"
 #include "sdg/checkpoint/same_data.h"
+#include "sdg/conditions/fitted_prior.h"
 #include "sdg/config/value.h"
 #include "sdg/core/error.h"
 #include "sdg/core/text.h"
@@ -171,10 +172,6 @@ void check_effect(const SamplingArguments& arguments, const checkpoint::Trained&
 
 }  // namespace
 
-bool names_condition(const generate::Request& request) {
-  return request.cluster >= 0 || !request.mixture.empty() || request.map.defined() || request.rows.defined();
-}
-
 std::vector<std::string> drawing_flags() {
   auto flags = sample_flags();
   flags.insert(flags.end(), {"--cluster", "--cluster-from", "--class", "--map", "--map-from", "--guide-checkpoint",
@@ -303,6 +300,17 @@ std::optional<study::Tuned> tuned_for(const SamplingArguments& arguments, const 
   return out;
 }
 
+// Where the learned prior is asked for, the network that it is.
+void add_vectors(const SamplingArguments& arguments, checkpoint::Trained& trained, const at::Device& device) {
+  auto sample = trained.info.config.sample;
+  lay_over(sample, arguments.sample);
+  if (sample.prior != sample::Prior::kLearned || sample::is_unconditional(sample)) return;
+  const auto path = checkpoint::RunFolder::of_checkpoint(trained.path).prior();
+  auto prior = conditions::read_prior(path, trained);
+  prior.to(device);
+  trained.network.vectors = std::make_shared<network::VectorPrior>(std::move(prior));
+}
+
 }  // namespace
 
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device) {
@@ -311,6 +319,7 @@ checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& d
   if (tuned && !tuned->average.empty() && arguments.weights == checkpoint::Weights::kEma)
     path = checkpoint::RunFolder::of_checkpoint(path).root() / tuned->average;
   auto trained = checkpoint::load_trained(path, device, arguments.weights);
+  add_vectors(arguments, trained, device);
   say(cat(path.string(), ": ", trained.info.config.model.name, ", condition ",
           config::name(trained.info.config.condition.source), ", step ", trained.info.step));
   return trained;

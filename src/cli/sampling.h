@@ -19,9 +19,6 @@ struct SamplingArguments {
 
 /// Flags that say how to draw, apart from --weights and --autoencoder.
 std::vector<std::string> drawing_flags();
-/// Are all images of the request under one condition that was named?
-bool names_condition(const generate::Request& request);
-
 /// Declares --run, --checkpoint, the options of drawing (sample_options.h), --cluster, --cluster-from, --class, --map,
 /// --map-from, --guide-checkpoint, --guide-weights, --weights, --autoencoder, --device. `count` is the run's option
 /// that --count stands for.

@@ -88,7 +88,15 @@ void check(const recipe::RunConfig& config, const network::Network& network, con
   if (request.from.defined()) check_from(config, request);
   SDG_CHECK_USAGE(request.from.defined() || (request.strength == 1 && !request.drawn_anew.defined()),
                   "strength and mask need an image to begin with");
-  const bool plain_prior = sample.prior == sample::Prior::kEmpirical && sample.prior_temperature == 1;
+  if (sample.prior == sample::Prior::kLearned && !draws_unconditionally(request) && !names_condition(request)) {
+    SDG_CHECK_USAGE(network.vectors && prior.defined(),
+                    "prior learned: needs a run that tells each image a vector, and the network that draws such "
+                    "vectors (sdg fit-prior)");
+    SDG_CHECK_USAGE(!request.between,
+                    "prior learned: images on the way between two are told what these are told, and "
+                    "a learned prior draws each its own");
+  }
+  const bool plain_prior = sample.prior != sample::Prior::kUniform && sample.prior_temperature == 1;
   SDG_CHECK_USAGE(plain_prior || (prior.defined() && prior.dim() == 1 && !of_rows.defined()),
                   "prior and prior_temperature need a run whose images have one cluster each, drawn by its frequency");
   const bool guides = sample::guidance_of(sample).w != 1;

@@ -37,6 +37,8 @@ std::string content_digest(const checkpoint::Trained& trained) {
     for (const auto& rows : {stored->values, stored->maps, stored->weights})
       if (rows.defined()) digest.tensor(rows);
   }
+  if (const auto& vectors = trained.network.vectors)
+    for (const auto& [name, tensor] : vectors->tensors()) digest.text(name).tensor(tensor);
   return digest.hex();
 }
 

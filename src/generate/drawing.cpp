@@ -61,6 +61,10 @@ Tensor clusters_of_rows(const network::Network& network) {
   return network.stored ? network.stored->clusters : Tensor();
 }
 
+bool Drawing::draws_vectors() const {
+  return request.sample.prior == sample::Prior::kLearned && conditional() && !names_condition(request);
+}
+
 rng::Stream Drawing::stream(rng::Purpose purpose, int64_t step) const {
   return {static_cast<uint64_t>(request.sample.seed), purpose, static_cast<uint64_t>(step)};
 }
@@ -68,6 +72,7 @@ rng::Stream Drawing::stream(rng::Purpose purpose, int64_t step) const {
 Tensor Drawing::draw_clusters(const std::vector<int64_t>& samples) const {
   const auto n = static_cast<int64_t>(samples.size());
   if (!conditional() || !request.mixture.empty()) return at::full({n}, -1, at::kLong);
+  if (draws_vectors()) return at::full({n}, -1, at::kLong);
   if (request.rows.defined())
     return request.rows.index_select(0, at::tensor(samples, at::kLong).remainder(request.rows.size(0)));
   if (prior.dim() == 2) {  // maps of clusters
@@ -118,8 +123,10 @@ sample::Denoiser Drawing::at_strength(const model::Condition& condition) const {
       config.flow.sigma_min);
 }
 
-model::Condition Drawing::given(const recipe::RunConfig& of, const network::Network& which,
-                                const Tensor& clusters) const {
+model::Condition Drawing::given(const recipe::RunConfig& of, const network::Network& which, const Tensor& clusters,
+                                const std::vector<int64_t>& samples) const {
+  if (draws_vectors())
+    return model::Condition::given(network.vectors->draw(static_cast<uint64_t>(request.sample.seed), samples, device));
   if (request.mixture.empty()) return network::condition_for(of, which, clusters.to(device));
   Tensor mean, length;
   double total = 0;
@@ -150,12 +157,12 @@ sample::Denoiser Drawing::guided(const Tensor& clusters, const std::vector<int64
   const int64_t n = clusters.size(0);
   const bool told = conditional();
   const auto plain = prior.defined() ? model::Condition::null() : network::unconditional_for(config);
-  const auto condition = told ? given(config, network, clusters) : plain;
+  const auto condition = told ? given(config, network, clusters, samples) : plain;
   const auto here = under(network, condition);
   if (request.guide) {
     const auto& guide = *request.guide;
     const auto& of = guide.info.config;
-    const auto its = told              ? given(of, guide.network, clusters)
+    const auto its = told              ? given(of, guide.network, clusters, samples)
                      : prior.defined() ? model::Condition::null()
                                        : network::unconditional_for(of);
     return sample::guided(here, under(guide.network, its), guidance);
@@ -163,7 +170,8 @@ sample::Denoiser Drawing::guided(const Tensor& clusters, const std::vector<int64
   if (!told) return here;
   if (request.sample.guide == sample::Guide::kInput) return at_strength(condition);
   const bool other = request.sample.guide == sample::Guide::kOther;
-  const auto away = other ? given(config, network, other_clusters(clusters, samples)) : model::Condition::null();
+  const auto away =
+      other ? given(config, network, other_clusters(clusters, samples), samples) : model::Condition::null();
   const auto joined = under(network, join(condition, other ? &away : nullptr, n));
   return sample::guided(here, under(network, away), guidance, [joined, n](const Tensor& x_t, double t) {
     const auto both = joined.answer(at::cat({x_t, x_t}), t);

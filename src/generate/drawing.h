@@ -37,6 +37,8 @@ struct Drawing {
   RecordedAnswers* recorded = nullptr;  ///< null: the network is called each time
 
   bool conditional() const { return prior.defined() && !draws_unconditionally(request); }
+  /// Are images told vectors that the learned prior draws?
+  bool draws_vectors() const;
   rng::Stream stream(rng::Purpose purpose, int64_t step = 0) const;
 
   /// int64 [n], of maps [n, L]; -1 where an image has no cluster of its own.
@@ -58,7 +60,8 @@ struct Drawing {
  private:
   sample::Denoiser under(const network::Network& which, const model::Condition& condition) const;
   sample::Denoiser at_strength(const model::Condition& condition) const;
-  model::Condition given(const recipe::RunConfig& of, const network::Network& which, const Tensor& clusters) const;
+  model::Condition given(const recipe::RunConfig& of, const network::Network& which, const Tensor& clusters,
+                         const std::vector<int64_t>& samples) const;
   Tensor other_clusters(const Tensor& clusters, const std::vector<int64_t>& samples) const;
   sample::Denoiser guided(const Tensor& clusters, const std::vector<int64_t>& samples) const;
 };

@@ -49,6 +49,10 @@ bool draws_unconditionally(const Request& request) {
   return request.unconditional || sample::is_unconditional(request.sample);
 }
 
+bool names_condition(const Request& request) {
+  return request.cluster >= 0 || !request.mixture.empty() || request.map.defined() || request.rows.defined();
+}
+
 namespace {
 
 Reducer& ranks_of(const Request& request) {

@@ -94,6 +94,9 @@ void check_config(const RunConfig& config) {
   SDG_CHECK_USAGE(condition.stable == 0 || !facts.online || config.train.teacher == Teacher::kAverage,
                   "condition.stable: clusters of a teacher that stays as it began (train.teacher change) hold still "
                   "without meaning anything; set one of the two otherwise");
+  SDG_CHECK_USAGE(config.sample.prior != sample::Prior::kLearned,
+                  "sample.prior: what learned draws by is fitted to a finished run (sdg fit-prior); ask for it when "
+                  "drawing, with --prior learned");
   SDG_CHECK_USAGE(config.eval.every == 0 || config.eval.every_count != 1,
                   "eval.every_count: a distance needs at least 2 images, got 1");
   SDG_CHECK_USAGE(config.eval.every == 0 || config.sample.guide != sample::Guide::kNetwork,

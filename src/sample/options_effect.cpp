@@ -33,6 +33,7 @@ std::map<std::string, std::string> idle(const SampleOptions& options) {
   if (options.guidance_every == 1) none({"guidance_between"}, "guidance is evaluated everywhere (guidance_every 1)");
   if (options.clip != Clip::kDynamic) none({"clip_percentile"}, "only clip dynamic looks at percentiles");
   if (options.prior == Prior::kUniform) none({"prior_temperature"}, "a uniform prior stays one at any temperature");
+  if (options.prior == Prior::kLearned) none({"prior_temperature"}, "a learned prior knows no frequencies");
   const auto& grid = options.grid;
   if (grid != Grid::kList) none({"times"}, "only grid list takes them");
   if (grid != Grid::kShifted) none({"shift"}, "only grid shifted has one");

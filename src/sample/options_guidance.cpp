@@ -83,10 +83,14 @@ void SampleOptions::visit_guidance(config::Fields& fields) {
           .max = 1,
           .resume = config::Resume::kFree,
           .later = true});
-  fields("prior", &prior,
-         {.help = "How clusters are drawn where none is named: empirical, as frequent as in training; uniform.",
-          .resume = config::Resume::kFree,
-          .later = true});
+  fields(
+      "prior", &prior,
+      {.help =
+           "How clusters are drawn where none is named: empirical, as frequent as in training; uniform; learned, for "
+           "runs whose images are told vectors: not those of training images but such as the network of sdg "
+           "fit-prior draws.",
+       .resume = config::Resume::kFree,
+       .later = true});
   fields("prior_temperature", &prior_temperature,
          {.help = "Frequencies are raised to the power 1 / temperature: above 1 rare clusters come more often.",
           .min = 0.01,

@@ -17,6 +17,7 @@ namespace sdg::checkpoint {
 ///   pictures/              sample grids and cluster sheets by step
 ///   checkpoints/           last.safetensors, step-NNNNNNNN.safetensors, with eval.every lowest_fd.safetensors;
 ///                          NAME.damaged: see recovery.h
+///   prior.safetensors      of sdg fit-prior: what draws vectors that no image is told
 ///   averages/              with average.track step-NNNNNNNN.safetensors, see average_snapshots.h
 class RunFolder {
  public:
@@ -33,6 +34,8 @@ class RunFolder {
   std::filesystem::path metrics() const { return root_ / "metrics.jsonl"; }
   /// Indices that source kmeans made for every image when the run began.
   std::filesystem::path pseudo_labels() const { return root_ / "pseudo_labels.safetensors"; }
+  /// What draws vectors to be told, see conditions/fitted_prior.h.
+  std::filesystem::path prior() const { return root_ / "prior.safetensors"; }
   std::filesystem::path log() const { return root_ / "log.txt"; }
   std::filesystem::path tensorboard() const { return root_ / "tensorboard"; }
   std::filesystem::path pictures() const { return root_ / "pictures"; }

@@ -33,6 +33,7 @@ enum class Purpose : uint32_t {
   kDropout = 20,        ///< dropout masks (seed mixed with the layer's name)
   kStrength = 21,       ///< strength of guidance that the training path is told
   kAlignTime = 22,      ///< how much nearer to the data the average looks that features are aligned with
+  kSampleVector = 23,   ///< x_0 of vectors that generated images are told
   kNeighbour = 30,      ///< which neighbour of an image its condition is taken from
   kTest = 1000,
 };

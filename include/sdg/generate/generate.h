@@ -56,6 +56,8 @@ struct Request {
 
 /// Is no image drawn with a condition: guidance 0 at all times, or `unconditional`?
 bool draws_unconditionally(const Request& request);
+/// Is it said what images are told: one condition for all, or rows in order?
+bool names_condition(const Request& request);
 
 struct Generated {
   Tensor latents{};  ///< float [n, C, S, S] what was drawn, where Request::latents asks for it

@@ -7,6 +7,7 @@
 #include "sdg/model/velocity_model.h"
 #include "sdg/network/projector.h"
 #include "sdg/network/stored_conditions.h"
+#include "sdg/network/vector_prior.h"
 #include "sdg/recipe/run_config.h"
 
 namespace sdg::network {
@@ -19,6 +20,7 @@ struct Network {
   Projector projector{nullptr};
   flow::PredictionTable predictions;               ///< from the model's answers to velocities
   std::shared_ptr<const StoredConditions> stored;  ///< where conditions are rows of these; null elsewhere
+  std::shared_ptr<const VectorPrior> vectors;      ///< draws what images are told where no image's is (prior learned)
   Precision precision = Precision::kFloat32;       ///< in which the model computes
   Tensor rested;            ///< where clusters rest, int32 [images, L or 1]: of each training image, -1 without one
   bool keep_casts = false;  ///< bf16 copies of its weights last until forget_casts(), where there is a gradient

@@ -93,10 +93,10 @@ constexpr auto names_of(Clip) {
   return std::array{"none", "clamp", "dynamic"};
 }
 
-/// What clusters are drawn by.
-enum class Prior { kEmpirical, kUniform };
+/// What clusters, or what else images are told, are drawn by.
+enum class Prior { kEmpirical, kUniform, kLearned };
 constexpr auto names_of(Prior) {
-  return std::array{"empirical", "uniform"};
+  return std::array{"empirical", "uniform", "learned"};
 }
 
 /// How images are drawn. What is declared here is an option of configurations, of the command line, of sweeps and of
