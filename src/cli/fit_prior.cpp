@@ -92,10 +92,9 @@ Command fit_prior_command() {
             auto& options = arguments->options;
             declare_source(app, arguments->run, arguments->checkpoint, "fit to what images are told by");
             const auto number = [&](const char* flag, int64_t& target, const char* what, int64_t most) {
-              declare(app, flag, target,
-                      own<int64_t>({.help = cat(what, "; default ", target),
-                                    .min = 1,
-                                    .max = static_cast<double>(most)}));
+              declare(
+                  app, flag, target,
+                  own<int64_t>({.help = cat(what, "; default ", target), .min = 1, .max = static_cast<double>(most)}));
             };
             number("--steps", options.steps, "steps of training", 100000000);
             number("--batch", options.batch, "vectors a step", 1 << 20);

@@ -40,7 +40,8 @@ void check_tells_vectors(const checkpoint::Trained& trained, const std::string& 
   const auto& condition = trained.info.config.condition;
   const bool vectors = stored && stored->values.defined() && stored->values.is_floating_point() &&
                        stored->values.dim() == 2 && !stored->maps.defined();
-  SDG_CHECK_USAGE(vectors, what, ": needs a run that tells each image a vector of its own (condition.token embedding, "
+  SDG_CHECK_USAGE(vectors, what,
+                  ": needs a run that tells each image a vector of its own (condition.token embedding, "
                   "or condition.source file with vectors), this one has condition.source ",
                   config::name(condition.source), " and tells ", stored ? "other rows" : "indices or clusters");
   SDG_CHECK_USAGE(trained.prior.defined(), what, ": the conditions of this run had not begun at step ",

@@ -57,8 +57,7 @@ double VectorPriorTrainer::advance() {
   const auto places = rng::consecutive(0, options_.batch);
   const auto device = rows_.device();
   const auto x = rows_.index_select(0, cluster::draw(often_, which, places).to(device));  // [B, D]
-  const auto eps =
-      rng::normal({seed_, Purpose::kNoise, static_cast<uint64_t>(done_)}, places, {rows_.size(1)}, device);
+  const auto eps = rng::normal({seed_, Purpose::kNoise, static_cast<uint64_t>(done_)}, places, {rows_.size(1)}, device);
   const auto t = rng::uniform({seed_, Purpose::kTime, static_cast<uint64_t>(done_)}, places, {}, device);  // [B]
   const auto share = t.unsqueeze(1);
   const auto velocity = field_->forward(share * x + (1 - share) * eps, t);

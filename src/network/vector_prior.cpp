@@ -7,9 +7,9 @@
 #include "sdg/core/error.h"
 #include "sdg/core/precision.h"
 #include "sdg/core/shape.h"
+#include "sdg/network/flat_parameters.h"
 #include "sdg/nn/embed.h"
 #include "sdg/nn/init.h"
-#include "sdg/network/flat_parameters.h"
 #include "sdg/sample/solver.h"
 
 namespace sdg::network {
@@ -41,14 +41,14 @@ VectorFieldImpl::VectorFieldImpl(const VectorFieldSize& size) : size_(size) {
 }
 
 Tensor VectorFieldImpl::forward(const Tensor& x_t, const Tensor& t) const {
-  const auto sinusoids = nn::time_embedding(t * kTimeUnits, kTimeWidth);                   // [N, 64]
-  const auto time = at::silu(time2_->forward(at::silu(time0_->forward(sinusoids))));       // [N, W]
-  auto h = input_->forward(x_t);                                                           // [N, W]
+  const auto sinusoids = nn::time_embedding(t * kTimeUnits, kTimeWidth);              // [N, 64]
+  const auto time = at::silu(time2_->forward(at::silu(time0_->forward(sinusoids))));  // [N, W]
+  auto h = input_->forward(x_t);                                                      // [N, W]
   for (const auto& block : blocks_) {
     const auto inside = block.in->forward(block.norm->forward(h)) + block.time->forward(time);
-    h = h + block.out->forward(at::silu(inside));                                          // [N, W]
+    h = h + block.out->forward(at::silu(inside));  // [N, W]
   }
-  return output_->forward(norm_->forward(h));                                              // [N, D]
+  return output_->forward(norm_->forward(h));  // [N, D]
 }
 
 void initialize(VectorFieldImpl& field, uint64_t seed) {

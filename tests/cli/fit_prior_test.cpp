@@ -58,7 +58,8 @@ TEST_F(Program, ALearnedPriorIsOfTheStepItWasFittedTo) {
 TEST_F(Program, OnlyVectorsCanBeLearnedToBeDrawn) {
   train_run("--set condition.stable=0");
   expect_failure(sdg(kFit), 2, "fit-prior: needs a run that tells each image a vector of its own");
-  expect_failure(sdg("sample --run run --prior learned --out s"), 2, "prior learned: needs a run that tells each image");
+  expect_failure(sdg("sample --run run --prior learned --out s"), 2,
+                 "prior learned: needs a run that tells each image");
   expect_failure(sdg("train --run other " + kTiny + "--set sample.prior=learned"), 2, "sample.prior: what learned");
 }
 

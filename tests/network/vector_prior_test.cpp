@@ -84,8 +84,7 @@ std::map<std::string, Tensor> weights_of(const VectorField& field) {
 }
 
 VectorPrior prior_of(const VectorFieldSize& size) {
-  return {.field = field_of(size),
-          .scale = {.mean = at::arange(size.dim).to(at::kFloat), .spread = 0.5, .length = 0}};
+  return {.field = field_of(size), .scale = {.mean = at::arange(size.dim).to(at::kFloat), .spread = 0.5, .length = 0}};
 }
 
 TEST(VectorField, IsItsScalarTwin) {

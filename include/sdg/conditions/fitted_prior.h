@@ -21,9 +21,9 @@ network::VectorPrior read_prior(const std::filesystem::path& path, const checkpo
 /// How drawn vectors compare with the told ones, as well as 2,500 of each say: Fréchet distances and the median
 /// distances to the nearest told vector. Of a perfect prior the two of each pair are alike.
 struct PriorFit {
-  int64_t rows = 0;                             ///< of each side
-  double drawn_distance = 0, told_distance = 0; ///< Fréchet: of drawn to told ones, of told to other told ones
-  double drawn_nearest = 0, told_nearest = 0;   ///< of a drawn, of a told one to another
+  int64_t rows = 0;                              ///< of each side
+  double drawn_distance = 0, told_distance = 0;  ///< Fréchet: of drawn to told ones, of told to other told ones
+  double drawn_nearest = 0, told_nearest = 0;    ///< of a drawn, of a told one to another
 };
 /// Throws Error for fewer than four told vectors.
 PriorFit fit_of(const network::VectorPrior& prior, const checkpoint::Trained& trained, const at::Device& device);
