@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -56,6 +58,9 @@ int execute(const Arguments& arguments) {
   const auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
   const auto trained = checkpoint::load_trained(path, device);
   conditions::check_tells_vectors(trained, "fit-prior");
+  const auto out = conditions::prior_path(path);
+  SDG_CHECK(::access(out.parent_path().c_str(), W_OK) == 0, out.parent_path().string(),
+            ": cannot write into this folder");
   const auto& stored = *trained.network.stored;
   learn::VectorPriorTrainer trainer(stored.values.to(device, at::kFloat), stored.frequencies(), arguments.options,
                                     static_cast<uint64_t>(arguments.seed));
@@ -76,7 +81,6 @@ int execute(const Arguments& arguments) {
   bar.finish();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto fit = conditions::fit_of(trainer.prior(), trained, device);
-  const auto out = checkpoint::RunFolder::of_checkpoint(path).prior();
   conditions::write_prior(out, trainer.prior(), trained);
   print(arguments, out.string(), fit, loss, seconds);
   say(cat("wrote ", out.string(), ": sdg sample and sdg eval draw by it with --prior learned"));

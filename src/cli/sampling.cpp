@@ -305,8 +305,7 @@ void add_vectors(const SamplingArguments& arguments, checkpoint::Trained& traine
   auto sample = trained.info.config.sample;
   lay_over(sample, arguments.sample);
   if (sample.prior != sample::Prior::kLearned || sample::is_unconditional(sample)) return;
-  const auto path = checkpoint::RunFolder::of_checkpoint(trained.path).prior();
-  auto prior = conditions::read_prior(path, trained);
+  auto prior = conditions::read_prior(conditions::prior_path(trained.path), trained);
   prior.to(device);
   trained.network.vectors = std::make_shared<network::VectorPrior>(std::move(prior));
 }

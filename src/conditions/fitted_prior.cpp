@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kFormat = "sdg-prior-2";
-constexpr int64_t kCompared = 2500;
+constexpr int64_t kCompared = 2500, kFewest = 4;
 
 int64_t number(const tensors::TensorFile& file, const std::string& key, const std::string& where) {
   const auto found = file.metadata.find(key);
@@ -46,6 +46,15 @@ void check_tells_vectors(const checkpoint::Trained& trained, const std::string& 
                   config::name(condition.source), " and tells ", stored ? "other rows" : "indices or clusters");
   SDG_CHECK_USAGE(trained.prior.defined(), what, ": the conditions of this run had not begun at step ",
                   trained.info.step);
+  const auto told = stored->frequencies().gt(0).sum().item<int64_t>();
+  SDG_CHECK_USAGE(told >= kFewest, what, ": needs ", kFewest, " vectors at least, this run has ", told);
+}
+
+fs::path prior_path(const fs::path& checkpoint) {
+  const auto whole = fs::absolute(checkpoint).lexically_normal();
+  const auto folder = whole.parent_path().filename();
+  if (folder == "checkpoints" || folder == "averages") return whole.parent_path().parent_path() / "prior.safetensors";
+  return whole.parent_path() / (whole.stem().string() + ".prior.safetensors");
 }
 
 void write_prior(const fs::path& path, const network::VectorPrior& prior, const checkpoint::Trained& trained) {
@@ -83,7 +92,6 @@ PriorFit fit_of(const network::VectorPrior& prior, const checkpoint::Trained& tr
   const auto told = stored.frequencies().gt(0).nonzero().squeeze(1);
   PriorFit out;
   out.rows = std::min(kCompared, told.size(0) / 2);
-  SDG_CHECK(out.rows >= 2, "a prior needs at least 4 vectors to be compared with, got ", told.size(0));
   const auto order = rng::permutation({0, rng::Purpose::kSubset, 0}, told.size(0));
   const auto mixed = stored.values.cpu().to(at::kFloat).index_select(0, told.index_select(0, at::tensor(order)));
   const auto one = mixed.slice(0, 0, out.rows), other = mixed.slice(0, out.rows, 2 * out.rows);

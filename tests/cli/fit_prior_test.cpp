@@ -2,7 +2,9 @@
 
 #include "cli/tiny_program.h"
 #include "sdg/core/error.h"
+#include "sdg/core/rng.h"
 #include "sdg/tensors/npz.h"
+#include "sdg/tensors/tensor_file.h"
 
 using namespace sdg;
 using namespace sdg::test;
@@ -45,6 +47,32 @@ TEST_F(Program, DrawsUnderVectorsThatNoImageWasTold) {
   expect_failure(sdg("sample --run run --prior learned --between 0,1 --out t"), 2, "prior learned: images on the way");
   expect_failure(sdg("sample --run run --prior learned --prior-temperature 2 --out t"), 2,
                  "a learned prior knows no frequencies");
+}
+
+TEST_F(Program, ThePriorOfACheckpointInNoRunLiesBesideIt) {
+  train_run(kEmbedding);
+  std::filesystem::copy_file(last(), folder_ / "mine.safetensors");
+  ASSERT_EQ(sdg("fit-prior --checkpoint mine.safetensors --steps 20 --width 16 --blocks 1 --batch 32").code, 0);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "mine.prior.safetensors"));
+  EXPECT_EQ(sdg("sample --checkpoint mine.safetensors --prior learned --count 2 --out s").code, 0);
+}
+
+// Features of a file are vectors too, and so are the means of its clusters, which have their frequencies.
+TEST_F(Program, VectorsOfAFileCanBeDrawnAnew) {
+  tensors::TensorFile file;
+  file.tensors["features"] = rng::normal({5, rng::Purpose::kTest, 0}, rng::consecutive(0, 1797), {32});
+  file.tensors["ids"] = at::arange(1797).remainder(5);
+  file.tensors["centroids"] = rng::normal({6, rng::Purpose::kTest, 0}, rng::consecutive(0, 5), {32});
+  tensors::write_tensors(folder_ / "f.safetensors", file);
+  for (const std::string told : {"feat", "centroid"}) {
+    ASSERT_EQ(sdg("train --run " + told + " " + kTiny +
+                  "--set condition.source=file --set condition.file=f.safetensors " + "--set condition.told=" + told)
+                  .code,
+              0);
+    const auto fitted = sdg("fit-prior " + told + " --steps 20 --width 16 --blocks 1 --batch 32");
+    EXPECT_EQ(fitted.code, 0) << fitted.err;
+    EXPECT_EQ(sdg("sample --run " + told + " --prior learned --count 2 --out s-" + told).code, 0);
+  }
 }
 
 TEST_F(Program, ALearnedPriorIsOfTheStepItWasFittedTo) {

@@ -34,8 +34,6 @@ class RunFolder {
   std::filesystem::path metrics() const { return root_ / "metrics.jsonl"; }
   /// Indices that source kmeans made for every image when the run began.
   std::filesystem::path pseudo_labels() const { return root_ / "pseudo_labels.safetensors"; }
-  /// What draws vectors to be told, see conditions/fitted_prior.h.
-  std::filesystem::path prior() const { return root_ / "prior.safetensors"; }
   std::filesystem::path log() const { return root_ / "log.txt"; }
   std::filesystem::path tensorboard() const { return root_ / "tensorboard"; }
   std::filesystem::path pictures() const { return root_ / "pictures"; }

@@ -7,11 +7,14 @@
 /// Networks that draw what the images of a run are told (network/vector_prior.h), in the run's folder.
 namespace sdg::conditions {
 
-/// Does this network tell an image one vector, of which some are stored? Only those can be drawn anew. Throws
+/// Does this network tell an image one vector, of which four at least are stored? Only those can be drawn anew. Throws
 /// UsageError, beginning with `what`, where it does not, and says why.
 void check_tells_vectors(const checkpoint::Trained& trained, const std::string& what);
 
-/// Writes RUN/prior.safetensors, or whatever `path` names: a prior fitted to what `trained` is told.
+/// Where the prior of a checkpoint lies: RUN/prior.safetensors, of a file in no run NAME.prior.safetensors beside it.
+std::filesystem::path prior_path(const std::filesystem::path& checkpoint);
+
+/// A prior fitted to what `trained` is told.
 void write_prior(const std::filesystem::path& path, const network::VectorPrior& prior,
                  const checkpoint::Trained& trained);
 /// Throws UsageError where there is none and Error where it is none of ours or was fitted to other vectors than those
@@ -25,7 +28,6 @@ struct PriorFit {
   double drawn_distance = 0, told_distance = 0;  ///< Fréchet: of drawn to told ones, of told to other told ones
   double drawn_nearest = 0, told_nearest = 0;    ///< of a drawn, of a told one to another
 };
-/// Throws Error for fewer than four told vectors.
 PriorFit fit_of(const network::VectorPrior& prior, const checkpoint::Trained& trained, const at::Device& device);
 
 }  // namespace sdg::conditions
