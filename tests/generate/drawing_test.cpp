@@ -313,6 +313,47 @@ TEST_F(Drawn, AFittedGridIsTheSameForEveryPartOfTheImages) {
   EXPECT_EQ(times.size(), 5U);
 }
 
+// What a learned prior draws is told as rows that are stored would be, image by image, to the bit.
+TEST(LearnedPrior, ImagesAreToldTheVectorsThatItDraws) {
+  const auto config = test::tiny_config("unused", "file");
+  const auto dim = config.model.dim;
+  network::VectorField field(network::VectorFieldSize{.dim = dim, .width = 8, .blocks = 1});
+  network::initialize(*field, 3);
+  {
+    const at::NoGradGuard no_grad;
+    field->named_parameters()["output.weight"].add_(
+        rng::normal({1, rng::Purpose::kTest, 0}, rng::consecutive(0, dim), {8}));
+  }
+  auto vectors = std::make_shared<network::VectorPrior>(network::VectorPrior{
+      .field = field,
+      .scale = {.mean = at::ones({dim}), .spread = 0.7, .length = std::sqrt(static_cast<double>(dim))}});
+  generate::Request request;
+  request.sample.count = 20;
+  request.sample.steps = 3;
+  request.sample.guidance = 1.5;
+  request.sample.seed = 4;
+  request.latents = true;
+  auto stored = std::make_shared<network::StoredConditions>();
+  stored->values = vectors->draw(4, rng::consecutive(0, 32), at::kCPU);
+  auto network = network::build_network(config, 0, at::kCPU, stored);
+  shake(network, 9, 0.1);
+  network.set_training(false);
+  const auto prior = at::full({32}, 1.0 / 32, at::kDouble);
+  for (const auto precision : {Precision::kFloat32, Precision::kBf16}) {
+    request.sample.precision = precision;
+    request.sample.prior = sample::Prior::kEmpirical;
+    request.rows = at::arange(32);
+    network.vectors = nullptr;
+    const auto by_rows = generate::generate(config, network, prior, at::kCPU, request).latents;
+    request.rows = Tensor();
+    request.sample.prior = sample::Prior::kLearned;
+    network.vectors = vectors;
+    const auto learned = generate::generate(config, network, prior, at::kCPU, request);
+    EXPECT_LT((learned.latents - by_rows).abs().max().item<double>(), 1e-4) << config::name(precision);
+    EXPECT_TRUE(learned.clusters.eq(-1).all().item<bool>());
+  }
+}
+
 TEST(GroupsOfImages, AreWholeOnACpuAndNoMoreThanIsWantedElsewhere) {
   const auto groups = [](int64_t begin, int64_t end, int64_t size, bool whole) {
     std::vector<std::pair<int64_t, int64_t>> out;
