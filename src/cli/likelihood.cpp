@@ -33,6 +33,7 @@ int execute(const Arguments& arguments) {
   SDG_CHECK_USAGE(!trained.info.latents && config.data.format != data::Format::kLatents,
                   "likelihood: this run draws latents, whose density is none of images");
   const auto request = request_of(arguments.sampling, trained, config.sample.count, device);
+  SDG_CHECK_USAGE(!request.guide, "--guide-checkpoint: a guided velocity is that of no density");
   SDG_CHECK_USAGE(sample::guidance_of(request.sample).w == 1 || generate::draws_unconditionally(request) ||
                       !arguments.sampling.sample.contains("guidance"),
                   "--guidance: a guided velocity is that of no density; take 0 or 1");
@@ -45,7 +46,10 @@ int execute(const Arguments& arguments) {
   plain.sample.guidance_convention = sample::Convention::kW;
   for (const auto& [name, reason] : sample::idle(plain.sample))
     SDG_CHECK_USAGE(!arguments.sampling.sample.contains(name), sample_flag(name), ": ", reason);
-  if (!told) plain.sample.guidance = 0;
+  if (!told) {  // and led away from by no other network
+    plain.sample.guidance = 0;
+    plain.sample.guide = sample::Guide::kNull;
+  }
   const auto options = data_options(arguments.data, trained);
   const data::Dataset dataset(data::open_data(options, arguments.data.empty() ? config.config_dir : ""), options);
   const auto indices = network::evaluation_subset(dataset, arguments.images, recipe::seed_of(config));

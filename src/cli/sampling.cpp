@@ -300,17 +300,13 @@ std::optional<study::Tuned> tuned_for(const SamplingArguments& arguments, const 
   return out;
 }
 
-// Where the learned prior is asked for, the network that it is.
-void add_vectors(const SamplingArguments& arguments, checkpoint::Trained& trained, const at::Device& device) {
-  auto sample = trained.info.config.sample;
-  lay_over(sample, arguments.sample);
-  if (sample.prior != sample::Prior::kLearned || sample::is_unconditional(sample)) return;
+}  // namespace
+
+void add_vectors(checkpoint::Trained& trained, const at::Device& device) {
   auto prior = conditions::read_prior(conditions::prior_path(trained.path), trained);
   prior.to(device);
   trained.network.vectors = std::make_shared<network::VectorPrior>(std::move(prior));
 }
-
-}  // namespace
 
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device) {
   auto path = checkpoint::find_checkpoint(arguments.run, arguments.checkpoint);
@@ -318,7 +314,9 @@ checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& d
   if (tuned && !tuned->average.empty() && arguments.weights == checkpoint::Weights::kEma)
     path = checkpoint::RunFolder::of_checkpoint(path).root() / tuned->average;
   auto trained = checkpoint::load_trained(path, device, arguments.weights);
-  add_vectors(arguments, trained, device);
+  auto sample = trained.info.config.sample;
+  lay_over(sample, arguments.sample);
+  if (sample.prior == sample::Prior::kLearned) add_vectors(trained, device);
   say(cat(path.string(), ": ", trained.info.config.model.name, ", condition ",
           config::name(trained.info.config.condition.source), ", step ", trained.info.step));
   return trained;

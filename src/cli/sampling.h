@@ -36,6 +36,9 @@ void declare_source(CLI::App& app, std::string& run, std::string& checkpoint, co
 void declare_weights(CLI::App& app, checkpoint::Weights& weights);
 void declare_device(CLI::App& app, std::string& device);
 
+/// Gives the network the prior that sdg fit-prior made for it: what --prior learned draws by.
+void add_vectors(checkpoint::Trained& trained, const at::Device& device);
+
 /// Loads the checkpoint that the arguments mean and says on standard error which, and whether it draws as tuned: then
 /// it may be the average that was found.
 checkpoint::Trained load(const SamplingArguments& arguments, const at::Device& device);

@@ -50,6 +50,18 @@ constexpr int64_t kBatch = 256;
 
 using References = std::map<std::string, Reference>;
 
+// Does any of the points?
+bool asks_for_learned(const Arguments& arguments) {
+  for (const auto& axis : arguments.axes) {
+    for (const auto& values : axis.values) {
+      sample::SampleOptions sample;
+      lay_over(sample, values);
+      if (sample.prior == sample::Prior::kLearned) return true;
+    }
+  }
+  return false;
+}
+
 /// Everything of one checkpoint that its points share.
 class Measurer {
  public:
@@ -57,6 +69,7 @@ class Measurer {
       : trained_(checkpoint::load_trained(run.checkpoint, device)), device_(device) {
     const auto& config = trained_.info.config;
     extractor_ = extractor_of(arguments.reference, &config.eval, device);
+    if (asks_for_learned(arguments)) add_vectors(trained_, device);
     to_images_ = latents::to_images_of(trained_.info, arguments.autoencoder, device, &decoder_);
     reference_ = &target(arguments.reference, references);
   }

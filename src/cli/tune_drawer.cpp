@@ -45,9 +45,7 @@ std::shared_ptr<const checkpoint::Trained> TuneDrawer::made(const std::string& n
   if (out) return out;
   const auto path = folder_ / name;
   tensors::write_tensors(path, checkpoint::make_average(trained_.path, width, step).file);
-  auto trained = checkpoint::load_trained(path, device_);
-  trained.network.vectors = trained_.network.vectors;
-  return out = std::make_shared<checkpoint::Trained>(std::move(trained));
+  return out = std::make_shared<checkpoint::Trained>(checkpoint::load_trained(path, device_));
 }
 
 const checkpoint::Trained& TuneDrawer::network(const TunedDrawing& drawing) {
@@ -63,8 +61,7 @@ Tensor TuneDrawer::rows(const TunedDrawing& drawing, int64_t first, int64_t coun
   const auto& drawn_from = network(drawing);
   generate::Request request{.sample = drawing.sample, .first = first, .to_images = to_images_};
   request.sample.count = count;
-  const bool learned = drawing.sample.prior == sample::Prior::kLearned;  // draws each its own
-  if (evenly && !learned && drawn_from.prior.defined() && drawn_from.prior.dim() == 1)
+  if (evenly && drawn_from.prior.defined() && drawn_from.prior.dim() == 1)
     request.rows = generate::even_rows(drawn_from.prior, drawing.sample, kEvenTurns);
   request.guide = guide(drawing);
   if (request.guide) generate::check_guide(drawn_from, *request.guide);

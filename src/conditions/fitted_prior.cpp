@@ -52,9 +52,9 @@ void check_tells_vectors(const checkpoint::Trained& trained, const std::string& 
 
 fs::path prior_path(const fs::path& checkpoint) {
   const auto whole = fs::absolute(checkpoint).lexically_normal();
-  const auto folder = whole.parent_path().filename();
-  if (folder == "checkpoints" || folder == "averages") return whole.parent_path().parent_path() / "prior.safetensors";
-  return whole.parent_path() / (whole.stem().string() + ".prior.safetensors");
+  const auto run = whole.parent_path().parent_path();
+  const bool of_run = fs::exists(run / "config.yaml") && fs::is_directory(run / "checkpoints");
+  return of_run ? run / "prior.safetensors" : whole.parent_path() / (whole.stem().string() + ".prior.safetensors");
 }
 
 void write_prior(const fs::path& path, const network::VectorPrior& prior, const checkpoint::Trained& trained) {

@@ -5,12 +5,10 @@
 #include <cmath>
 
 #include "sdg/core/error.h"
-#include "sdg/core/precision.h"
 #include "sdg/core/shape.h"
 #include "sdg/network/flat_parameters.h"
 #include "sdg/nn/embed.h"
 #include "sdg/nn/init.h"
-#include "sdg/sample/solver.h"
 
 namespace sdg::network {
 namespace {
@@ -81,14 +79,15 @@ VectorScale scale_of(const Tensor& rows, const Tensor& weights) {
 Tensor VectorPrior::draw(uint64_t seed, const std::vector<int64_t>& samples, const at::Device& device) const {
   const at::NoGradGuard no_grad;
   const auto noise = rng::normal({seed, rng::Purpose::kSampleVector, 0}, samples, {field->size().dim}, device);
-  sample::SampleOptions options;
-  options.solver = sample::Solver::kHeun;
-  std::vector<double> grid;
-  for (int64_t i = 0; i <= kSteps; ++i) grid.push_back(static_cast<double>(i) / kSteps);
-  const sample::Denoiser denoiser([this](const Tensor& x_t, double t) -> sample::Answer {
-    return field->forward(x_t, at::full({x_t.size(0)}, t, x_t.options()));
-  });
-  auto out = sample::run(options, denoiser, noise, grid) * scale.spread + scale.mean.to(device);
+  const auto velocity = [&](const Tensor& x, int64_t step) {
+    return field->forward(x, at::full({x.size(0)}, static_cast<double>(step) / kSteps, x.options()));
+  };
+  auto x = noise;
+  for (int64_t i = 0; i < kSteps; ++i) {
+    const auto here = velocity(x, i), there = velocity(x + here / kSteps, i + 1);
+    x = x + (here + there) / (2 * kSteps);
+  }
+  auto out = x * scale.spread + scale.mean.to(device);
   if (scale.length > 0) out = out * (scale.length / out.norm(2, {1}, true).clamp_min(1e-12));
   return out;  // [n, D]
 }

@@ -49,6 +49,18 @@ TEST_F(Program, DrawsUnderVectorsThatNoImageWasTold) {
                  "a learned prior knows no frequencies");
 }
 
+// What tune and average make lies in other folders of the run.
+TEST_F(Program, ARunHasOnePriorForAllItsFiles) {
+  train_run(kEmbedding);
+  ASSERT_EQ(sdg(kFit).code, 0);
+  std::filesystem::create_directory(folder_ / "run/tune");
+  std::filesystem::copy_file(last(), folder_ / "run/tune/average.safetensors");
+  EXPECT_EQ(sdg("sample --checkpoint run/tune/average.safetensors --prior learned --count 2 --out s").code, 0);
+  const auto swept = sdg("sweep --run run --prior learned,empirical --guidance 1.5 --count 16 --out swept");
+  EXPECT_EQ(swept.code, 0) << swept.err;
+  EXPECT_THAT(read_text(folder_ / "swept/points.jsonl"), HasSubstr("learned"));
+}
+
 TEST_F(Program, ThePriorOfACheckpointInNoRunLiesBesideIt) {
   train_run(kEmbedding);
   std::filesystem::copy_file(last(), folder_ / "mine.safetensors");

@@ -109,6 +109,8 @@ TEST_F(SampleMore, InvertedPicturesComeBackAndDensitiesAreNumbers) {
                  "--guidance: pictures are walked without a condition");
   expect_failure(sdg("invert --run run --pictures grey.png --out back.jpg"), 2, "must end in .png");
   expect_failure(sdg("likelihood --run run --images 5 --guidance 2"), 2, "--guidance");
+  expect_failure(sdg("likelihood --run run --images 5 --guide-checkpoint '" + last().string() + "'"), 2,
+                 "--guide-checkpoint: a guided velocity is that of no density");
 }
 
 TEST_F(SampleMore, AFittedGridIsAListOfTimes) {
