@@ -67,7 +67,7 @@ int execute(const Arguments& arguments) {
   say(cat(path.string(), ": ", stored.values.size(0), " vectors of ", stored.values.size(1), " numbers"));
   catch_signals();
   const auto start = std::chrono::steady_clock::now();
-  double loss = 0;  // of the last few hundred steps
+  double loss = 0;  // of about the last hundred steps
   ProgressBar bar("fit-prior", "steps/s");
   while (trainer.done() < arguments.options.steps) {
     const double last = trainer.advance();
